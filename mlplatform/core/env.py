@@ -1,0 +1,61 @@
+"""Settings from the environment, and the folders of the data directory.
+
+Django-free: the supervisor, job processes and model servers read it too. Every variable may also be given as
+`<NAME>_FILE`, the path of a file that holds the value (for secrets mounted as files).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+_MAX_SOCKET_FOLDER_BYTES = 70
+"""A unix socket's path may have 107 bytes; file names below the folder take up to 37 of them."""
+
+
+def env_text(name: str, default: str = "") -> str:
+    """The variable's value, or the content of the file that `<name>_FILE` names, or `default`."""
+    file = os.environ.get(f"{name}_FILE")
+    if file:
+        return Path(file).read_text(encoding="utf-8").strip()
+    return os.environ.get(name, default)
+
+
+def env_int(name: str, default: int) -> int:
+    """The variable as a whole number. Raises ValueError that names the variable and its value."""
+    text = env_text(name)
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name}={text!r} is not a whole number") from None
+
+
+def env_flag(name: str, default: bool = False) -> bool:
+    """The variable as on/off: 1, true, yes, on; anything else that is not empty is off."""
+    text = env_text(name).strip().lower()
+    return text in {"1", "true", "yes", "on"} if text else default
+
+
+def env_list(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The variable as a list separated by commas; empty items dropped."""
+    text = env_text(name)
+    return tuple(item.strip() for item in text.split(",") if item.strip()) if text else default
+
+
+def data_dir() -> Path:
+    """The one folder that holds everything the platform keeps on this machine (`MLPLATFORM_DATA_DIR`, default `./var`)."""
+    return Path(env_text("MLPLATFORM_DATA_DIR") or PROJECT_ROOT / "var").expanduser().resolve()
+
+
+def runtime_dir() -> Path:
+    """The folder of unix sockets: `<data dir>/run`, or a short folder under the system's temporary one where that is too long."""
+    folder = data_dir() / "run"
+    if len(os.fsencode(folder)) <= _MAX_SOCKET_FOLDER_BYTES:
+        return folder
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"mlplatform-{os.getuid()}-{digest}"

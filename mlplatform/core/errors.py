@@ -1,0 +1,141 @@
+"""The one tree of errors that the platform raises for its users.
+
+Services, selectors and the Django-free packages raise these; each face (pages, REST, the model server) translates them
+once into its own form. What is not in this tree is a bug of ours and answers 500. Only `TransientError` is retried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """What is wrong with one field of a request: `field` is a dotted path such as `hyperparameters.k`."""
+
+    field: str
+    message: str
+
+
+class PlatformError(Exception):
+    """Base of all errors a user may see. `code` is the service's error code, `http_status` the status it answers with."""
+
+    code: ClassVar[str] = "InternalFailure"
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, errors: Iterable[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.errors: tuple[FieldError, ...] = tuple(errors)
+
+
+class InvalidRequest(PlatformError):
+    """A field's value is not acceptable; says the field, the value and what would be accepted."""
+
+    code = "ValidationException"
+    http_status = 400
+
+    @classmethod
+    def for_field(cls, field_name: str, message: str) -> InvalidRequest:
+        return cls(f"{field_name}: {message}", errors=[FieldError(field_name, message)])
+
+    @classmethod
+    def for_fields(cls, errors: Iterable[FieldError]) -> InvalidRequest:
+        found = tuple(errors)
+        return cls("; ".join(f"{error.field}: {error.message}" for error in found), errors=found)
+
+
+class NotAuthenticated(PlatformError):
+    code = "MissingAuthenticationTokenException"
+    http_status = 401
+
+
+class AccessDenied(PlatformError):
+    code = "AccessDeniedException"
+    http_status = 403
+
+
+class NotFound(PlatformError):
+    """The object does not exist, or belongs to a project that the caller must not know of."""
+
+    code = "ResourceNotFound"
+    http_status = 404
+
+
+class Conflict(PlatformError):
+    """The name is taken, or the object is in a state that does not allow this."""
+
+    code = "ResourceInUse"
+    http_status = 409
+
+
+class LimitExceeded(PlatformError):
+    """A quota is used up; the message has the limit and the current use."""
+
+    code = "ResourceLimitExceeded"
+    http_status = 400
+
+
+class TooLarge(PlatformError):
+    code = "RequestEntityTooLarge"
+    http_status = 413
+
+
+class UnsupportedMediaType(PlatformError):
+    code = "UnsupportedMediaType"
+    http_status = 415
+
+
+class ModelError(PlatformError):
+    """The model server answered with an error of the model's own."""
+
+    code = "ModelError"
+    http_status = 424
+
+
+class Throttled(PlatformError):
+    code = "ThrottlingException"
+    http_status = 429
+
+
+class ServiceUnavailable(PlatformError):
+    code = "ServiceUnavailable"
+    http_status = 503
+
+
+class TransientError(PlatformError):
+    """A dependency (database, broker, store) is away for a moment: the only error that is retried."""
+
+    code = "ServiceUnavailable"
+    http_status = 503
+
+
+@dataclass
+class DataError(Exception):
+    """A cell, row or file of user data that cannot be used.
+
+    Args:
+        message: What is wrong and what would be accepted, without the place.
+        row: Number of the data row, from 1, header not counted; None when the whole file is meant.
+        column: Name of the column (or its position from 0 as text), if one is meant.
+        value: The offending text, shortened to 80 characters.
+    """
+
+    message: str
+    row: int | None = None
+    column: str | None = None
+    value: str | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        if self.value is not None and len(self.value) > 80:
+            self.value = self.value[:77] + "..."
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        place = [f"row {self.row}"] if self.row is not None else []
+        if self.column is not None:
+            place.append(f"column '{self.column}'")
+        where = ", ".join(place)
+        return f"{where}: {self.message}" if where else self.message
