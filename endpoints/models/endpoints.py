@@ -1,0 +1,96 @@
+"""Endpoints, their configurations and weighted production variants."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from endpoints.models.models import Model
+from mlplatform.core.models import Project
+from mlplatform.core.status import EndpointStatus
+
+
+class EndpointConfig(models.Model):
+    """A set of variants, never changed but for weights and counts; an endpoint moves from one to the next."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="endpoint_configs")
+    name = models.CharField(_("name"), max_length=63)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(_("created at"))
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["project", "name"], name="one_endpoint_config_per_name")
+        ]
+        verbose_name = _("endpoint configuration")
+        verbose_name_plural = _("endpoint configurations")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProductionVariant(models.Model):
+    """A model on so many instances with a share of the traffic: weight / sum of weights."""
+
+    config = models.ForeignKey(EndpointConfig, on_delete=models.CASCADE, related_name="variants")
+    name = models.CharField(_("name"), max_length=63)
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="variants")
+    instance_type = models.CharField(_("instance type"), max_length=40)
+    instance_count = models.PositiveSmallIntegerField(_("instance count"), default=1)
+    weight = models.FloatField(_("weight"), default=1.0)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["config", "name"], name="one_variant_per_name")]
+        verbose_name = _("production variant")
+        verbose_name_plural = _("production variants")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Endpoint(models.Model):
+    """A stable address for predictions.
+
+    `wanted` is the configuration asked for, `live` the one that answers; they differ while an update rolls out.
+    `failure` is null or {"reason", "detail", "log_tail": [lines]}: the model server's own words.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="endpoints")
+    name = models.CharField(_("name"), max_length=63)
+    uid = models.CharField(max_length=26, unique=True)
+    description = models.TextField(_("description"), blank=True)
+    status = models.CharField(
+        _("status"),
+        max_length=12,
+        default=EndpointStatus.CREATING,
+        choices=[(status.value, status.value) for status in EndpointStatus],
+    )
+    wanted = models.ForeignKey(EndpointConfig, on_delete=models.PROTECT, related_name="+")
+    live = models.ForeignKey(EndpointConfig, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    failure = models.JSONField(_("failure"), null=True, blank=True)
+    tags = models.JSONField(_("tags"), default=dict, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(_("created at"))
+    updated_at = models.DateTimeField(_("updated at"))
+    in_service_at = models.DateTimeField(_("in service since"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_endpoint_per_name")]
+        indexes = [models.Index(fields=["project", "-created_at", "-id"])]
+        verbose_name = _("endpoint")
+        verbose_name_plural = _("endpoints")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def arn(self) -> str:
+        return self.project.arn("endpoint", self.name)
+
+    @property
+    def failure_reason(self) -> str:
+        return str(self.failure["reason"]) if self.failure else ""

@@ -1,0 +1,26 @@
+"""Traffic of an endpoint: one row per variant and minute, with a mergeable latency histogram."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from endpoints.models.endpoints import Endpoint
+
+
+class EndpointMetric(models.Model):
+    """Counts of one minute. `latency` is a histogram of whole-request milliseconds as JSON (endpoints.gateway.histogram)."""
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="metrics")
+    variant = models.CharField(max_length=63)
+    minute_at = models.DateTimeField()
+    n_requests = models.BigIntegerField(default=0)
+    n_4xx = models.BigIntegerField(default=0)
+    n_5xx = models.BigIntegerField(default=0)
+    n_model_errors = models.BigIntegerField(default=0)
+    latency = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["minute_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["endpoint", "variant", "minute_at"], name="one_metric_per_minute")
+        ]

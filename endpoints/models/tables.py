@@ -1,0 +1,37 @@
+"""A whole dataset sent through an endpoint: predictions beside labels, row by row."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from endpoints.models.endpoints import Endpoint
+from jobs.models import DatasetVersion
+
+
+class TableRun(models.Model):
+    """`summary` has accuracy, per-class table and confusion matrix (or RMSE, MAE); `result_uri` the rows as JSON Lines."""
+
+    class Status(models.TextChoices):
+        IN_PROGRESS = "InProgress", _("InProgress")
+        COMPLETED = "Completed", _("Completed")
+        FAILED = "Failed", _("Failed")
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="table_runs")
+    dataset_version = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="table_runs")
+    uid = models.CharField(max_length=26, unique=True)
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.IN_PROGRESS)
+    variant = models.CharField(max_length=63, blank=True)
+    n_rows = models.BigIntegerField(default=0)
+    n_done = models.BigIntegerField(default=0)
+    failure = models.TextField(blank=True)
+    summary = models.JSONField(null=True)
+    result_uri = models.CharField(max_length=300, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(_("created at"))
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]

@@ -1,0 +1,114 @@
+"""Training jobs: the row is the truth, the Celery message only a hint that there is work."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models.datasets import DatasetVersion
+from mlplatform.core.models import LogStream, Project
+from mlplatform.core.status import TERMINAL_TRAINING, SecondaryStatus, TrainingJobStatus
+
+
+class TrainingJob(models.Model):
+    """One training job. A worker owns it while it holds the lease; `attempt` fences what an earlier owner writes late.
+
+    `failure` is null or {"kind", "reason", "detail", "row", "column", "exit_code", "signal", "log_tail": [lines],
+    "first_line"}; `progress` is {"fraction", "text"}; `final_metrics` maps a metric's name to its last value.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="training_jobs")
+    name = models.CharField(_("name"), max_length=63)
+    uid = models.CharField(max_length=26, unique=True)
+    algorithm = models.CharField(_("algorithm"), max_length=40)
+    hyperparameters = models.JSONField(_("hyperparameters"), default=dict)
+    instance_type = models.CharField(_("instance type"), max_length=40)
+    instance_count = models.PositiveSmallIntegerField(_("instance count"), default=1)
+    queue = models.CharField(_("queue"), max_length=40)
+    max_runtime_s = models.PositiveIntegerField(_("maximum run time (s)"), default=86400)
+    metric_definitions = models.JSONField(_("metric definitions"), default=list)
+    environment = models.JSONField(_("environment"), default=dict)
+    tags = models.JSONField(_("tags"), default=dict)
+
+    status = models.CharField(
+        _("status"),
+        max_length=12,
+        default=TrainingJobStatus.IN_PROGRESS,
+        choices=[(status.value, status.value) for status in TrainingJobStatus],
+    )
+    secondary_status = models.CharField(
+        _("secondary status"),
+        max_length=20,
+        default=SecondaryStatus.PENDING,
+        choices=[(status.value, status.value) for status in SecondaryStatus],
+    )
+    failure = models.JSONField(_("failure"), null=True, blank=True)
+    progress = models.JSONField(default=dict)
+    final_metrics = models.JSONField(_("final metrics"), default=dict)
+
+    attempt = models.PositiveIntegerField(_("attempt"), default=0)
+    lease_owner = models.CharField(max_length=200, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    stop_requested_at = models.DateTimeField(_("stop requested at"), null=True, blank=True)
+
+    artifact_uri = models.CharField(_("artifact"), max_length=300, blank=True)
+    artifact_sha256 = models.CharField(max_length=64, blank=True)
+    artifact_bytes = models.BigIntegerField(null=True, blank=True)
+    manifest = models.JSONField(null=True, blank=True)
+    log = models.OneToOneField(LogStream, on_delete=models.PROTECT, related_name="training_job")
+
+    cloned_from = models.CharField(max_length=63, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(_("created at"))
+    started_at = models.DateTimeField(_("training started at"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    billable_s = models.PositiveIntegerField(_("billable time (s)"), null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_training_job_per_name")]
+        indexes = [
+            models.Index(fields=["project", "-created_at", "-id"]),
+            models.Index(fields=["status", "queue"]),
+        ]
+        verbose_name = _("training job")
+        verbose_name_plural = _("training jobs")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def ended(self) -> bool:
+        return self.status in TERMINAL_TRAINING
+
+    @property
+    def arn(self) -> str:
+        return self.project.arn("training-job", self.name)
+
+    @property
+    def failure_reason(self) -> str:
+        return f"{self.failure['kind']}: {self.failure['reason']}" if self.failure else ""
+
+
+class TrainingInput(models.Model):
+    """A channel of a job: a dataset version, or objects under a URI."""
+
+    job = models.ForeignKey(TrainingJob, on_delete=models.CASCADE, related_name="inputs")
+    channel = models.CharField(_("channel"), max_length=64)
+    dataset_version = models.ForeignKey(
+        DatasetVersion, on_delete=models.SET_NULL, null=True, blank=True, related_name="training_inputs"
+    )
+    dataset_reference = models.CharField(max_length=80, blank=True)
+    uri = models.CharField(_("URI"), max_length=1024)
+    content_type = models.CharField(_("content type"), max_length=80)
+    input_mode = models.CharField(
+        _("input mode"), max_length=8, choices=[("File", "File"), ("Pipe", "Pipe")], default="File"
+    )
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["job", "channel"], name="one_input_per_channel")]
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.dataset_reference or self.uri}"

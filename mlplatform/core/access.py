@@ -1,0 +1,163 @@
+"""Who is asking, and what they may do: the one door through which every face and service goes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from mlplatform.core import clock, names
+from mlplatform.core.errors import AccessDenied, Conflict, NotAuthenticated, NotFound
+from mlplatform.core.models import AccessKey, Membership, Project, Role
+from mlplatform.core.revisions import revision_bump
+
+_RANK = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2}
+_KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_LAST_USED_STEP = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A user acting in one project with one role. Every service and selector takes one."""
+
+    user: User
+    project: Project
+    role: Role
+    key: AccessKey | None = None
+
+    def require(self, role: Role) -> None:
+        """Raises AccessDenied unless this actor's role includes `role`."""
+        if _RANK[self.role] < _RANK[role]:
+            raise AccessDenied(
+                f"This needs the role {role.value} in project {self.project.name}; you are {self.role.value}"
+            )
+
+    def may(self, role: str) -> bool:
+        return _RANK[self.role] >= _RANK[Role(role)]
+
+    @property
+    def may_edit(self) -> bool:
+        return self.may(Role.EDITOR)
+
+    @property
+    def may_administer(self) -> bool:
+        return self.may(Role.ADMIN)
+
+
+def actor_for_user(*, user: User, project_name: str) -> Actor:
+    """The user as a member of the project. Raises NotFound for a foreign project and for one that never was alike."""
+    membership = (
+        Membership.objects.select_related("project").filter(user=user, project__name=project_name).first()
+        if user.is_active
+        else None
+    )
+    if membership is None:
+        raise NotFound(f"There is no project {project_name[:63]!r} that you are a member of")
+    return Actor(user=user, project=membership.project, role=Role(membership.role))
+
+
+def actor_for_key(*, token: str) -> Actor:
+    """The actor of a bearer token `<key id>.<secret>`. Raises NotAuthenticated for every kind of wrong token alike."""
+    key_id, _, secret = token.partition(".")
+    key = AccessKey.objects.select_related("user", "project").filter(key_id=key_id[:20]).first()
+    digest = hashlib.sha256(secret.encode()).hexdigest()
+    if key is None or not hmac.compare_digest(key.secret_sha256, digest) or not _usable(key):
+        raise NotAuthenticated("The access key is unknown, revoked or expired")
+    membership = Membership.objects.filter(user=key.user, project=key.project).first()
+    if membership is None or not key.user.is_active:
+        raise NotAuthenticated("The access key is unknown, revoked or expired")
+    _touch(key)
+    return Actor(user=key.user, project=key.project, role=Role(membership.role), key=key)
+
+
+def _usable(key: AccessKey) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > clock.now())
+
+
+def _touch(key: AccessKey) -> None:
+    now = clock.now()
+    if key.last_used_at is None or now - key.last_used_at > _LAST_USED_STEP:
+        AccessKey.objects.filter(pk=key.pk).update(last_used_at=now)
+
+
+def access_key_create(
+    *, user: User, project: Project, description: str = "", expires_at: datetime | None = None
+) -> tuple[AccessKey, str]:
+    """Makes a key of `user` in `project` and returns it with its secret, which is never shown again.
+
+    Raises:
+        AccessDenied: the user is no member of the project.
+    """
+    if not Membership.objects.filter(user=user, project=project).exists():
+        raise AccessDenied(f"{user.get_username()} is not a member of project {project.name}")
+    secret = secrets.token_urlsafe(30)
+    with transaction.atomic():
+        key = AccessKey.objects.create(
+            key_id="MLPK" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16)),
+            secret_sha256=hashlib.sha256(secret.encode()).hexdigest(),
+            secret_encrypted=_cipher().encrypt(secret.encode()),
+            user=user,
+            project=project,
+            description=description[:200],
+            expires_at=expires_at,
+        )
+        revision_bump()
+    return key, secret
+
+
+def access_key_list(*, actor: Actor) -> list[AccessKey]:
+    """The actor's own keys in the project; all members' keys for an administrator."""
+    keys = AccessKey.objects.select_related("user").filter(project=actor.project)
+    return list(keys if actor.may_administer else keys.filter(user=actor.user))
+
+
+def access_key_revoke(*, actor: Actor, key_id: str) -> AccessKey:
+    """Ends a key at once: one's own, or any of the project for an administrator. Raises NotFound."""
+    key = next((key for key in access_key_list(actor=actor) if key.key_id == key_id), None)
+    if key is None:
+        raise NotFound(f"There is no access key {key_id[:20]!r}")
+    if key.revoked_at is None:
+        with transaction.atomic():
+            key.revoked_at = clock.now()
+            key.save(update_fields=["revoked_at"])
+            revision_bump()
+    return key
+
+
+def access_key_secret(key: AccessKey) -> str:
+    """The decrypted secret, for checking AWS signatures only; never for showing."""
+    return _cipher().decrypt(bytes(key.secret_encrypted)).decode()
+
+
+def _cipher() -> Fernet:
+    digest = hashlib.sha256(b"access keys\0" + settings.SECRET_KEY.encode()).digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
+
+
+def project_list(*, user: User) -> list[Membership]:
+    """The memberships of a user, by project name."""
+    return list(Membership.objects.select_related("project").filter(user=user).order_by("project__name"))
+
+
+def project_create(*, user: User, name: str, display_name: str = "") -> Project:
+    """Makes a project with `user` as its administrator. Raises InvalidRequest or Conflict for the name."""
+    names.name_check(name)
+    if Project.objects.filter(name__iexact=name).exists():
+        raise Conflict(f"A project named {name!r} already exists")
+    with transaction.atomic():
+        project = Project.objects.create(name=name, display_name=display_name[:200], account_id=_account_id())
+        Membership.objects.create(project=project, user=user, role=Role.ADMIN)
+        revision_bump()
+    return project
+
+
+def _account_id() -> str:
+    return str(secrets.randbelow(9 * 10**11) + 10**11)

@@ -1,0 +1,24 @@
+"""Sends a task by name once the transaction is committed. A lost message is no loss: the sweeper sends it again."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+from celery import current_app
+from django.db import transaction
+
+logger = logging.getLogger(__name__)
+
+
+def dispatch_after_commit(task: str, *, object_id: int, queue: str) -> None:
+    """Enqueues `task` with the row's id on `queue` after commit; a broker that is away is logged, not raised."""
+    transaction.on_commit(partial(_send, task, object_id, queue))
+
+
+def _send(task: str, object_id: int, queue: str) -> None:
+    try:
+        current_app.send_task(task, args=[object_id], queue=queue, retry=False)
+    except Exception as error:
+        # The broker is away: the row is the truth and the sweeper re-sends it.
+        logger.warning("broker away, %s %s will be sent by the sweeper: %s", task, object_id, error)

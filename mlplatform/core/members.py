@@ -1,0 +1,52 @@
+"""Members of a project: add, change role, remove. A project always keeps at least one administrator."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import Conflict, InvalidRequest, NotFound
+from mlplatform.core.models import Membership, Project, Role
+from mlplatform.core.revisions import revision_bump
+
+
+def member_list(*, actor: Actor) -> list[Membership]:
+    return list(
+        Membership.objects.select_related("user").filter(project=actor.project).order_by("user__username")
+    )
+
+
+def member_set(*, actor: Actor, username: str, role: str) -> Membership:
+    """Adds a user to the project or changes the role. Needs administrator."""
+    actor.require(Role.ADMIN)
+    if role not in Role.values:
+        raise InvalidRequest.for_field("role", f"{role[:40]!r} is not a role; use {', '.join(Role.values)}")
+    user = User.objects.filter(username=username, is_active=True).first()
+    if user is None:
+        raise InvalidRequest.for_field(
+            "username", f"there is no user {username[:80]!r}; an operator adds users in the admin console"
+        )
+    with transaction.atomic():
+        membership, _ = Membership.objects.update_or_create(
+            project=actor.project, user=user, defaults={"role": role}
+        )
+        _keep_an_administrator(actor.project)
+        revision_bump()
+    return membership
+
+
+def member_remove(*, actor: Actor, username: str) -> None:
+    """Takes a user out of the project; their keys stop working at once. Needs administrator."""
+    actor.require(Role.ADMIN)
+    with transaction.atomic():
+        deleted, _ = Membership.objects.filter(project=actor.project, user__username=username).delete()
+        if not deleted:
+            raise NotFound(f"{username[:80]!r} is not a member of this project")
+        _keep_an_administrator(actor.project)
+        revision_bump()
+
+
+def _keep_an_administrator(project: Project) -> None:
+    if not Membership.objects.filter(project=project, role=Role.ADMIN).exists():
+        raise Conflict("A project needs at least one administrator; make somebody else administrator first")

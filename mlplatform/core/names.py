@@ -1,0 +1,68 @@
+"""Names, ARNs and object keys. Django-free.
+
+A name comes from a person and is checked here; a path or object key is built from ids of ours only, never from a name.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime
+
+from mlplatform.core.errors import InvalidRequest
+
+NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
+"""The service's pattern of names: 1 to 63 letters, digits and inner hyphens."""
+_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?\Z")
+NAME_MAX_LENGTH = 63
+REGION = "us-east-1"
+
+
+def name_check(value: str, *, field: str = "name", max_length: int = NAME_MAX_LENGTH) -> str:
+    """Returns `value` if it is a legal name. Raises InvalidRequest that says what is accepted.
+
+    Linear time on any input (the service's own pattern backtracks on long runs of hyphens).
+    """
+    if len(value) <= max_length and _NAME.match(value):
+        return value
+    shown = value if len(value) <= 80 else value[:77] + "..."
+    raise InvalidRequest.for_field(
+        field,
+        f"{shown!r} is not a valid name; use 1 to {max_length} letters (a-z, A-Z), digits and hyphens, "
+        "beginning and ending with a letter or digit",
+    )
+
+
+def arn(*, account_id: str, kind: str, name: str) -> str:
+    """The service's resource name, for instance `arn:aws:sagemaker:us-east-1:123456789012:training-job/my-job`."""
+    return f"arn:aws:sagemaker:{REGION}:{account_id}:{kind}/{name.lower()}"
+
+
+def bucket_name(account_id: str) -> str:
+    """The bucket in which a project's objects lie."""
+    return f"mlplatform-{account_id}"
+
+
+def uri(bucket: str, key: str) -> str:
+    return f"s3://{bucket}/{key}"
+
+
+def uri_split(value: str, *, field: str = "uri") -> tuple[str, str]:
+    """Bucket and key of `s3://bucket/key`. Raises InvalidRequest for anything else, including `..` parts."""
+    bucket, slash, key = value.removeprefix("s3://").partition("/")
+    parts = key.split("/")
+    legal = value.startswith("s3://") and bucket and slash and key and "\0" not in value
+    if not legal or ".." in parts or "." in parts or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        raise InvalidRequest.for_field(field, f"{value[:200]!r} is not an object's address; use s3://bucket/key")
+    return bucket, key
+
+
+def uid_new() -> str:
+    """A fresh id for folders, object keys and public links: 26 lower-case hexadecimal characters."""
+    return secrets.token_hex(13)
+
+
+def name_with_time(stem: str, at: datetime) -> str:
+    """`stem` with a time stamp and a random tail, as a default name; at most 63 characters."""
+    tail = f"{at:%Y-%m-%d-%H-%M-%S}-{secrets.token_hex(2)}"
+    return f"{stem[: NAME_MAX_LENGTH - len(tail) - 1].rstrip('-')}-{tail}"

@@ -1,0 +1,59 @@
+"""Heartbeats of our long-running processes, and who of them is alive."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import QuerySet
+
+from mlplatform.core import clock
+from mlplatform.core.models import Node, NodeKind
+
+ALIVE_S = 15
+HEARTBEAT_S = 5
+VERSION = "0.1.0"
+
+
+def node_beat(
+    *,
+    kind: NodeKind,
+    name: str,
+    started_at: datetime,
+    queues: list[str] | None = None,
+    concurrency: int = 1,
+    info: dict[str, Any] | None = None,
+) -> Node:
+    """Writes this process' heartbeat; call it every `HEARTBEAT_S` seconds."""
+    node, _ = Node.objects.update_or_create(
+        kind=kind,
+        name=name,
+        defaults={
+            "queues": queues or [],
+            "hostname": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": VERSION,
+            "concurrency": concurrency,
+            "info": info or {},
+            "started_at": started_at,
+            "seen_at": clock.now(),
+        },
+    )
+    return node
+
+
+def node_gone(*, kind: NodeKind, name: str) -> None:
+    """Removes the heartbeat of a process that ends in order."""
+    Node.objects.filter(kind=kind, name=name).delete()
+
+
+def nodes_alive(*, kind: NodeKind | None = None) -> QuerySet[Node]:
+    alive = Node.objects.filter(seen_at__gte=clock.now() - timedelta(seconds=ALIVE_S))
+    return alive.filter(kind=kind) if kind else alive
+
+
+def queues_served() -> frozenset[str]:
+    """The queues of all workers that are alive."""
+    return frozenset(queue for node in nodes_alive(kind=NodeKind.WORKER) for queue in node.queues)
