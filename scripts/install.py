@@ -1,0 +1,172 @@
+"""Makes the environment `.venv` hold exactly the pinned, hash-checked requirements; a second run finds nothing to do.
+
+Runs on any Python 3.11 with nothing installed (standard library only); `install.sh` calls it before every start, every
+test run and every lint run. It does not start or configure the platform.
+
+A stamp in `.venv` holds the digest of the requirement files that were installed completely. A marker beside it says that
+an installation is under way: found at the start, that installation was interrupted, and the environment is made anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+PROFILES = {
+    "run": ("base.txt", "frameworks.txt"),
+    "test": ("base.txt", "frameworks.txt", "test.txt"),
+}
+STAMP = "installed.txt"
+MARKER = "installing"
+
+
+def main(arguments: Sequence[str]) -> int:
+    profile = arguments[0] if arguments else "run"
+    if profile not in {*PROFILES, "uv"}:
+        fail(f"unknown set of requirements '{profile}': one of {', '.join(PROFILES)}, or uv for the installer alone")
+    try:
+        if profile == "uv":
+            print(uv_ensure(ROOT))
+        else:
+            environment_ensure(ROOT, profile)
+    except subprocess.CalledProcessError as error:
+        fail(
+            f"the installation failed (exit code {error.returncode}, see above): {' '.join(map(str, error.cmd))}\n"
+            "The next run starts it again; what was already downloaded is kept."
+        )
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def environment_ensure(root: Path, profile: str) -> None:
+    """Installs the profile's requirements into `<root>/.venv` unless its stamp says that they are there."""
+    venv = root / ".venv"
+    if is_installed(venv, root, profile):
+        return
+    with (root / ".install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not is_installed(venv, root, profile):  # another run may have done it while this one waited
+            install(venv, root, profile)
+
+
+def is_installed(venv: Path, root: Path, profile: str) -> bool:
+    """Whether the environment is complete for the profile, which a larger profile also satisfies."""
+    if (venv / MARKER).exists() or not os.access(venv / "bin" / "python", os.X_OK):
+        return False
+    try:
+        stamp = (venv / STAMP).read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return False
+    return digest(root, profile) in stamp
+
+
+def install(venv: Path, root: Path, profile: str) -> None:
+    started = time.monotonic()
+    say(f"installing the requirements into {venv.relative_to(root)} (only this once; under a minute, or as long as 1 GB takes to download)")
+    uv = uv_ensure(root)
+    if (venv / MARKER).exists():
+        say("the last installation was interrupted: starting with a new environment")
+        shutil.rmtree(venv)
+    if not is_usable(venv):
+        shutil.rmtree(venv, ignore_errors=True)
+        run(uv, "venv", "--quiet", "--no-project", "--python", sys.executable, venv)
+    profile = "test" if has_profile(venv, "test") else profile
+    (venv / MARKER).touch()
+    files = [root / "requirements" / name for name in PROFILES[profile]]
+    python = venv / "bin" / "python"
+    run(uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--no-build", "--python", python, *files)
+    satisfied = [name for name in PROFILES if set(PROFILES[name]) <= set(PROFILES[profile])]
+    (venv / STAMP).write_text(
+        "".join(f"{name} {digest(root, name)}\n" for name in satisfied), encoding="ascii"
+    )
+    (venv / MARKER).unlink()
+    say(f"installed in {time.monotonic() - started:.0f} s")
+
+
+def has_profile(venv: Path, profile: str) -> bool:
+    """Whether this profile was installed before, whatever its requirements were then: it is refreshed, not dropped."""
+    try:
+        return profile in (venv / STAMP).read_text(encoding="ascii").split()
+    except FileNotFoundError:
+        return False
+
+
+def is_usable(venv: Path) -> bool:
+    """Whether the environment's interpreter still runs and is new enough (the system's Python may have gone since)."""
+    check = "import sys; raise SystemExit(sys.version_info < (3, 11))"
+    try:
+        return subprocess.run([venv / "bin" / "python", "-I", "-c", check], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def uv_ensure(root: Path) -> Path:
+    """The uv of this machine, else the pinned one, installed into `.venv-tools`."""
+    found = shutil.which("uv")
+    if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
+        return Path(found)
+    tools = root / ".venv-tools"
+    uv = tools / "bin" / "uv"
+    wanted = hashlib.sha256((root / "requirements" / "uv.txt").read_bytes()).hexdigest()
+    stamp = tools / STAMP
+    if uv.exists() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+        return uv
+    shutil.rmtree(tools, ignore_errors=True)
+    uv_install(root, tools)
+    stamp.write_text(wanted, encoding="ascii")
+    return uv
+
+
+def uv_install(root: Path, tools: Path) -> None:
+    pinned = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    pinned += ["--requirement", str(root / "requirements" / "uv.txt")]
+    if has_module("ensurepip") and has_module("venv"):
+        run(sys.executable, "-m", "venv", tools)
+        run(tools / "bin" / "python", "-m", "pip", "install", *pinned)
+    elif has_module("pip"):
+        run(sys.executable, "-m", "pip", "install", "--target", tools, *pinned)
+    else:
+        fail(
+            f"{sys.executable} has neither the modules ensurepip and venv nor pip, and there is no uv on the PATH.\n"
+            "One of them is needed. On Debian or Ubuntu: apt-get install python3-venv. Then run the same command again."
+        )
+
+
+def has_module(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+def digest(root: Path, profile: str) -> str:
+    """The digest of everything that decides what the profile installs."""
+    content = hashlib.sha256()
+    for name in PROFILES[profile]:
+        content.update((root / "requirements" / name).read_bytes())
+    return content.hexdigest()
+
+
+def run(*command: object) -> None:
+    subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+
+
+def say(message: str) -> None:
+    print(f"set-up: {message}", flush=True)
+
+
+def fail(message: str) -> NoReturn:
+    print(f"set-up: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
