@@ -1,0 +1,84 @@
+"""Who calls the REST face, and whether the view's rule lets them in. Deny by default.
+
+Every view declares `access`: a `Rule` per method. A method without a rule is refused for everybody, and a test walks the
+URL table for routes without one. The views find the admitted member as `request.actor`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from django.contrib.auth.models import User
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import MethodNotAllowed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from mlplatform.core.access import Actor, actor_for_key, actor_for_user
+from mlplatform.core.errors import AccessDenied, NotAuthenticated, NotFound
+from mlplatform.core.models import Role
+
+BEARER = "Bearer"
+
+
+class Rule(Enum):
+    """Who may use one method of one route."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed in"
+    VIEWER = Role.VIEWER.value
+    EDITOR = Role.EDITOR.value
+    ADMIN = Role.ADMIN.value
+
+    @property
+    def role(self) -> Role | None:
+        """The role needed in the project of the path; None where the path has no project."""
+        return None if self in {Rule.PUBLIC, Rule.SIGNED_IN} else Role(self.value)
+
+
+class AccessKeyAuthentication(BaseAuthentication):
+    """`Authorization: Bearer <key id>.<secret>`; the key's project and role come with it as `request.auth`."""
+
+    def authenticate(self, request: Request) -> tuple[User, Actor] | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return None
+        if scheme.lower() != BEARER.lower():
+            raise NotAuthenticated(f"Authorization: {scheme[:20]!r} is not accepted; use Bearer <key id>.<secret>")
+        actor = actor_for_key(token=token.strip())
+        return actor.user, actor
+
+    def authenticate_header(self, request: Request) -> str:
+        return f'{BEARER} realm="mlplatform"'
+
+
+class DenyByDefault(BasePermission):
+    """Lets a request in by the view's declared rule, and by nothing else."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        method = str(request.method)
+        if method not in view.allowed_methods:
+            raise MethodNotAllowed(method)
+        rule: Rule | None = getattr(view, "access", {}).get("GET" if method == "HEAD" else method)
+        if rule is Rule.PUBLIC:
+            return True
+        if not request.user:
+            raise NotAuthenticated("This needs an access key (Authorization: Bearer <key id>.<secret>) or a login")
+        if rule is None:
+            raise AccessDenied("Nobody may do this: the route declares no rule for it")
+        if rule.role is not None:
+            request.actor = member_of(request, str(view.kwargs["project"]))  # type: ignore[attr-defined]
+            request.actor.require(rule.role)  # type: ignore[attr-defined]
+        return True
+
+
+def member_of(request: Request, project_name: str) -> Actor:
+    """The caller as a member of the project. A key opens its own project only. Raises NotFound."""
+    key_actor: Any = request.auth
+    if not isinstance(key_actor, Actor):
+        return actor_for_user(user=request.user, project_name=project_name)
+    if key_actor.project.name != project_name:
+        raise NotFound(f"There is no project {project_name[:63]!r} that you are a member of")
+    return key_actor

@@ -1,0 +1,121 @@
+"""Every error of the REST face as `application/problem+json` (RFC 9457): one place, one form, no trace, path or SQL."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, JsonResponse
+from django.utils.translation import gettext as _
+from rest_framework import exceptions as drf
+from rest_framework.views import set_rollback
+
+from mlplatform.core.errors import DataError, FieldError, PlatformError
+from mlplatform.core.request_id import request_id_of
+
+logger = logging.getLogger(__name__)
+PROBLEM_JSON = "application/problem+json"
+_TITLES = {
+    400: "Bad request",
+    401: "Not authenticated",
+    403: "Access denied",
+    404: "Not found",
+    405: "Method not allowed",
+    406: "Not acceptable",
+    409: "Conflict",
+    413: "Too large",
+    415: "Unsupported media type",
+    422: "Unprocessable",
+    424: "Model error",
+    429: "Too many requests",
+    500: "Internal failure",
+    503: "Service unavailable",
+}
+_DRF_CODES = {
+    401: "MissingAuthenticationTokenException",
+    403: "AccessDeniedException",
+    404: "ResourceNotFound",
+    405: "MethodNotAllowed",
+    406: "NotAcceptable",
+    415: "UnsupportedMediaType",
+    429: "ThrottlingException",
+}
+_RETRY_AFTER_S = 1
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> JsonResponse:
+    """The answer for any exception of a view (Django REST framework's `EXCEPTION_HANDLER`)."""
+    set_rollback()
+    request_id = request_id_of(context["request"]._request)
+    status, code, detail, errors = _describe(error)
+    if status == 500:
+        logger.error("request %s failed", request_id, exc_info=error)
+    response = problem(status=status, code=code, detail=detail, errors=errors, request_id=request_id)
+    for name, value in _headers(error, status, context):
+        response[name] = value
+    return response
+
+
+def problem(
+    *, status: int, code: str, detail: str, errors: Iterable[FieldError] = (), request_id: str
+) -> JsonResponse:
+    """One problem document."""
+    body = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "errors": [{"field": error.field, "message": error.message} for error in errors],
+        "request_id": request_id,
+    }
+    return JsonResponse(body, status=status, content_type=PROBLEM_JSON)
+
+
+def _describe(error: Exception) -> tuple[int, str, str, tuple[FieldError, ...]]:
+    """Status, code, detail and field errors of an exception."""
+    if isinstance(error, PlatformError):
+        return error.http_status, error.code, error.message, error.errors
+    if isinstance(error, DataError):
+        return 400, "ValidationException", str(error), (FieldError("file", str(error)),)
+    if isinstance(error, drf.ValidationError):
+        errors = tuple(_flatten(error.detail))
+        detail = "; ".join(f"{item.field}: {item.message}" if item.field else item.message for item in errors)
+        return 400, "ValidationException", detail, errors
+    if isinstance(error, drf.APIException):
+        status = int(error.status_code)
+        return status, _DRF_CODES.get(status, "ValidationException"), str(error.detail), ()
+    if isinstance(error, Http404):
+        return 404, "ResourceNotFound", _("There is nothing at this address"), ()
+    if isinstance(error, PermissionDenied):
+        return 403, "AccessDeniedException", _("This is not allowed"), ()
+    if isinstance(error, RequestDataTooBig):
+        return 413, "RequestEntityTooLarge", _("The request body is too large"), ()
+    if isinstance(error, SuspiciousOperation):
+        return 400, "ValidationException", _("The request is malformed"), ()
+    return 500, "InternalFailure", _("This failed for a reason of ours; the log has it under the request id"), ()
+
+
+def _flatten(detail: Any, path: str = "") -> Iterator[FieldError]:
+    """Field errors out of the framework's nested lists and mappings, with dotted paths."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            yield from _flatten(inner, path if name == "non_field_errors" else f"{path}.{name}".lstrip("."))
+    elif isinstance(detail, list):
+        for position, inner in enumerate(detail):
+            nested = isinstance(inner, dict | list)
+            yield from _flatten(inner, f"{path}.{position}".lstrip(".") if nested and inner else path)
+    else:
+        yield FieldError(path, str(detail))
+
+
+def _headers(error: Exception, status: int, context: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if status == 401:
+        yield "WWW-Authenticate", 'Bearer realm="mlplatform"'
+    if status == 405:
+        yield "Allow", ", ".join(context["view"].allowed_methods)
+    if status in {429, 503}:
+        wait = getattr(error, "wait", None) or getattr(error, "retry_after_s", None) or _RETRY_AFTER_S
+        yield "Retry-After", str(int(wait))

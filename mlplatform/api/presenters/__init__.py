@@ -1,0 +1,1 @@
+"""Model instances as the JSON that REST clients see: pure functions, one file per noun."""

@@ -1,0 +1,1 @@
+"""Views of the REST face: authenticate, load, validate, call one service, render."""
