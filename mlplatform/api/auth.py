@@ -1,26 +1,30 @@
 """Who calls the REST face, and whether the view's rule lets them in. Deny by default.
 
-Every view declares `access`: a `Rule` per method. A method without a rule is refused for everybody, and a test walks the
-URL table for routes without one. The views find the admitted member as `request.actor`.
+Every view declares `access`: a `Rule` per method. A method without a rule is refused for everybody, and a test walks
+the URL table for routes without one. The views find the admitted member as `request.actor`.
 """
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from mlplatform.core.access import Actor, actor_for_key, actor_for_user
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, NotFound
 from mlplatform.core.models import Role
 
+if TYPE_CHECKING:
+    # At run time a circle: the framework's views load this module as a setting.
+    from rest_framework.views import APIView
+
 BEARER = "Bearer"
+_HOW = "use Authorization: Bearer <key id>.<secret>"
 
 
 class Rule(Enum):
@@ -39,14 +43,14 @@ class Rule(Enum):
 
 
 class AccessKeyAuthentication(BaseAuthentication):
-    """`Authorization: Bearer <key id>.<secret>`; the key's project and role come with it as `request.auth`."""
+    """`Authorization: Bearer <key id>.<secret>`; its project and role come as `request.auth`."""
 
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
         if scheme.lower() != BEARER.lower():
-            raise NotAuthenticated(f"Authorization: {scheme[:20]!r} is not accepted; use Bearer <key id>.<secret>")
+            raise NotAuthenticated(f"Authorization: {scheme[:20]!r} is not accepted; {_HOW}")
         actor = actor_for_key(token=token.strip())
         return actor.user, actor
 
@@ -65,7 +69,7 @@ class DenyByDefault(BasePermission):
         if rule is Rule.PUBLIC:
             return True
         if not request.user:
-            raise NotAuthenticated("This needs an access key (Authorization: Bearer <key id>.<secret>) or a login")
+            raise NotAuthenticated(f"This needs an access key or a login; {_HOW}")
         if rule is None:
             raise AccessDenied("Nobody may do this: the route declares no rule for it")
         if rule.role is not None:

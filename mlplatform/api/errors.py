@@ -1,4 +1,4 @@
-"""Every error of the REST face as `application/problem+json` (RFC 9457): one place, one form, no trace, path or SQL."""
+"""Every error of the REST face as `application/problem+json` (RFC 9457): one form, no trace, path or SQL."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _describe(error: Exception) -> tuple[int, str, str, tuple[FieldError, ...]]:
         return 413, "RequestEntityTooLarge", _("The request body is too large"), ()
     if isinstance(error, SuspiciousOperation):
         return 400, "ValidationException", _("The request is malformed"), ()
-    return 500, "InternalFailure", _("This failed for a reason of ours; the log has it under the request id"), ()
+    return 500, "InternalFailure", _("This failed for a reason of ours; our log has it by request id"), ()
 
 
 def _flatten(detail: Any, path: str = "") -> Iterator[FieldError]:
