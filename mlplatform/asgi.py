@@ -1,4 +1,4 @@
-"""The ASGI application that uvicorn serves: pages, REST API and admin."""
+"""The ASGI application that uvicorn serves: static files, pages, REST API and admin."""
 
 from __future__ import annotations
 
@@ -6,5 +6,7 @@ import os
 
 from django.core.asgi import get_asgi_application
 
+from mlplatform.web.assets import AssetsApplication
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
-application = get_asgi_application()
+application = AssetsApplication(get_asgi_application())

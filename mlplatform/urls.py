@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.staticfiles.urls import staticfiles_urlpatterns  # noqa: F401
 from django.urls import include, path
 
 urlpatterns = [
@@ -11,3 +10,8 @@ urlpatterns = [
     path("api/v1/", include("mlplatform.api.urls")),
     path("", include("mlplatform.web.urls")),
 ]
+
+handler400 = "mlplatform.web.views.problems.bad_request"
+handler403 = "mlplatform.web.views.problems.permission_denied"
+handler404 = "mlplatform.web.views.problems.not_found"
+handler500 = "mlplatform.web.views.problems.server_error"

@@ -1,0 +1,36 @@
+"""Who asks for a page: the signed-in user as a member of the project in the address."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+
+from mlplatform.core.access import Actor, actor_for_user
+from mlplatform.core.errors import NotAuthenticated
+
+
+def page_user(request: HttpRequest) -> User:
+    """The signed-in user. Raises NotAuthenticated, which the middleware turns into the sign-in page."""
+    if not request.user.is_authenticated:
+        raise NotAuthenticated("Sign in to see this page")
+    return cast(User, request.user)
+
+
+def page_actor(request: HttpRequest, project: str) -> Actor:
+    """The user in the project; remembered on the request, because the navigation shows it too.
+
+    Raises:
+        NotAuthenticated: nobody is signed in.
+        NotFound: no such project, or one the user is no member of.
+    """
+    actor = actor_for_user(user=page_user(request), project_name=project)
+    request.actor = actor  # type: ignore[attr-defined]
+    return actor
+
+
+def request_actor(request: HttpRequest) -> Actor | None:
+    """The actor that `page_actor` found for this request, if the page belongs to a project."""
+    actor = getattr(request, "actor", None)
+    return actor if isinstance(actor, Actor) else None

@@ -1,0 +1,88 @@
+"""What every page shows around its content: navigation, projects of the user, language and theme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import SimpleLazyObject
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from mlplatform.core.access import project_list
+from mlplatform.core.models import Membership
+from mlplatform.web.access import request_actor
+
+
+@dataclass(frozen=True)
+class NavigationItem:
+    title: str
+    icon: str
+    url: str
+    active: bool
+
+
+@dataclass(frozen=True)
+class NavigationGroup:
+    title: str
+    items: list[NavigationItem]
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """The context processor of all templates."""
+    return {
+        "actor": request_actor(request),
+        "navigation_groups": SimpleLazyObject(lambda: _groups(request)),
+        "my_projects": SimpleLazyObject(lambda: _projects(request)),
+    }
+
+
+def _projects(request: HttpRequest) -> list[Membership]:
+    user = getattr(request, "user", None)
+    return project_list(user=user) if user is not None and user.is_authenticated else []
+
+
+def _groups(request: HttpRequest) -> list[NavigationGroup]:
+    actor = request_actor(request)
+    if actor is None:
+        return []
+    plan = [
+        ("", [(_("Home"), "layout-dashboard", "project-home")]),
+        (
+            pgettext("navigation", "Build"),
+            [
+                (_("Datasets"), "table-2", "dataset-list"),
+                (_("Algorithms"), "shapes", "algorithm-list"),
+                (_("Training jobs"), "activity", "training-job-list"),
+            ],
+        ),
+        (
+            pgettext("navigation", "Serve"),
+            [(_("Models"), "box", "model-list"), (_("Endpoints"), "radio-tower", "endpoint-list")],
+        ),
+        (
+            pgettext("navigation", "Operate"),
+            [
+                (_("Workers"), "server", "worker-list"),
+                (_("Access keys"), "key-round", "access-key-list"),
+                (_("Members"), "users", "member-list"),
+            ],
+        ),
+    ]
+    return [
+        NavigationGroup(
+            title, [item for entry in entries if (item := _item(request, actor.project.name, *entry))]
+        )
+        for title, entries in plan
+    ]
+
+
+def _item(request: HttpRequest, project: str, title: str, icon: str, name: str) -> NavigationItem | None:
+    try:
+        url = reverse(f"web:{name}", kwargs={"project": project})
+    except NoReverseMatch:
+        return None
+    exact = name == "project-home"
+    return NavigationItem(title, icon, url, request.path == url if exact else request.path.startswith(url))
