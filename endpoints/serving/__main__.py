@@ -1,0 +1,88 @@
+"""The model server's process: `python -m endpoints.serving --socket PATH --model-dir DIR --algorithm NAME ...`.
+
+Exec'ed by a host, one per replica. Loads one model, serves it until SIGTERM (what has begun is answered first) or until
+its parent is gone. Exit codes: 0 ended as asked, 1 the model could not be loaded (traceback on stdout) or the address is
+taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from time import monotonic
+
+from endpoints.serving.lifeline import Lifeline
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line, as Django's part of the platform logs with `MLPLATFORM_LOG_FORMAT=json`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        content = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            content["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(content, ensure_ascii=False)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    for name in _THREAD_VARIABLES:  # read once, when the libraries below are imported
+        os.environ[name] = str(options.threads)
+    _log_to_stdout(options.log_format)
+    lifeline = Lifeline(parent_pid=options.parent_pid)
+    logger = logging.getLogger("endpoints.serving")
+    started = monotonic()
+    try:
+        from endpoints.serving.loader import model_load
+
+        model = model_load(
+            algorithm=options.algorithm,
+            engine=options.engine,
+            model_dir=options.model_dir,
+            n_threads=options.threads,
+        )
+    except Exception:
+        traceback.print_exc(file=sys.stdout)
+        logger.error("the model in %s could not be loaded", options.model_dir)
+        sys.stdout.flush()
+        return 1
+    logger.info("model loaded in %.2f s, expects %d features", monotonic() - started, model.n_features)
+    from endpoints.serving.server import serve
+
+    return serve(model, address_text=options.socket, lifeline=lifeline, grace_s=options.grace_s)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m endpoints.serving", description="Serves one model.")
+    parser.add_argument("--socket", required=True, help="unix socket path, unix:/path or tcp:host:port")
+    parser.add_argument("--model-dir", required=True, type=Path, help="the unpacked model artifact")
+    parser.add_argument("--algorithm", default="", help="name of a registered algorithm")
+    parser.add_argument("--engine", default="", help="dotted path module:Class, instead of --algorithm")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--parent-pid", type=int, default=0, help="end when this process is gone; 0 for none")
+    parser.add_argument("--grace-s", type=float, default=30.0, help="time to answer what has begun after SIGTERM")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    return parser
+
+
+def _log_to_stdout(log_format: str) -> None:
+    handler = logging.StreamHandler(sys.stdout)
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

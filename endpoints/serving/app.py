@@ -1,0 +1,73 @@
+"""The model server's two routes: `GET /ping` and `POST /invocations`, as a container of the managed service has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import TypeVar
+
+from endpoints.serving.answers import ValidationError
+from endpoints.serving.batching import Batcher, Rows
+from endpoints.serving.decode import decode
+from endpoints.serving.encode import RESPONSE_TYPES, Format, Prediction, encode, format_choose
+from endpoints.serving.exchange import Exchange
+from endpoints.serving.loader import LoadedModel
+from mlplatform.core.errors import DataError, NotFound, ServiceUnavailable
+
+MAX_BODY_BYTES = 6 * 1024 * 1024
+_INLINE_BODY_BYTES = 32 * 1024
+_INLINE_CELLS = 2_000
+_CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+_STUCK_S = 60.0
+
+T = TypeVar("T")
+
+
+class ModelApplication:
+    """Answers for one loaded model."""
+
+    def __init__(self, model: LoadedModel, batcher: Batcher, *, accepts: Collection[str] = RESPONSE_TYPES) -> None:
+        self._model = model
+        self._batcher = batcher
+        self._accepts = accepts
+
+    async def __call__(self, exchange: Exchange) -> None:
+        if exchange.path == b"/invocations" and exchange.method == b"POST":
+            await self._invoke(exchange)
+        elif exchange.path == b"/ping" and exchange.method in (b"GET", b"HEAD"):
+            self._ping(exchange)
+        else:
+            raise NotFound(f"{exchange.path.decode('latin-1')[:200]}: only GET /ping and POST /invocations are served")
+
+    def _ping(self, exchange: Exchange) -> None:
+        if not self._batcher.is_alive:
+            raise ServiceUnavailable("the predictor's thread has ended")
+        if self._batcher.busy_s() > _STUCK_S:
+            raise ServiceUnavailable(f"one prediction has been running for more than {_STUCK_S:g} s")
+        exchange.respond(200, [(b"content-type", b"application/json")], b"{}")
+
+    async def _invoke(self, exchange: Exchange) -> None:
+        body = await exchange.body(limit_bytes=MAX_BODY_BYTES)
+        answer = format_choose(exchange.header(b"accept"), self._accepts)
+        X = await self._decode(body, exchange.header(b"content-type"))
+        prediction = await self._batcher.predict(X, verbose=answer.verbose)
+        headers = [(b"content-type", answer.content_type)]
+        attributes = exchange.header(_CUSTOM_ATTRIBUTES)
+        if attributes:
+            headers.append((_CUSTOM_ATTRIBUTES, attributes))
+        exchange.respond(200, headers, await self._encode(prediction, answer))
+
+    async def _decode(self, body: bytes, content_type: bytes | None) -> Rows:
+        n_features = self._model.n_features
+        try:
+            if len(body) <= _INLINE_BODY_BYTES:
+                return decode(body, content_type, n_features)
+            return await asyncio.to_thread(decode, body, content_type, n_features)
+        except DataError as error:
+            raise ValidationError.of_data(error) from None
+
+    async def _encode(self, prediction: Prediction, answer: Format) -> bytes:
+        columns = prediction if answer.verbose else self._model.plain_columns
+        if sum(prediction[name].size for name in columns) <= _INLINE_CELLS:
+            return encode(prediction, columns, answer)
+        return await asyncio.to_thread(encode, prediction, columns, answer)

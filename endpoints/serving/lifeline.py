@@ -1,0 +1,49 @@
+"""Ends this process when the one that started it is gone, from its first moment on.
+
+The kernel's parent-death signal is tied to the parent's *thread*: it also comes when a thread of a living parent ends.
+So it is SIGHUP here, and only the parent's process id decides. The model server and the gateway use it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+from types import FrameType
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Lifeline:
+    """Installed before anything slow, on the main thread; an event loop then takes SIGTERM and SIGHUP over.
+
+    Args:
+        parent_pid: The process to live with; 0 for none.
+
+    Raises:
+        SystemExit: The parent is gone already.
+    """
+
+    def __init__(self, *, parent_pid: int = 0) -> None:
+        self._parent_pid = parent_pid
+        signal.signal(signal.SIGTERM, self._asked_to_end)
+        signal.signal(signal.SIGHUP, self._parent_may_be_gone)
+        if parent_pid:
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
+            self.check()
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the parent is gone."""
+        return bool(self._parent_pid) and os.getppid() != self._parent_pid
+
+    def check(self) -> None:
+        """Ends the process at once when its parent is gone."""
+        if self.is_cut:
+            os._exit(1)
+
+    def _asked_to_end(self, number: int, frame: FrameType | None) -> None:
+        os._exit(0)
+
+    def _parent_may_be_gone(self, number: int, frame: FrameType | None) -> None:
+        self.check()

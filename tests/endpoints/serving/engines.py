@@ -1,0 +1,48 @@
+"""Tiny real engines that the model server's own process can load, without a registered algorithm."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class LinearPredictor:
+    """score = X @ weights. `pause_s` makes each call slow, and the weights' sign decides nothing."""
+
+    def __init__(self, weights: list[float], pause_s: float = 0.0) -> None:
+        self.weights = np.array(weights, dtype=np.float32)
+        self.pause_s = pause_s
+        self.batch_sizes: list[int] = []
+
+    @property
+    def n_features(self) -> int:
+        return len(self.weights)
+
+    def predict(self, X: NDArray[np.float32], *, verbose: bool) -> dict[str, NDArray[Any]]:
+        self.batch_sizes.append(len(X))
+        if self.pause_s:
+            time.sleep(self.pause_s)
+        if (X[:, 0] == 666).any():
+            raise ArithmeticError("the number of the beast")
+        if (X[:, 0] == 667).any():
+            os._exit(9)
+        score = X @ self.weights
+        if (X[:, 0] == 668).any():
+            score = score * np.nan
+        prediction = {"score": score}
+        if verbose:
+            prediction["contributions"] = X * self.weights
+        return prediction
+
+
+class Linear:
+    """Loads `weights.json`: {"weights": [..], "pause_s": 0}."""
+
+    def load(self, model_dir: Path, *, n_threads: int) -> LinearPredictor:
+        return LinearPredictor(**json.loads((model_dir / "weights.json").read_text()))
