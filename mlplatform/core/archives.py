@@ -1,8 +1,8 @@
 """Unpacks `.tar.gz` archives that somebody else may have made. Django-free.
 
-Regular files and folders only: no links, devices or sparse files, no path out of the target folder, limits on count,
-size and compression ratio. Not a packer (that is `jobs.runner`). Called by hosts (models) and by services that look
-into an artifact.
+Regular files and folders only: no links, devices or sparse files, no path out of the target folder, limits on
+count, size and compression ratio. Not a packer (that is `jobs.runner`). Called by hosts (models) and by services
+that look into an artifact.
 """
 
 from __future__ import annotations
@@ -50,9 +50,11 @@ class _GuardedInfo(tarfile.TarInfo):
     def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
         info = super().frombuf(buf, encoding, errors)  # type: ignore[arg-type]
         if info.type in _LONG_HEADERS and info.size > _HEADER_LIMIT_BYTES:
-            raise ArchiveError(f"an extended header has {info.size} bytes; at most {_HEADER_LIMIT_BYTES} are accepted")
+            raise ArchiveError(
+                f"an extended header has {info.size} bytes; at most {_HEADER_LIMIT_BYTES} are accepted"
+            )
         if info.type == tarfile.GNUTYPE_SPARSE:
-            raise ArchiveError(f"{info.name[:200]!r} is a sparse file; only regular files and folders are accepted")
+            raise ArchiveError(f"{info.name[:200]!r} is a sparse file; only regular files are accepted")
         return info
 
 
@@ -125,7 +127,7 @@ class _Budget:
             raise ArchiveError(f"{member.name!r}: the content is larger than {self._limits.n_bytes} bytes")
         if self.n_bytes > self._ratio_bytes:
             raise ArchiveError(
-                f"{member.name!r}: the content is more than {self._limits.ratio:g} times the size of the archive"
+                f"{member.name!r}: the content is over {self._limits.ratio:g} times the size of the archive"
             )
 
 

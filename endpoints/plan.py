@@ -1,0 +1,267 @@
+"""What has to happen next for an endpoint: wanted x observed -> actions. Pure: no database, process or clock.
+
+An endpoint moves from its `live` configuration to the `wanted` one: first all new replicas, then the switch,
+then the old ones drain, so that there is always somebody to answer. Replicas whose variant is the same in both
+(name, model, instance type) are taken over instead of started anew. What is not here: how a replica is started
+(`replica_plan`) and how actions are written down (`services.rollout`, which calls this).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from mlplatform.core.status import EndpointStatus, ReplicaStatus
+
+HEALTH_WINDOW_S = 30.0
+"""So long may a variant of an InService endpoint be without a replica before the endpoint is Failed."""
+
+_HOLDS_A_PLACE = frozenset(
+    {ReplicaStatus.PENDING, ReplicaStatus.STARTING, ReplicaStatus.IN_SERVICE, ReplicaStatus.FAILED}
+)
+_ROLLING = frozenset({EndpointStatus.CREATING, EndpointStatus.UPDATING})
+_LEAVE_FIRST = (ReplicaStatus.FAILED, ReplicaStatus.PENDING, ReplicaStatus.STARTING, ReplicaStatus.IN_SERVICE)
+
+
+@dataclass(frozen=True)
+class WantedVariant:
+    id: int
+    name: str
+    model_id: int
+    instance_type: str
+    n_replicas: int
+    weight: float = 1.0
+
+    @property
+    def likeness(self) -> tuple[str, int, str]:
+        """Variants of one endpoint that are alike can share replicas."""
+        return self.name, self.model_id, self.instance_type
+
+
+@dataclass(frozen=True)
+class WantedConfig:
+    id: int
+    variants: tuple[WantedVariant, ...]
+
+
+@dataclass(frozen=True)
+class ObservedReplica:
+    """`claimed`: a host has it, so it may have a process; `down_s`: for how long it has not been ready."""
+
+    id: int
+    variant_id: int
+    index: int
+    status: ReplicaStatus
+    claimed: bool = True
+    down_s: float = 0.0
+
+    @property
+    def holds_place(self) -> bool:
+        return self.status in _HOLDS_A_PLACE
+
+    @property
+    def ready(self) -> bool:
+        return self.status == ReplicaStatus.IN_SERVICE
+
+
+@dataclass(frozen=True)
+class EndpointView:
+    status: EndpointStatus
+    wanted: WantedConfig
+    live: WantedConfig | None
+    replicas: tuple[ObservedReplica, ...]
+
+
+@dataclass(frozen=True)
+class AddReplica:
+    variant_id: int
+    index: int
+
+
+@dataclass(frozen=True)
+class DrainReplica:
+    """It gets no more requests; its host ends it when the running ones are answered."""
+
+    replica_id: int
+
+
+@dataclass(frozen=True)
+class MoveReplica:
+    """A running replica is taken over by the alike variant of the new configuration."""
+
+    replica_id: int
+    variant_id: int
+
+
+@dataclass(frozen=True)
+class RemoveReplica:
+    """It has no process: the row and its log go."""
+
+    replica_id: int
+
+
+@dataclass(frozen=True)
+class SwitchLive:
+    """`wanted` becomes `live` and the endpoint InService."""
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """`live` becomes `wanted` again; the failure of this replica is kept on the endpoint."""
+
+    replica_id: int
+
+
+@dataclass(frozen=True)
+class Fail:
+    """The endpoint is Failed by this replica, or because nobody answers."""
+
+    replica_id: int | None
+
+
+@dataclass(frozen=True)
+class Settle:
+    """All is as wanted: InService. After a roll-back the failure stays visible."""
+
+    keep_failure: bool
+
+
+@dataclass(frozen=True)
+class RemoveEndpoint:
+    """Nothing of it runs any more: all rows go."""
+
+
+Action = (
+    AddReplica
+    | DrainReplica
+    | MoveReplica
+    | RemoveReplica
+    | SwitchLive
+    | RollBack
+    | Fail
+    | Settle
+    | RemoveEndpoint
+)
+
+
+def endpoint_plan(view: EndpointView) -> tuple[Action, ...]:
+    """The actions that bring the endpoint nearer to what is wanted; none when it is there.
+
+    Carrying them out and planning again, while hosts start and end replicas, reaches a state without actions.
+    Linear in the number of replicas.
+    """
+    gone = [RemoveReplica(replica.id) for replica in view.replicas if replica.status == ReplicaStatus.GONE]
+    if view.status == EndpointStatus.DELETING:
+        return (*gone, *_end(view))
+    if _rolls_out(view):
+        return (*gone, *_roll_out(view))
+    return (*gone, *_keep(view))
+
+
+def _rolls_out(view: EndpointView) -> bool:
+    return view.status in _ROLLING and (view.live is None or view.live.id != view.wanted.id)
+
+
+def _end(view: EndpointView) -> Iterator[Action]:
+    yield from _let_go(replica for replica in view.replicas if replica.holds_place)
+    if all(_has_no_process(replica) for replica in view.replicas):
+        yield RemoveEndpoint()
+
+
+def _roll_out(view: EndpointView) -> Iterator[Action]:
+    """Creating or updating: the old configuration keeps answering until the new one is complete."""
+    new = _by_variant(view, view.wanted)
+    failed = [r for replicas in new.values() for r in replicas if r.status == ReplicaStatus.FAILED]
+    if failed:
+        yield RollBack(failed[0].id) if view.live else Fail(failed[0].id)
+        return
+    old = _by_variant(view, view.live)
+    alike = {variant.likeness: old[variant.id] for variant in _variants(view.live)}
+    complete, moves = True, list[Action]()
+    for variant in view.wanted.variants:
+        twins, own = alike.get(variant.likeness, []), new[variant.id]
+        taken_over = [twin for twin in twins if twin.ready][: max(0, variant.n_replicas - len(own))]
+        moves += [MoveReplica(replica.id, variant.id) for replica in taken_over]
+        n_missing = variant.n_replicas - len(own) - len(taken_over)
+        yield from _add(variant, n_missing, taken=[*own, *twins])
+        n_ready = sum(replica.ready for replica in own) + len(taken_over)
+        complete = complete and n_ready >= variant.n_replicas
+    if complete:
+        yield from moves
+        yield SwitchLive()
+        return
+    yield from _mend(view, view.live)
+    yield from _let_go(_strangers(view, view.wanted, view.live))
+
+
+def _keep(view: EndpointView) -> Iterator[Action]:
+    """Between changes: the live configuration is kept at its number of replicas, all others go."""
+    if view.live is None:
+        # A replica that failed has no process; its log is what the person needs to see.
+        yield from _let_go(r for r in view.replicas if r.holds_place and r.status != ReplicaStatus.FAILED)
+        return
+    strangers = list(_strangers(view, view.live))
+    yield from _let_go(strangers)
+    yield from _mend(view, view.live)
+    leaving = strangers or [replica for replica in view.replicas if replica.status == ReplicaStatus.DRAINING]
+    yield from _judge(view, _by_variant(view, view.live), leaving=bool(leaving))
+
+
+def _judge(view: EndpointView, live: dict[int, list[ObservedReplica]], *, leaving: bool) -> Iterator[Action]:
+    mute = [v for v in _variants(view.live) if v.weight > 0 and not any(r.ready for r in live[v.id])]
+    dead = [v for v in mute if live[v.id] and min(r.down_s for r in live[v.id]) > HEALTH_WINDOW_S]
+    if view.status == EndpointStatus.FAILED and not mute:
+        yield Settle(keep_failure=False)
+    elif view.status == EndpointStatus.ROLLING_BACK and not mute and not leaving:
+        yield Settle(keep_failure=True)
+    elif view.status == EndpointStatus.UPDATING and not mute:
+        yield Settle(keep_failure=False)
+    elif view.status != EndpointStatus.FAILED and dead:
+        failed = [replica for replica in live[dead[0].id] if replica.status == ReplicaStatus.FAILED]
+        yield Fail(failed[0].id if failed else None)
+
+
+def _mend(view: EndpointView, config: WantedConfig | None) -> Iterator[Action]:
+    """Adds what is missing and lets go what is too much in a configuration that answers."""
+    places = _by_variant(view, config)
+    for variant in _variants(config):
+        replicas = places[variant.id]
+        yield from _add(variant, variant.n_replicas - len(replicas), taken=replicas)
+        leaving = sorted(replicas, key=lambda replica: (_LEAVE_FIRST.index(replica.status), -replica.index))
+        yield from _let_go(leaving[: max(0, len(replicas) - variant.n_replicas)])
+
+
+def _add(variant: WantedVariant, n_missing: int, *, taken: list[ObservedReplica]) -> Iterator[Action]:
+    used = {replica.index for replica in taken}
+    index = 0
+    for _ in range(n_missing):
+        while index in used:
+            index += 1
+        yield AddReplica(variant.id, index)
+        used.add(index)
+
+
+def _let_go(replicas: Iterable[ObservedReplica]) -> Iterator[Action]:
+    for replica in replicas:
+        yield DrainReplica(replica.id) if replica.claimed else RemoveReplica(replica.id)
+
+
+def _by_variant(view: EndpointView, config: WantedConfig | None) -> dict[int, list[ObservedReplica]]:
+    places: dict[int, list[ObservedReplica]] = {variant.id: [] for variant in _variants(config)}
+    for replica in view.replicas:
+        if replica.variant_id in places and replica.holds_place:
+            places[replica.variant_id].append(replica)
+    return places
+
+
+def _strangers(view: EndpointView, *configs: WantedConfig | None) -> Iterator[ObservedReplica]:
+    known = {variant.id for config in configs for variant in _variants(config)}
+    return (replica for replica in view.replicas if replica.holds_place and replica.variant_id not in known)
+
+
+def _variants(config: WantedConfig | None) -> tuple[WantedVariant, ...]:
+    return config.variants if config else ()
+
+
+def _has_no_process(replica: ObservedReplica) -> bool:
+    return replica.status == ReplicaStatus.GONE or not replica.claimed
