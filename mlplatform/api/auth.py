@@ -1,7 +1,7 @@
 """Who calls the REST face, and whether the view's rule lets them in. Deny by default.
 
-Every view declares `access`: a `Rule` per method. A method without a rule is refused for everybody, and a test walks
-the URL table for routes without one. The views find the admitted member as `request.actor`.
+Every view declares `access`: a `Rule` per method. A method without a rule is refused for everybody; a test
+walks the URL table for routes without one. The views find the admitted member as `request.actor`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,129 @@
+"""Serializer bases that take nothing but what they declare: no unknown field, no number for a text or the reverse.
+
+The framework's own fields convert ("1" is 1, 1 is "1"); a client's slip would then pass unseen. Forms and query
+strings are text by nature, so their serializers use the framework's fields.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from mlplatform.api.schema import NAME_SCHEMA
+from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.names import name_check
+
+TAGS_MAX = 50
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A request: every field that is not declared is refused, with those that are."""
+
+    strict = True
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            unknown = [str(name) for name in data if name not in self.fields]
+            if unknown:
+                message = _("unknown field; accepted are %(names)s") % {"names": ", ".join(self.fields)}
+                raise serializers.ValidationError({name[:80]: [message] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class TextField(serializers.CharField):
+    """Text as it was sent, blanks included."""
+
+    default_error_messages = {"not_text": _("{value} is not a text")}
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("trim_whitespace", False)
+        if not kwargs.get("allow_blank"):
+            kwargs.setdefault("min_length", 1)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("not_text", value=_shown(data))
+        return super().to_internal_value(data)
+
+
+@extend_schema_field(NAME_SCHEMA)
+class NameField(TextField):
+    """A name by the rule of names."""
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        try:
+            return name_check(name, field=str(self.field_name))
+        except InvalidRequest as error:
+            raise serializers.ValidationError([item.message for item in error.errors]) from None
+
+
+class WholeNumberField(serializers.IntegerField):
+    """A JSON number without a fraction."""
+
+    default_error_messages = {"not_whole": _("{value} is not a whole number")}
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int | float) or not float(data).is_integer():
+            self.fail("not_whole", value=_shown(data))
+        return super().to_internal_value(int(data))
+
+
+class NumberField(serializers.FloatField):
+    """A finite JSON number."""
+
+    default_error_messages = {"not_number": _("{value} is not a number")}
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("not_number", value=_shown(data))
+        try:
+            number = float(data)
+        except OverflowError:
+            number = math.inf
+        if not math.isfinite(number):
+            self.fail("not_number", value=_shown(data))
+        return super().to_internal_value(number)
+
+
+class FlagField(serializers.BooleanField):
+    """true or false."""
+
+    default_error_messages = {"not_flag": _("{value} is neither true nor false")}
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("not_flag", value=_shown(data))
+        return bool(data)
+
+
+class TextMapField(serializers.DictField):
+    """Texts by name: tags, environment variables."""
+
+    default_error_messages = {
+        "too_many": _("has {n} entries; at most {limit} are accepted"),
+        "bad_key": _("{key} is not a key; use 1 to 128 characters"),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=TextField(allow_blank=True, max_length=512), **kwargs)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if isinstance(data, dict):
+            if len(data) > TAGS_MAX:
+                self.fail("too_many", n=len(data), limit=TAGS_MAX)
+            for key in data:
+                if not 1 <= len(key) <= 128 or "\0" in key:
+                    self.fail("bad_key", key=_shown(key))
+        return dict(super().to_internal_value(data))
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,56 @@
+"""Health, instance types and workers."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from mlplatform.api.fields import StrictSerializer
+
+
+class Component(serializers.Serializer):
+    status = serializers.ChoiceField(choices=["ok", "failing", "away"])
+    detail = serializers.CharField(allow_blank=True)
+    latency_ms = serializers.FloatField(allow_null=True)
+
+
+class Components(serializers.Serializer):
+    database = Component()
+    broker = Component()
+    store = Component()
+    workers = Component()
+    hosts = Component()
+
+
+class Health(serializers.Serializer):
+    status = serializers.ChoiceField(choices=["ok", "degraded", "failing"])
+    components = Components()
+
+
+class InstanceTypeQuery(StrictSerializer):
+    project = serializers.CharField(
+        required=False, max_length=63, help_text="Whose `in_use`; a key's own project by default."
+    )
+
+
+class InstanceType(serializers.Serializer):
+    name = serializers.CharField()
+    queue = serializers.CharField()
+    vcpus = serializers.IntegerField()
+    memory_mb = serializers.IntegerField()
+    gpus = serializers.IntegerField()
+    price_per_hour = serializers.FloatField(help_text="US dollars.")
+    limit = serializers.IntegerField(help_text="How many a project may use at once.")
+    in_use = serializers.IntegerField(allow_null=True, help_text="null without a project.")
+
+
+class Worker(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=["worker", "host", "gateway", "scheduler"])
+    name = serializers.CharField()
+    alive = serializers.BooleanField()
+    queues = serializers.ListField(child=serializers.CharField())
+    hostname = serializers.CharField()
+    pid = serializers.IntegerField()
+    version = serializers.CharField()
+    concurrency = serializers.IntegerField()
+    started_at = serializers.DateTimeField()
+    seen_at = serializers.DateTimeField()

@@ -1,0 +1,39 @@
+"""Health and workers: what the installation is and whether it is well."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mlplatform.api.auth import Rule
+from mlplatform.api.base import ApiView, list_response
+from mlplatform.api.health import health, overall
+from mlplatform.api.presenters.platform import worker_json
+from mlplatform.api.schema import operation
+from mlplatform.api.serializers.lists import listed
+from mlplatform.api.serializers.platform import Health, Worker
+from mlplatform.core.models import Node
+
+
+class HealthView(ApiView):
+    tag = "platform"
+    access = {"GET": Rule.PUBLIC}
+    authentication_classes = []
+
+    @operation("health", "Whether the parts of the platform answer", answer=Health)
+    def get(self, request: Request) -> Response:
+        """200 also when something is not in order: the body says what. Checked at most once a second."""
+        components = health()
+        body = {name: asdict(component) for name, component in components.items()}
+        return Response({"status": overall(components), "components": body})
+
+
+class WorkerListView(ApiView):
+    tag = "platform"
+    access = {"GET": Rule.SIGNED_IN}
+
+    @operation("worker_list", "Workers, hosts, gateways and schedulers", answer=listed(Worker))
+    def get(self, request: Request) -> Response:
+        return list_response([worker_json(node) for node in Node.objects.all()])
