@@ -1,0 +1,84 @@
+"""Figures of endpoints: traffic, latency and the confusion matrix. Pure: data in, Plotly figure (a plain dict) out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.utils.translation import gettext as _
+
+
+class TrafficPoint(Protocol):
+    """One minute: counts, and latency percentiles in milliseconds (None without requests)."""
+
+    minute_at: datetime
+    n_requests: int
+    n_errors: int
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+
+
+class Traffic(Protocol):
+    points: Sequence[TrafficPoint]
+
+
+def requests_figure(traffic: Traffic) -> dict[str, Any]:
+    """Requests and errors per minute as bars."""
+    at = [point.minute_at.isoformat() for point in traffic.points]
+    return {
+        "data": [
+            _bars(_("requests"), at, [point.n_requests - point.n_errors for point in traffic.points]),
+            _bars(_("errors"), at, [point.n_errors for point in traffic.points]),
+        ],
+        "layout": {
+            "barmode": "stack",
+            "showlegend": True,
+            "yaxis": {"title": {"text": _("per minute")}, "rangemode": "tozero"},
+        },
+    }
+
+
+def latency_figure(traffic: Traffic) -> dict[str, Any]:
+    """p50, p90 and p99 per minute, in milliseconds."""
+    points = [point for point in traffic.points if point.p50_ms is not None]
+    at = [point.minute_at.isoformat() for point in points]
+    return {
+        "data": [
+            {"type": "scatter", "mode": "lines+markers", "name": name, "x": at, "y": values}
+            for name, values in (
+                ("p50", [point.p50_ms for point in points]),
+                ("p90", [point.p90_ms for point in points]),
+                ("p99", [point.p99_ms for point in points]),
+            )
+        ],
+        "layout": {"showlegend": True, "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"}},
+    }
+
+
+def confusion_figure(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The confusion matrix as a heat map: a row per label, a column per prediction, the counts written into the cells."""
+    labels = [str(label) for label in summary["labels"]]
+    matrix = summary["confusion"]
+    return {
+        "data": [
+            {
+                "type": "heatmap",
+                "x": labels,
+                "y": labels,
+                "z": matrix,
+                "texttemplate": "%{z}",
+                "showscale": False,
+                "hovertemplate": _("label") + " %{y}<br>" + _("prediction") + " %{x}<br>%{z}<extra></extra>",
+            }
+        ],
+        "layout": {
+            "xaxis": {"title": {"text": _("prediction")}, "type": "category"},
+            "yaxis": {"title": {"text": _("label")}, "type": "category", "autorange": "reversed"},
+        },
+    }
+
+
+def _bars(name: str, x: list[str], y: list[int]) -> dict[str, Any]:
+    return {"type": "bar", "name": name, "x": x, "y": y}

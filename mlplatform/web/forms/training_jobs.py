@@ -1,0 +1,164 @@
+"""The new-job form: what was posted ⇄ the create request of the service. Rules are the service's; this only reads and shows.
+
+The same request, as JSON, is what "Show API call" displays.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import QueryDict
+
+from jobs.services.channels import ChannelRequest
+from mlplatform.core.errors import FieldError, InvalidRequest
+
+MAX_METRIC_ROWS = 40
+_PREFIX = "hp."
+
+
+@dataclass
+class TrainingJobForm:
+    """One job as a person fills it in; every value is text until the service has checked it."""
+
+    name: str = ""
+    algorithm: str = ""
+    hyperparameters: dict[str, str] = field(default_factory=dict)
+    channels: dict[str, dict[str, str]] = field(default_factory=dict)
+    instance_type: str = "local.cpu"
+    max_runtime_s: str = "86400"
+    metric_definitions: list[dict[str, str]] = field(default_factory=list)
+    environment: str = ""
+    tags: str = ""
+    cloned_from: str = ""
+
+    @classmethod
+    def from_post(cls, post: QueryDict) -> TrainingJobForm:
+        return cls(
+            name=post.get("name", "").strip(),
+            algorithm=post.get("algorithm", ""),
+            hyperparameters={
+                key.removeprefix(_PREFIX): value.strip()
+                for key, value in post.items()
+                if isinstance(value, str) and key.startswith(_PREFIX) and value.strip()
+            },
+            channels=_channels(post),
+            instance_type=post.get("instance_type", ""),
+            max_runtime_s=post.get("max_runtime_s", "").strip(),
+            metric_definitions=_metric_definitions(post),
+            environment=post.get("environment", ""),
+            tags=post.get("tags", ""),
+            cloned_from=post.get("cloned_from", ""),
+        )
+
+    @classmethod
+    def from_request(cls, request: Mapping[str, Any]) -> TrainingJobForm:
+        """The form filled with a create request, as `training_job_clone_request` makes it."""
+        return cls(
+            name=str(request.get("name") or ""),
+            algorithm=str(request["algorithm"]),
+            hyperparameters={name: str(value) for name, value in request.get("hyperparameters", {}).items()},
+            channels={
+                name: {
+                    "dataset": channel.get("dataset") or "",
+                    "uri": channel.get("uri") or "",
+                    "input_mode": channel.get("input_mode") or "File",
+                }
+                for name, channel in request.get("channels", {}).items()
+            },
+            instance_type=str(request.get("instance_type", "local.cpu")),
+            max_runtime_s=str(request.get("max_runtime_s", 86400)),
+            metric_definitions=[dict(row) for row in request.get("metric_definitions", [])],
+            environment=_pairs_text(request.get("environment", {})),
+            tags=_pairs_text(request.get("tags", {})),
+            cloned_from=str(request.get("cloned_from", "")),
+        )
+
+    def as_request(self) -> dict[str, Any]:
+        """The JSON body of `POST …/training-jobs/`. Raises InvalidRequest for text that is no pair list."""
+        body: dict[str, Any] = {
+            "name": self.name,
+            "algorithm": self.algorithm,
+            "hyperparameters": self.hyperparameters,
+            "channels": {
+                name: {key: value for key, value in channel.items() if value}
+                for name, channel in self.channels.items()
+            },
+            "instance_type": self.instance_type,
+            "max_runtime_s": _whole_number("max_runtime_s", self.max_runtime_s),
+        }
+        optional = {
+            "metric_definitions": self.metric_definitions,
+            "environment": _pairs("environment", self.environment),
+            "tags": _pairs("tags", self.tags),
+        }
+        return body | {name: value for name, value in optional.items() if value}
+
+    def service_arguments(self) -> dict[str, Any]:
+        """Keyword arguments of `training_job_create`."""
+        body = self.as_request()
+        body["channels"] = {name: ChannelRequest(**channel) for name, channel in body["channels"].items()}
+        return body | {"cloned_from": self.cloned_from}
+
+    def api_call(self, *, base_url: str, project: str) -> str:
+        """The same job as a curl command."""
+        try:
+            body = self.as_request()
+        except InvalidRequest as error:
+            return f"# {error.message}"
+        text = json.dumps(body, indent=2, ensure_ascii=False)
+        return (
+            f"curl -X POST {base_url}/api/v1/projects/{project}/training-jobs/ \\\n"
+            '  -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n'
+            f"  -d {shlex.quote(text)}"
+        )
+
+
+def errors_by_field(errors: tuple[FieldError, ...]) -> dict[str, str]:
+    """Messages by form field; a deeper path (`channels.train.dataset`) is found under each of its prefixes that has none."""
+    found: dict[str, str] = {}
+    for error in errors:
+        found.setdefault(error.field, error.message)
+    return found
+
+
+def _channels(post: QueryDict) -> dict[str, dict[str, str]]:
+    channels: dict[str, dict[str, str]] = {}
+    for key, value in post.items():
+        kind, _, rest = key.partition(".")
+        name, _, attribute = rest.partition(".")
+        if kind == "channel" and attribute in {"dataset", "uri", "input_mode"} and isinstance(value, str):
+            channels.setdefault(name, {})[attribute] = value.strip()
+    return {name: channel for name, channel in channels.items() if channel.get("dataset") or channel.get("uri")}
+
+
+def _metric_definitions(post: QueryDict) -> list[dict[str, str]]:
+    rows = zip(post.getlist("metric.name"), post.getlist("metric.regex"), strict=False)
+    filled = [{"name": name.strip(), "regex": regex} for name, regex in rows if name.strip() or regex.strip()]
+    return filled[:MAX_METRIC_ROWS]
+
+
+def _whole_number(field_name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidRequest.for_field(field_name, f"{text[:40]!r} is not a whole number of seconds") from None
+
+
+def _pairs(field_name: str, text: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip():
+            raise InvalidRequest.for_field(field_name, f"line {number}: {line[:60]!r} is not of the form NAME=value")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _pairs_text(pairs: Mapping[str, Any]) -> str:
+    return "\n".join(f"{name}={value}" for name, value in pairs.items())

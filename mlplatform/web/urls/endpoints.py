@@ -1,0 +1,24 @@
+"""Addresses of endpoints, below `/projects/<project>/endpoints/`."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from mlplatform.web.views import endpoint_forms, endpoint_tables, endpoints
+
+urlpatterns = [
+    path("", endpoints.endpoint_list_view, name="endpoint-list"),
+    path("new/", endpoint_forms.endpoint_new, name="endpoint-new"),
+    path("<str:name>/", endpoints.endpoint_detail, name="endpoint-detail"),
+    path("<str:name>/edit/", endpoint_forms.endpoint_edit, name="endpoint-edit"),
+    path("<str:name>/weights/", endpoint_forms.endpoint_weights, name="endpoint-weights"),
+    path("<str:name>/delete/", endpoints.endpoint_delete_view, name="endpoint-delete"),
+    path("<str:name>/invoke/", endpoints.endpoint_invoke_view, name="endpoint-invoke"),
+    path("<str:name>/traffic/", endpoints.endpoint_traffic_view, name="endpoint-traffic"),
+    path("<str:name>/replicas/<str:uid>/log/", endpoints.replica_log, name="replica-log"),
+    path("<str:name>/replicas/<str:uid>/log/stream/", endpoints.replica_log_stream, name="replica-log-stream"),
+    path("<str:name>/replicas/<str:uid>/log/download/", endpoints.replica_log_download, name="replica-log-download"),
+    path("<str:name>/table/", endpoint_tables.table_run_new, name="endpoint-table"),
+    path("<str:name>/table/<str:uid>/", endpoint_tables.table_run_detail, name="endpoint-table-run"),
+    path("<str:name>/table/<str:uid>/download/", endpoint_tables.table_run_download, name="endpoint-table-download"),
+]

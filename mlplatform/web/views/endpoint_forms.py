@@ -1,0 +1,95 @@
+"""Forms of endpoints: new, new configuration, weights and counts."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from endpoints.selectors.endpoints import endpoint_get
+from endpoints.selectors.models import model_list
+from endpoints.services.endpoints import endpoint_create, endpoint_update, endpoint_update_weights
+from jobs.instance_types import instance_type_list
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import PlatformError
+from mlplatform.core.models import Role
+from mlplatform.web.access import page_actor
+from mlplatform.web.forms.endpoints import EndpointForm, weights_from_post
+from mlplatform.web.forms.training_jobs import errors_by_field
+
+
+@require_http_methods(["GET", "POST"])
+def endpoint_new(request: HttpRequest, project: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
+    if request.method == "GET":
+        model = request.GET.get("model", "")
+        return _form_page(request, actor, EndpointForm.for_model(model, name=model[:63]))
+    form = EndpointForm.from_post(request.POST)
+    try:
+        endpoint = endpoint_create(
+            actor=actor, name=form.name, variants=form.variant_requests(), description=form.description
+        )
+    except PlatformError as error:
+        return _form_page(request, actor, form, error=error)
+    return redirect("web:endpoint-detail", project=project, name=endpoint.name)
+
+
+@require_http_methods(["GET", "POST"])
+def endpoint_edit(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
+    endpoint = endpoint_get(actor=actor, name=name)
+    if request.method == "GET":
+        variants = endpoint.wanted.variants.select_related("model")
+        form = EndpointForm.from_variants(variants, name=endpoint.name, description=endpoint.description)
+        return _form_page(request, actor, form, editing=True)
+    form = EndpointForm.from_post(request.POST)
+    form.name = endpoint.name
+    try:
+        endpoint_update(actor=actor, name=name, variants=form.variant_requests())
+    except PlatformError as error:
+        return _form_page(request, actor, form, error=error, editing=True)
+    messages.info(request, _("The update is rolling out; requests are answered throughout."))
+    return redirect("web:endpoint-detail", project=project, name=name)
+
+
+@require_POST
+def endpoint_weights(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    weights, counts = weights_from_post(request.POST)
+    endpoint_update_weights(actor=page_actor(request, project), name=name, weights=weights, counts=counts)
+    messages.success(request, _("Weights and counts are changed."))
+    return redirect("web:endpoint-detail", project=project, name=name)
+
+
+def _form_page(
+    request: HttpRequest,
+    actor: Actor,
+    form: EndpointForm,
+    *,
+    error: PlatformError | None = None,
+    editing: bool = False,
+) -> HttpResponse:
+    errors = errors_by_field(error.errors) if error else {}
+    rows = form.variants or EndpointForm.for_model("", name="").variants
+    context = {
+        "form": form,
+        "editing": editing,
+        "rows": [(row, _row_errors(errors, number)) for number, row in enumerate(rows)],
+        "blank": EndpointForm.for_model("", name="").variants[0] | {"name": ""},
+        "models": model_list(actor=actor, limit=100).items,
+        "instance_types": instance_type_list(),
+        "error": error,
+        "errors": errors,
+        "api_call": form.api_call(
+            base_url=request.build_absolute_uri("/").rstrip("/"), project=actor.project.name
+        ),
+    }
+    return render(request, "endpoints/form.html", context, status=error.http_status if error else 200)
+
+
+def _row_errors(errors: dict[str, str], number: int) -> dict[str, str]:
+    prefix = f"variants.{number}."
+    return {name.removeprefix(prefix): text for name, text in errors.items() if name.startswith(prefix)}

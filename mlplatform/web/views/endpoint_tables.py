@@ -1,0 +1,89 @@
+"""The table page: a whole dataset through an endpoint, prediction beside label, row by row."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
+
+from endpoints.models import TableRun
+from endpoints.selectors.endpoints import endpoint_get
+from endpoints.selectors.tables import table_run_get, table_run_rows
+from endpoints.services.tables import table_run_create
+from jobs.selectors.datasets import dataset_list
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import PlatformError
+from mlplatform.core.objects import object_store
+from mlplatform.web.access import page_actor
+from mlplatform.web.charts.endpoints import confusion_figure
+
+ROWS_PER_PAGE = 100
+
+
+@require_http_methods(["GET", "POST"])
+def table_run_new(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    if request.method == "GET":
+        return _form_page(request, actor, name)
+    try:
+        run = table_run_create(
+            actor=actor,
+            endpoint=name,
+            dataset=request.POST.get("dataset", ""),
+            variant=request.POST.get("variant") or None,
+        )
+    except PlatformError as error:
+        return _form_page(request, actor, name, error)
+    return redirect("web:endpoint-table-run", project=project, name=name, uid=run.uid)
+
+
+@require_GET
+def table_run_detail(request: HttpRequest, project: str, name: str, uid: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    run = table_run_get(actor=actor, endpoint=name, uid=uid)
+    offset = int(request.GET["offset"]) if request.GET.get("offset", "").isdecimal() else 0
+    only_wrong = request.GET.get("wrong") == "1"
+    done = run.status == TableRun.Status.COMPLETED
+    rows = table_run_rows(run=run, offset=offset, limit=ROWS_PER_PAGE, only_wrong=only_wrong) if done else []
+    context = {
+        "run": run,
+        "endpoint": run.endpoint,
+        "summary": run.summary or {},
+        "rows": rows,
+        "only_wrong": only_wrong,
+        "offset": offset,
+        "previous": max(0, offset - ROWS_PER_PAGE) if offset else None,
+        "following": offset + ROWS_PER_PAGE if len(rows) == ROWS_PER_PAGE else None,
+        "confusion": confusion_figure(run.summary) if done and "confusion" in (run.summary or {}) else None,
+    }
+    if getattr(request, "htmx", False) and request.htmx.target == "table-run":  # type: ignore[attr-defined]
+        response = render(request, "endpoints/_table_progress.html", context)
+        if run.status != TableRun.Status.IN_PROGRESS:
+            response["HX-Refresh"] = "true"
+        return response
+    return render(request, "endpoints/table.html", context)
+
+
+@require_GET
+def table_run_download(request: HttpRequest, project: str, name: str, uid: str) -> StreamingHttpResponse:
+    run = table_run_get(actor=page_actor(request, project), endpoint=name, uid=uid)
+    response = StreamingHttpResponse(
+        object_store().chunks(run.result_uri), content_type="application/jsonlines; charset=utf-8"
+    )
+    response["Content-Disposition"] = f'attachment; filename="{name}-{run.dataset_version.dataset.name}.jsonl"'
+    return response
+
+
+def _form_page(
+    request: HttpRequest, actor: Actor, name: str, error: PlatformError | None = None
+) -> HttpResponse:
+    endpoint = endpoint_get(actor=actor, name=name)
+    context = {
+        "endpoint": endpoint,
+        "datasets": dataset_list(actor=actor, limit=100).items,
+        "runs": list(endpoint.table_runs.select_related("dataset_version__dataset")[:20]),
+        "variants": list((endpoint.live or endpoint.wanted).variants.all()),
+        "chosen": request.POST.get("dataset") or request.GET.get("dataset", ""),
+        "error": error,
+    }
+    return render(request, "endpoints/table_new.html", context, status=error.http_status if error else 200)

@@ -1,0 +1,212 @@
+"""Pages of endpoints: list, one endpoint with traffic, try-it panel, replicas and their logs, delete."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from endpoints.models import Endpoint, Replica
+from endpoints.selectors.endpoints import (
+    endpoint_get,
+    endpoint_list,
+    endpoint_sample_row,
+    endpoint_snippets,
+    endpoint_traffic,
+    replica_list,
+)
+from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
+from jobs.selectors.datasets import dataset_list
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import NotFound, PlatformError
+from mlplatform.core.models import LogStream
+from mlplatform.core.status import EndpointStatus
+from mlplatform.web.access import page_actor
+from mlplatform.web.charts.endpoints import latency_figure, requests_figure
+from mlplatform.web.views.training_job_logs import log_answer, log_download_answer, log_stream_answer
+
+TABS = ("overview", "try", "logs", "api")
+SETTLED = (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED)
+REQUEST_TYPES = ("text/csv", "application/json", "application/jsonlines")
+ACCEPT_TYPES = ("application/json", "application/json; verbose=true", "application/jsonlines")
+MINUTES_MAX = 24 * 60
+
+
+@require_GET
+def endpoint_list_view(request: HttpRequest, project: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    page = endpoint_list(
+        actor=actor,
+        search=request.GET.get("search", ""),
+        status=request.GET.get("status", ""),
+        order=request.GET.get("order") or "-created",
+        cursor=request.GET.get("cursor"),
+    )
+    context = {
+        "page": page,
+        "any_active": any(endpoint.status not in SETTLED for endpoint in page.items),
+        "filtered": any(request.GET.get(name) for name in ("search", "status")),
+    }
+    fragment = getattr(request, "htmx", False) and request.htmx.target == "endpoints"  # type: ignore[attr-defined]
+    return render(request, "endpoints/_list.html" if fragment else "endpoints/list.html", context)
+
+
+@require_GET
+def endpoint_detail(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    endpoint = endpoint_get(actor=actor, name=name)
+    tab = request.GET.get("tab", "overview")
+    context = _detail_context(request, actor, endpoint, tab if tab in TABS else "overview")
+    if getattr(request, "htmx", False) and request.htmx.target == "endpoint-state":  # type: ignore[attr-defined]
+        return _state_fragment(request, context)
+    return render(request, "endpoints/detail.html", context)
+
+
+@require_GET
+def endpoint_traffic_view(request: HttpRequest, project: str, name: str) -> JsonResponse:
+    """The figure of requests or latencies per minute."""
+    endpoint = endpoint_get(actor=page_actor(request, project), name=name)
+    minutes = request.GET.get("minutes", "60")
+    traffic = endpoint_traffic(
+        endpoint=endpoint, minutes=min(int(minutes), MINUTES_MAX) if minutes.isdecimal() else 60
+    )
+    figure = latency_figure(traffic) if request.GET.get("chart") == "latency" else requests_figure(traffic)
+    return JsonResponse(figure)
+
+
+@require_POST
+def endpoint_invoke_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    """The try-it panel: one invocation through the gateway, shown as it came back."""
+    actor = page_actor(request, project)
+    content_type = _one_of(request.POST.get("content_type", ""), REQUEST_TYPES)
+    accept = _one_of(request.POST.get("accept", ""), ACCEPT_TYPES)
+    context: dict[str, Any] = {"accept": accept}
+    try:
+        result = endpoint_invoke(
+            actor=actor,
+            name=name,
+            body=request.POST.get("body", "").replace("\r\n", "\n").strip("\n").encode(),
+            content_type=content_type,
+            accept=accept,
+            variant=request.POST.get("variant") or None,
+        )
+    except PlatformError as error:
+        context |= {"status": error.http_status, "text": error.message}
+    else:
+        context |= _shown_result(endpoint_get(actor=actor, name=name), result)
+    return render(request, "endpoints/_answer.html", context)
+
+
+@require_POST
+def endpoint_delete_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    endpoint_delete(actor=page_actor(request, project), name=name)
+    messages.success(request, _("Endpoint %(name)s is being deleted.") % {"name": name})
+    return redirect("web:endpoint-list", project=project)
+
+
+@require_GET
+def replica_log(request: HttpRequest, project: str, name: str, uid: str) -> JsonResponse:
+    return log_answer(request, _replica(request, project, name, uid).log)
+
+
+@require_GET
+def replica_log_download(request: HttpRequest, project: str, name: str, uid: str) -> StreamingHttpResponse:
+    return log_download_answer(_replica(request, project, name, uid).log, f"{name}-{uid}.log")
+
+
+async def replica_log_stream(request: HttpRequest, project: str, name: str, uid: str) -> HttpResponse:
+    try:
+        stream = await sync_to_async(_replica_stream)(request, project, name, uid)
+    except PlatformError as error:
+        return HttpResponse(error.message, status=error.http_status, content_type="text/plain; charset=utf-8")
+    return await log_stream_answer(request, stream)
+
+
+def _replica_stream(request: HttpRequest, project: str, name: str, uid: str) -> LogStream:
+    return _replica(request, project, name, uid).log
+
+
+def _replica(request: HttpRequest, project: str, name: str, uid: str) -> Replica:
+    endpoint = endpoint_get(actor=page_actor(request, project), name=name)
+    replica = endpoint.replicas.select_related("log").filter(uid=uid).first()
+    if replica is None:
+        raise NotFound(f"There is no replica {uid[:26]!r} of endpoint {name}")
+    return replica
+
+
+def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab: str) -> dict[str, Any]:
+    base_url = request.build_absolute_uri("/").rstrip("/")
+    variants = list((endpoint.live or endpoint.wanted).variants.select_related("model"))
+    total = sum(variant.weight for variant in variants) or 1.0
+    replicas = list(replica_list(endpoint=endpoint))
+    return {
+        "endpoint": endpoint,
+        "tab": tab,
+        "tabs": TABS,
+        "variants": [
+            (variant, variant.weight / total, [one for one in replicas if one.variant_id == variant.pk])
+            for variant in variants
+        ],
+        "rolling": endpoint.live_id is not None and endpoint.live_id != endpoint.wanted_id,
+        "replicas": replicas,
+        "replica": _chosen(replicas, request.GET.get("replica", "")),
+        "traffic": endpoint_traffic(endpoint=endpoint, minutes=60),
+        "sample_row": endpoint_sample_row(endpoint=endpoint) if tab == "try" else "",
+        "snippets": endpoint_snippets(endpoint=endpoint, base_url=base_url),
+        "url": f"{base_url}/api/v1/projects/{actor.project.name}/endpoints/{endpoint.name}/invocations",
+        "request_types": REQUEST_TYPES,
+        "accept_types": ACCEPT_TYPES,
+        "datasets": dataset_list(actor=actor, limit=100).items if tab == "try" else [],
+        "table_runs": list(endpoint.table_runs.select_related("dataset_version__dataset")[:10]),
+        "settled": endpoint.status in SETTLED,
+    }
+
+
+def _chosen(replicas: list[Replica], uid: str) -> Replica | None:
+    return next((one for one in replicas if one.uid == uid), replicas[-1] if replicas else None)
+
+
+def _state_fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+    response = render(request, "endpoints/_state.html", context)
+    if context["settled"]:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+def _shown_result(endpoint: Endpoint, result: InvokeResult) -> dict[str, Any]:
+    text = result.body.decode("utf-8", "replace")
+    shown: dict[str, Any] = {
+        "status": result.status,
+        "variant": result.headers.get("x-amzn-invoked-production-variant", ""),
+        "text": text,
+        "duration_ms": getattr(result, "duration_ms", None),
+    }
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return shown
+    shown["text"] = json.dumps(answer, indent=2, ensure_ascii=False)
+    shown["labels"] = _predicted_labels(endpoint, answer)
+    return shown
+
+
+def _predicted_labels(endpoint: Endpoint, answer: Any) -> list[str]:
+    """The text labels of predicted codes, where the training data had text labels."""
+    variant = (endpoint.live or endpoint.wanted).variants.select_related("model").first()
+    mapping = (variant.model.manifest or {}).get("label_mapping") if variant else None
+    predictions = answer.get("predictions") if isinstance(answer, dict) else None
+    if not mapping or not isinstance(predictions, list):
+        return []
+    texts = {float(code): text for text, code in mapping.items()}
+    codes = [one.get("predicted_label") for one in predictions if isinstance(one, dict)]
+    return [texts.get(code, str(code)) for code in codes]
+
+
+def _one_of(value: str, accepted: tuple[str, ...]) -> str:
+    return value if value in accepted else accepted[0]

@@ -1,0 +1,89 @@
+"""Pages of models: list, new from a job, one model with where it is deployed, delete."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from endpoints.selectors.models import model_get, model_list, model_uses
+from endpoints.services.models import model_create, model_delete
+from jobs.selectors.training import training_job_list
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import PlatformError
+from mlplatform.core.models import Role
+from mlplatform.core.status import TrainingJobStatus
+from mlplatform.web.access import page_actor
+from mlplatform.web.forms.training_jobs import errors_by_field
+
+
+@require_GET
+def model_list_view(request: HttpRequest, project: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    page = model_list(
+        actor=actor,
+        search=request.GET.get("search", ""),
+        order=request.GET.get("order") or "-created",
+        cursor=request.GET.get("cursor"),
+    )
+    fragment = getattr(request, "htmx", False) and request.htmx.target == "models"  # type: ignore[attr-defined]
+    context = {"page": page, "filtered": bool(request.GET.get("search"))}
+    return render(request, "models/_list.html" if fragment else "models/list.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+def model_new(request: HttpRequest, project: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
+    if request.method == "GET":
+        job = request.GET.get("job", "")
+        return _form_page(request, actor, {"training_job": job, "name": job})
+    values = {key: request.POST.get(key, "").strip() for key in ("name", "training_job", "description")}
+    try:
+        model = model_create(actor=actor, **values)
+    except PlatformError as error:
+        return _form_page(request, actor, values, error)
+    if request.POST.get("next") == "endpoint":
+        return redirect(f"{_new_endpoint_url(project)}?model={model.name}")
+    return redirect("web:model-detail", project=project, name=model.name)
+
+
+@require_GET
+def model_detail(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    model = model_get(actor=page_actor(request, project), name=name)
+    manifest = model.manifest or {}
+    context = {
+        "model": model,
+        "uses": model_uses(model=model),
+        "manifest": manifest,
+        "labels": sorted((manifest.get("label_mapping") or {}).items(), key=lambda pair: pair[1]),
+        "snippet_base": request.build_absolute_uri("/").rstrip("/"),
+    }
+    return render(request, "models/detail.html", context)
+
+
+@require_POST
+def model_delete_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    model_delete(actor=page_actor(request, project), name=name)
+    messages.success(request, _("Model %(name)s is deleted.") % {"name": name})
+    return redirect("web:model-list", project=project)
+
+
+def _form_page(
+    request: HttpRequest, actor: Actor, values: dict[str, str], error: PlatformError | None = None
+) -> HttpResponse:
+    completed = training_job_list(actor=actor, status=TrainingJobStatus.COMPLETED, limit=100)
+    context = {
+        "values": values,
+        "jobs": completed.items,
+        "error": error,
+        "errors": errors_by_field(error.errors) if error else {},
+    }
+    return render(request, "models/new.html", context, status=error.http_status if error else 200)
+
+
+def _new_endpoint_url(project: str) -> str:
+    return reverse("web:endpoint-new", kwargs={"project": project})
