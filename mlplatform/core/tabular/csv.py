@@ -1,0 +1,245 @@
+"""Reads delimited text: fast by pyarrow, and precisely by the standard library where a block has a fault.
+
+The fast look parses a block of some megabytes at once. When it fails, a second look at that same block, cell
+by cell, either finds the row and column at fault or, where only the fast parser was too strict, gives the
+same table.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+
+from mlplatform.core.errors import DataError
+from mlplatform.core.tabular.cells import FALSE, MISSING, TRUE, boolean_cell, number_cell, shown, text_cell
+from mlplatform.core.tabular.names import column_names_check, generated_names
+from mlplatform.core.tabular.records import BLOCK_BYTES, record_blocks, record_pattern
+from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
+
+_BOM = b"\xef\xbb\xbf"
+_UTF8 = frozenset({"utf-8", "utf8", "utf-8-sig", "ascii"})
+_ARROW_TYPES = {
+    "integral": pa.float64(),
+    "fractional": pa.float64(),
+    "boolean": pa.bool_(),
+    "text": pa.string(),
+}
+_CELLS = {
+    "integral": number_cell,
+    "fractional": number_cell,
+    "boolean": boolean_cell,
+    "text": text_cell,
+}
+_MISSING = pa.array(MISSING)
+
+
+class CsvReader:
+    """Data blocks of one stream, in UTF-8 and without the header.
+
+    Args:
+        stream: From `open_source`; read once, never sought.
+        columns: The expected names; empty where they are to be found.
+
+    Attributes:
+        columns: Names of the columns, once `blocks` has given its first block.
+        row: Number of the first row of the block given last; `blocks` relies on `advance` for it.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, *, encoding: str, delimiter: str, header: bool, columns: Sequence[str] = ()
+    ) -> None:
+        self._stream = stream
+        self._encoding = encoding.lower()
+        self._delimiter = delimiter
+        self._header = header
+        self.columns = tuple(columns)
+        self.row = 1
+
+    def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+        """Blocks of whole data rows.
+
+        Raises DataError for a file without one and for what is not in the encoding.
+        """
+        first = True
+        empty = True
+        pieces = record_blocks(self._stream, self._delimiter.encode(), block_bytes)
+        while True:
+            piece = self._next(pieces)
+            if piece is None:
+                break
+            if first:
+                piece = piece.removeprefix(_BOM).lstrip(b"\r\n")
+                if not piece:
+                    continue
+                piece = self._begin(piece)
+                first = False
+            piece = piece.lstrip(b"\r\n")
+            if piece:
+                empty = False
+                yield self._utf8(piece)
+        if first:
+            raise DataError("the file is empty; a table with at least one row is needed")
+        if empty:
+            raise DataError("the file has a header but no data row")
+
+    def advance(self, n_rows: int) -> None:
+        """Says how many rows the block given last had."""
+        self.row += n_rows
+
+    def table(
+        self, block: bytes, types: Sequence[ColumnType], columns: Sequence[int] | None = None
+    ) -> pa.Table:
+        """The block's cells by type, text without blanks around it.
+
+        Args:
+            columns: Positions of the columns wanted, all by default.
+
+        Raises:
+            pa.ArrowInvalid: some cell or row is not as expected; `precise_table` finds out which.
+        """
+        wanted = range(len(types)) if columns is None else columns
+        table = pacsv.read_csv(
+            pa.BufferReader(block),
+            read_options=pacsv.ReadOptions(
+                column_names=[str(i) for i in range(len(types))], block_size=max(len(block), 1024)
+            ),
+            parse_options=pacsv.ParseOptions(delimiter=self._delimiter, newlines_in_values=b'"' in block),
+            convert_options=_convert_options(types, wanted),
+        )
+        for place, position in enumerate(wanted):
+            if types[position] == "text":
+                table = table.set_column(place, str(position), text_array(table.column(place)))
+        return table
+
+    def precise_table(
+        self, block: bytes, types: Sequence[ColumnType], columns: Sequence[int] | None = None
+    ) -> pa.Table:
+        """The same as `table`, slowly. Raises DataError with row, column and value."""
+        wanted = list(range(len(types)) if columns is None else columns)
+        cells: list[list[float | bool | str | None]] = [[] for _ in wanted]
+        for row, record in self.records(block, len(types)):
+            for values, position in zip(cells, wanted, strict=True):
+                try:
+                    values.append(_CELLS[types[position]](record[position]))
+                except ValueError as error:
+                    name = self.columns[position]
+                    text = record[position].strip()
+                    raise cell_error(row, name, text, str(error)) from None
+        arrays = [pa.array(values, _ARROW_TYPES[types[i]]) for values, i in zip(cells, wanted, strict=True)]
+        return pa.table(arrays, [str(i) for i in wanted])
+
+    def records(self, block: bytes, n_columns: int) -> Iterator[tuple[int, list[str]]]:
+        """Row number and cells of each record of the block. Raises DataError for a row of another length."""
+        csv.field_size_limit(MAX_CELL_BYTES)
+        text = io.StringIO(block.decode(errors="replace"), newline="")
+        row = self.row
+        try:
+            for record in csv.reader(text, delimiter=self._delimiter):
+                if not record:
+                    continue
+                if len(record) != n_columns:
+                    raise DataError(f"has {len(record)} fields, {n_columns} are expected", row=row)
+                yield row, record
+                row += 1
+        except csv.Error as error:
+            raise DataError(f"cannot be read as delimited text ({error})", row=row) from error
+
+    def _next(self, pieces: Iterator[bytes]) -> bytes | None:
+        try:
+            return next(pieces, None)
+        except DataError as error:
+            raise DataError(error.message, row=self.row) from None
+
+    def _begin(self, piece: bytes) -> bytes:
+        """Takes the columns from the first record, and the record itself away where it is the header."""
+        match = record_pattern(self._delimiter.encode()).match(piece)
+        assert match is not None
+        names = _split(self._utf8(match.group()), self._delimiter)
+        if not self._header:
+            self.columns = self.columns or generated_names(len(names))
+            return piece
+        names = [name.strip() for name in names]
+        if not self.columns:
+            self.columns = column_names_check(names)
+        elif tuple(names) != self.columns:
+            raise DataError(_header_difference(names, self.columns))
+        return piece[match.end() :]
+
+    def _utf8(self, data: bytes) -> bytes:
+        try:
+            text = data.decode("utf-8" if self._encoding in _UTF8 else self._encoding)
+        except UnicodeDecodeError as error:
+            row = self.row + _n_records(data[: error.start], self._delimiter)
+            raise DataError(
+                f"has a byte that is not {self._encoding.upper()}; name its encoding or save it as UTF-8",
+                row=row,
+                value=f"0x{data[error.start]:02X}",
+            ) from None
+        return data if self._encoding in _UTF8 else text.encode()
+
+
+def csv_tables(
+    reader: CsvReader, types: Sequence[ColumnType], columns: Sequence[int] | None = None
+) -> Iterator[tuple[int, pa.Table]]:
+    """Row number of the first row, and the table, block by block. Raises DataError."""
+    for block in reader.blocks():
+        found = types or all_numbers(len(reader.columns))
+        try:
+            table = reader.table(block, found, columns)
+        except pa.ArrowInvalid:
+            table = reader.precise_table(block, found, columns)
+        yield reader.row, table
+        reader.advance(table.num_rows)
+
+
+def text_array(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Cells without blanks around them, null where missing.
+
+    Raises ArrowInvalid for one over the size of a cell.
+    """
+    longest = pc.max(pc.binary_length(cells)).as_py()
+    if longest is not None and longest > MAX_CELL_BYTES:
+        raise pa.ArrowInvalid("cell too long")
+    trimmed = pc.utf8_trim_whitespace(cells)
+    return pc.if_else(pc.is_in(trimmed, value_set=_MISSING), pa.scalar(None, pa.string()), trimmed)
+
+
+def cell_error(row: int, column: str, value: str, reason: str) -> DataError:
+    """The one form of message about a cell: its value, then what is wrong with it."""
+    return DataError(f"{shown(value)} {reason}", row=row, column=column, value=value)
+
+
+def _convert_options(types: Sequence[ColumnType], wanted: Sequence[int]) -> pacsv.ConvertOptions:
+    return pacsv.ConvertOptions(
+        column_types={str(position): _ARROW_TYPES[types[position]] for position in wanted},
+        include_columns=[str(position) for position in wanted],
+        null_values=list(MISSING),
+        quoted_strings_can_be_null=True,
+        strings_can_be_null=False,
+        true_values=list(TRUE),
+        false_values=list(FALSE),
+    )
+
+
+def _split(record: bytes, delimiter: str) -> list[str]:
+    csv.field_size_limit(MAX_CELL_BYTES)
+    return next(csv.reader(io.StringIO(record.decode(), newline=""), delimiter=delimiter))
+
+
+def _n_records(prefix: bytes, delimiter: str) -> int:
+    """Whole records in the part of a block that lies before a bad byte."""
+    text = io.StringIO((prefix + b"x").decode("latin-1"), newline="")
+    return sum(1 for record in csv.reader(text, delimiter=delimiter) if record) - 1
+
+
+def _header_difference(found: Sequence[str], expected: Sequence[str]) -> str:
+    if len(found) != len(expected):
+        return f"the header has {len(found)} fields, {len(expected)} are expected"
+    place = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
+    return f"the header names column {place} '{found[place][:80]}', '{expected[place][:80]}' is expected"

@@ -1,0 +1,32 @@
+"""Names of columns: given by a header, or generated where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mlplatform.core.errors import DataError
+from mlplatform.core.tabular.cells import shown
+from mlplatform.core.tabular.schema import MAX_COLUMNS
+
+
+def column_names_check(names: Sequence[str]) -> tuple[str, ...]:
+    """The names as they are. Raises DataError for an empty or repeated one, and for too many."""
+    if len(names) > MAX_COLUMNS:
+        raise DataError(f"the table has {len(names)} columns, at most {MAX_COLUMNS} are accepted")
+    first_place: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if not name.strip():
+            raise DataError(f"the column at position {place} has an empty name; every column needs one")
+        if name in first_place:
+            raise DataError(
+                f"the column name {shown(name)} appears at positions {first_place[name]} and {place}; "
+                "names must differ",
+                column=name,
+            )
+        first_place[name] = place
+    return tuple(names)
+
+
+def generated_names(n_columns: int) -> tuple[str, ...]:
+    """`c0`, `c1`, … Raises DataError for too many."""
+    return column_names_check([f"c{place}" for place in range(n_columns)])
