@@ -1,8 +1,9 @@
-"""The model server's process: `python -m endpoints.serving --socket PATH --model-dir DIR --algorithm NAME ...`.
+"""The model server's process: `python -m endpoints.serving --socket PATH --model-dir DIR --algorithm NAME
+...`.
 
-Exec'ed by a host, one per replica. Loads one model, serves it until SIGTERM (what has begun is answered first) or until
-its parent is gone. Exit codes: 0 ended as asked, 1 the model could not be loaded (traceback on stdout) or the address is
-taken.
+Exec'ed by a host, one per replica. Loads one model, serves it until SIGTERM (what has begun is answered
+first) or until its parent is gone. Exit codes: 0 ended as asked, 1 the model could not be loaded (traceback
+on stdout) or the address is taken.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engine", default="", help="dotted path module:Class, instead of --algorithm")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--parent-pid", type=int, default=0, help="end when this process is gone; 0 for none")
-    parser.add_argument("--grace-s", type=float, default=30.0, help="time to answer what has begun after SIGTERM")
+    parser.add_argument(
+        "--grace-s", type=float, default=30.0, help="time to answer what has begun after SIGTERM"
+    )
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
     return parser
 

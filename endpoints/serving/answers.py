@@ -1,8 +1,8 @@
 """Errors of the inference path in the service's own form.
 
-`{"__type": "ValidationError", "message": ...}` with the header `x-amzn-ErrorType`, as an SDK of the managed service reads
-it, and beside it `code`, `detail` and `request_id` as the REST interface has them. Model server and gateway both answer
-with it.
+`{"__type": "ValidationError", "message": ...}` with the header `x-amzn-ErrorType`, as an SDK of the managed
+service reads it, and beside it `code`, `detail` and `request_id` as the REST interface has them. Model server
+and gateway both answer with it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,12 @@ class ModelFault(ModelError):
 def error_answer(error: PlatformError, request_id: str = "") -> tuple[int, Headers, bytes]:
     """Status, headers and body that tell a client of this error."""
     status = error_status(error)
-    content: dict[str, Any] = {"__type": error.code, "message": error.message, "code": error.code, "detail": error.message}
+    content: dict[str, Any] = {
+        "__type": error.code,
+        "message": error.message,
+        "code": error.code,
+        "detail": error.message,
+    }
     headers = [JSON, (b"x-amzn-errortype", error.code.encode())]
     if request_id:
         content["request_id"] = request_id

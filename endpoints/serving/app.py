@@ -1,15 +1,14 @@
-"""The model server's two routes: `GET /ping` and `POST /invocations`, as a container of the managed service has them."""
+"""The model server's two routes: `GET /ping` and `POST /invocations`, as a container of the managed service
+has them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import TypeVar
 
 from endpoints.serving.answers import ValidationError
 from endpoints.serving.batching import Batcher, Rows
 from endpoints.serving.decode import decode
-from endpoints.serving.encode import RESPONSE_TYPES, Format, Prediction, encode, format_choose
+from endpoints.serving.encode import Format, Prediction, encode, format_choose
 from endpoints.serving.exchange import Exchange
 from endpoints.serving.loader import LoadedModel
 from mlplatform.core.errors import DataError, NotFound, ServiceUnavailable
@@ -20,16 +19,13 @@ _INLINE_CELLS = 2_000
 _CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 _STUCK_S = 60.0
 
-T = TypeVar("T")
-
 
 class ModelApplication:
     """Answers for one loaded model."""
 
-    def __init__(self, model: LoadedModel, batcher: Batcher, *, accepts: Collection[str] = RESPONSE_TYPES) -> None:
+    def __init__(self, model: LoadedModel, batcher: Batcher) -> None:
         self._model = model
         self._batcher = batcher
-        self._accepts = accepts
 
     async def __call__(self, exchange: Exchange) -> None:
         if exchange.path == b"/invocations" and exchange.method == b"POST":
@@ -37,7 +33,9 @@ class ModelApplication:
         elif exchange.path == b"/ping" and exchange.method in (b"GET", b"HEAD"):
             self._ping(exchange)
         else:
-            raise NotFound(f"{exchange.path.decode('latin-1')[:200]}: only GET /ping and POST /invocations are served")
+            raise NotFound(
+                f"{exchange.path.decode('latin-1')[:200]}: only GET /ping and POST /invocations are served"
+            )
 
     def _ping(self, exchange: Exchange) -> None:
         if not self._batcher.is_alive:
@@ -48,7 +46,7 @@ class ModelApplication:
 
     async def _invoke(self, exchange: Exchange) -> None:
         body = await exchange.body(limit_bytes=MAX_BODY_BYTES)
-        answer = format_choose(exchange.header(b"accept"), self._accepts)
+        answer = format_choose(exchange.header(b"accept"), self._model.response_types)
         X = await self._decode(body, exchange.header(b"content-type"))
         prediction = await self._batcher.predict(X, verbose=answer.verbose)
         headers = [(b"content-type", answer.content_type)]
@@ -58,11 +56,13 @@ class ModelApplication:
         exchange.respond(200, headers, await self._encode(prediction, answer))
 
     async def _decode(self, body: bytes, content_type: bytes | None) -> Rows:
-        n_features = self._model.n_features
+        model = self._model
         try:
             if len(body) <= _INLINE_BODY_BYTES:
-                return decode(body, content_type, n_features)
-            return await asyncio.to_thread(decode, body, content_type, n_features)
+                return decode(body, content_type, model.n_features, accepted=model.request_types)
+            return await asyncio.to_thread(
+                decode, body, content_type, model.n_features, accepted=model.request_types
+            )
         except DataError as error:
             raise ValidationError.of_data(error) from None
 

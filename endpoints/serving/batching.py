@@ -1,8 +1,9 @@
 """Predictions one batch at a time, on one thread of their own.
 
-Requests that wait while a batch is being predicted become the next batch; an idle predictor starts at once, so nothing
-ever waits for company. One thread only, because engines that compute with OpenMP are slower and less safe when several
-threads call them. The event loop of the model server calls `predict`; the queue is bounded and a full one is an error.
+Requests that wait while a batch is being predicted become the next batch; an idle predictor starts at once,
+so nothing ever waits for company. One thread only, because engines that compute with OpenMP are slower and
+less safe when several threads call them. The event loop of the model server calls `predict`; the queue is
+bounded and a full one is an error.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Batcher:
             ModelFault: The model raised an error; its traceback is in the log.
         """
         if self._queue.qsize() >= self._n_waiting:
-            raise Throttled(f"{self._n_waiting} requests are waiting for this replica already; try again later")
+            raise Throttled(
+                f"{self._n_waiting} requests are waiting for this replica already; try again later"
+            )
         waiting = _Waiting(X, verbose, self._loop.create_future())
         self._queue.put(waiting)
         return await waiting.future

@@ -1,7 +1,7 @@
 """The client half of HTTP/1.1: persistent connections to one server, on a unix socket or TCP.
 
-The gateway calls model servers through a `ConnectionPool` and hands everything else on to the web process over a
-`Connection` of its own. No redirects, no cookies, no TLS: both ends are ours.
+The gateway calls model servers through a `ConnectionPool` and hands everything else on to the web process
+over a `Connection` of its own. No redirects, no cookies, no TLS: both ends are ours.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class Connection(asyncio.Protocol):
     # ---- calling
 
     def begin(self, data: bytes, *, head_only: bool = False) -> None:
-        """Writes the head of a request (and as much of its body as is at hand); its answer is awaited next."""
+        """Writes the head of a request (and as much of its body as is at hand); its answer is awaited
+        next."""
         self.n_calls += 1
         self._head_only = head_only
         self._parser = httptools.HttpResponseParser(self)
@@ -228,7 +229,9 @@ class Connection(asyncio.Protocol):
             return
         self._has_head = True
         self._keep_alive = self._parser.should_keep_alive()
-        self._until_eof = not any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers)
+        self._until_eof = not any(
+            name in (b"content-length", b"transfer-encoding") for name, _ in self.headers
+        )
         if self._head_only or self.status in (204, 304):
             self._complete = True
             self._keep_alive = False
@@ -278,7 +281,9 @@ async def connect(address: Address) -> Connection:
         if address.path:
             await loop.create_unix_connection(lambda: connection, address.path)
         else:
-            await asyncio.wait_for(loop.create_connection(lambda: connection, address.host, address.port), 5.0)
+            await asyncio.wait_for(
+                loop.create_connection(lambda: connection, address.host, address.port), 5.0
+            )
     except (OSError, TimeoutError) as error:
         raise CallFailed(f"{address}: {error}", is_delivered=False) from None
     return connection
@@ -295,13 +300,14 @@ class ConnectionPool:
         self.address = address
         self._idle_s = idle_s
         self._n_idle = n_idle
+        self._is_closed = False
         self._idle: list[Connection] = []
 
     async def call(self, request: bytes, *, limit_bytes: int, timeout_s: float) -> Answer:
         """Sends a whole request and gives the whole answer.
 
-        A kept connection that turns out to have been closed is replaced by a fresh one, once: so requests must be ones
-        that may be repeated as long as no byte was answered, as predictions are.
+        A kept connection that turns out to have been closed is replaced by a fresh one, once: so requests
+        must be ones that may be repeated as long as no byte was answered, as predictions are.
 
         Raises:
             CallFailed: See its attributes for what may be done about it.
@@ -321,10 +327,14 @@ class ConnectionPool:
             return await self._call(fresh, request, limit_bytes, timeout_s)
 
     def close(self) -> None:
+        """Closes what is idle now, and what is in use once it is idle."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().close()
 
-    async def _call(self, connection: Connection, request: bytes, limit_bytes: int, timeout_s: float) -> Answer:
+    async def _call(
+        self, connection: Connection, request: bytes, limit_bytes: int, timeout_s: float
+    ) -> Answer:
         loop = asyncio.get_running_loop()
         try:
             connection.give_up_at(loop.time() + timeout_s)
@@ -348,7 +358,7 @@ class ConnectionPool:
 
     def _keep(self, connection: Connection, now: float) -> None:
         connection.idle_since = now
-        if connection.is_reusable and len(self._idle) < self._n_idle:
+        if connection.is_reusable and len(self._idle) < self._n_idle and not self._is_closed:
             self._idle.append(connection)
         else:
             connection.close()

@@ -1,8 +1,8 @@
 """Bodies of inference requests to rows of numbers: text/csv, application/json, application/jsonlines.
 
-Called by the model server, on its hot path: one row of CSV must not cost more than some microseconds, so the good case
-is checked as a whole and only a bad body is gone through again, cell by cell, to name the row and the column.
-Rows count from 1 and columns from 0 in every message. NaN and infinity are refused.
+Called by the model server, on its hot path: one row of CSV must not cost more than some microseconds, so the
+good case is checked as a whole and only a bad body is gone through again, cell by cell, to name the row and
+the column. Rows count from 1 and columns from 0 in every message. NaN and infinity are refused.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -22,23 +22,27 @@ from mlplatform.core.errors import DataError, UnsupportedMediaType
 Rows = NDArray[np.float32]
 Decode = Callable[[bytes, int, dict[str, str]], Rows]
 
+REQUEST_TYPES = ("text/csv", "application/json", "application/jsonlines")
+
 _NUMBERS = frozenset((int, float))
 _INSTANCE = '{"features": [..]}, {"data": {"features": {"values": [..]}}} or a list of numbers'
 
 
-def decode(body: bytes, content_type: bytes | None, n_features: int) -> Rows:
+def decode(
+    body: bytes, content_type: bytes | None, n_features: int, *, accepted: Collection[str] = REQUEST_TYPES
+) -> Rows:
     """The rows of a request as float32 [n, n_features].
 
     Raises:
-        DataError: With row and column where it applies: wrong number of columns, text, NaN, infinity, no rows.
-        UnsupportedMediaType: The content type is none of those above.
+        DataError: With row and column where it applies: wrong number of columns, text, NaN, infinity, no
+        rows. UnsupportedMediaType: The content type is none of those above.
     """
     kind, parameters = media_type_parse((content_type or b"").decode("latin-1"))
-    decoder = _DECODERS.get(kind)
-    if decoder is None:
-        accepted = ", ".join(_DECODERS)
-        raise UnsupportedMediaType(f"Content-Type: {kind or 'missing'!r} is not accepted; send one of {accepted}")
-    return decoder(body, n_features, parameters)
+    if kind not in accepted or kind not in _DECODERS:
+        raise UnsupportedMediaType(
+            f"Content-Type: {kind[:100] or 'missing'!r} is not accepted; send one of {', '.join(accepted)}"
+        )
+    return _DECODERS[kind](body, n_features, parameters)
 
 
 def media_type_parse(text: str) -> tuple[str, dict[str, str]]:
@@ -47,11 +51,13 @@ def media_type_parse(text: str) -> tuple[str, dict[str, str]]:
         return text.strip().lower(), {}
     kind, *rest = text.split(";")
     pairs = (item.partition("=") for item in rest)
-    return kind.strip().lower(), {name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs}
+    return kind.strip().lower(), {
+        name.strip().lower(): value.strip().strip('"').lower() for name, _, value in pairs
+    }
 
 
 def decode_csv(body: bytes, n_features: int, parameters: dict[str, str]) -> Rows:
-    """Rows of numbers without a header. `label_size=k` says that the first k columns are labels: they are skipped."""
+    """Rows of numbers without a header. `label_size=k` says that the first k columns are labels: skipped."""
     n_labels = _label_size(parameters)
     if b'"' in body or n_labels:
         return _csv_by_cells(body, n_features, n_labels)
@@ -108,7 +114,9 @@ def _csv_by_cells(body: bytes, n_features: int, n_labels: int) -> Rows:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"the body is not UTF-8 at byte {error.start}", row=body.count(b"\n", 0, error.start) + 1) from None
+        raise DataError(
+            f"the body is not UTF-8 at byte {error.start}", row=body.count(b"\n", 0, error.start) + 1
+        ) from None
     rows: list[list[float]] = []
     try:
         for row, cells in enumerate(csv.reader(io.StringIO(text.rstrip(), newline=""), strict=True), 1):
@@ -159,7 +167,9 @@ def _from_instances(instances: Sequence[Any], n_features: int) -> Rows:
     try:
         return _finite(np.array(rows, dtype=np.float64))
     except OverflowError:
-        raise DataError(f"a whole number is too large; at most {np.finfo(np.float32).max:g} is accepted") from None
+        raise DataError(
+            f"a whole number is too large; at most {np.finfo(np.float32).max:g} is accepted"
+        ) from None
 
 
 def _vector(instance: Any, n_features: int, row: int) -> Sequence[Any]:
@@ -214,7 +224,12 @@ def _finite(X: NDArray[np.float64], *, first_column: int = 0) -> Rows:
     row, column = (int(i) for i in np.argwhere(~good)[0])
     value = float(X[row, column])
     what = "is not finite" if not np.isfinite(value) else "is out of float32's range"
-    raise DataError(f"{value} {what}; a finite number is needed", row=row + 1, column=str(column + first_column), value=str(value))
+    raise DataError(
+        f"{value} {what}; a finite number is needed",
+        row=row + 1,
+        column=str(column + first_column),
+        value=str(value),
+    )
 
 
 def _shown(value: Any) -> str:

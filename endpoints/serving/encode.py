@@ -1,7 +1,7 @@
 """Predictions to the body that `Accept` asks for: application/json, application/jsonlines, text/csv.
 
-A prediction is a mapping of column name to an array with one entry per row, in the service's field names. With
-`verbose=true` all columns are written, otherwise only the plain ones. Called by the model server.
+A prediction is a mapping of column name to an array with one entry per row, in the service's field names.
+With `verbose=true` all columns are written, otherwise only the plain ones. Called by the model server.
 """
 
 from __future__ import annotations
@@ -91,9 +91,13 @@ def _not_finite(prediction: Prediction, columns: Collection[str]) -> ModelFault:
     for name in columns:
         bad = ~np.isfinite(prediction[name]).reshape(len(prediction[name]), -1).all(axis=1)
         if bad.any():
-            message = f"the model answered a {name} that is not a finite number for row {int(bad.argmax()) + 1}"
+            message = (
+                f"the model answered a {name} that is not a finite number for row {int(bad.argmax()) + 1}"
+            )
             return ModelFault(message, original_status=500, original_message=message)
-    return ModelFault("the model's answer cannot be written as JSON", original_status=500, original_message="")
+    return ModelFault(
+        "the model's answer cannot be written as JSON", original_status=500, original_message=""
+    )
 
 
 def _quality(wish: tuple[str, dict[str, str]]) -> float:

@@ -1,8 +1,8 @@
 """One HTTP request and its answer, as an application sees them.
 
-The connection (`http1.py`) feeds the request's body in and carries the answer out; an application reads with `body()`
-or `read()` and answers with `respond()`, or piece by piece with `start()`, `send()`, `finish()`. Nothing here knows
-sockets, routes or models.
+The connection (`http1.py`) feeds the request's body in and carries the answer out; an application reads with
+`body()` or `read()` and answers with `respond()`, or piece by piece with `start()`, `send()`, `finish()`.
+Nothing here knows sockets, routes or models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from mlplatform.core.errors import PlatformError, TooLarge
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-_STATUS_LINES = {status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
+}
 _SMALL_REMAINDER_BYTES = 64 * 1024
 _date: tuple[int, bytes] = (0, b"")
 
@@ -34,8 +36,10 @@ class BadRequest(PlatformError):
 class Carrier(Protocol):
     """What an exchange needs of its connection."""
 
-    peer: str
-    draining: bool
+    @property
+    def peer(self) -> str: ...
+    @property
+    def draining(self) -> bool: ...
 
     def write(self, data: bytes) -> None: ...
     async def flushed(self) -> None: ...
@@ -44,7 +48,8 @@ class Carrier(Protocol):
 
 
 class Exchange:
-    """A request being answered. Header names are lower case; `path` and `query` are the raw bytes of the target."""
+    """A request being answered. Header names are lower case; `path` and `query` are the raw bytes of the
+    target."""
 
     __slots__ = (
         "_carrier",
@@ -199,7 +204,9 @@ class Exchange:
 
     def respond(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
         """Answers with a whole body, at once. `headers` come without length, connection and date."""
-        head = self._head(status, headers, b"content-length: %d\r\n" % len(body) if _may_have_body(status) else b"")
+        head = self._head(
+            status, headers, b"content-length: %d\r\n" % len(body) if _may_have_body(status) else b""
+        )
         self._carrier.write(head if self.method == b"HEAD" else head + body)
         self.answered = True
 
@@ -254,8 +261,6 @@ class Exchange:
         if self.content_length is None or self._expects_continue:
             return False
         return self.content_length - self.received_bytes <= _SMALL_REMAINDER_BYTES
-
-
 
 
 def too_large(limit_bytes: int, length: int | None) -> TooLarge:

@@ -1,9 +1,10 @@
 """A bare HTTP/1.1 server on asyncio and httptools: connections, limits and timeouts.
 
 Used by the model server and by the gateway, because a prediction must not wait for a web framework. It is no
-framework: an application is one coroutine function that takes an `Exchange`. What this file guarantees to it: framing
-that cannot be read in two ways, one request of a connection at a time and in order, bounded memory, a task that is
-cancelled when the client goes away, and no connection that idles, trickles or refuses to read for ever.
+framework: an application is one coroutine function that takes an `Exchange`. What this file guarantees to it:
+framing that cannot be read in two ways, one request of a connection at a time and in order, bounded memory, a
+task that is cancelled when the client goes away, and no connection that idles, trickles or refuses to read
+for ever.
 """
 
 from __future__ import annotations
@@ -59,8 +60,8 @@ class HttpServer:
     """Listens on any number of addresses and runs `app` for every request.
 
     Args:
-        app: Answers an exchange. A PlatformError that it raises goes to `refuse`; anything else is logged as 500.
-        refuse: Writes the answer for an error in the application's own form.
+        app: Answers an exchange. A PlatformError that it raises goes to `refuse`; anything else is logged as
+        500. refuse: Writes the answer for an error in the application's own form.
     """
 
     def __init__(self, app: Application, *, refuse: Refuse, limits: Limits | None = None) -> None:
@@ -93,7 +94,8 @@ class HttpServer:
         return sum(connection.is_active for connection in self.connections)
 
     async def drain(self, *, grace_s: float) -> None:
-        """Accepts nothing new, lets what has begun be answered for up to `grace_s`, then cuts every connection."""
+        """Accepts nothing new, lets what has begun be answered for up to `grace_s`, then cuts every
+        connection."""
         self.draining = True
         self._stop_listening()
         deadline = self.loop.time() + grace_s
@@ -159,7 +161,9 @@ class HttpConnection(asyncio.Protocol):
         self._server.connections.add(self)
         if len(self._server.connections) > self._limits.n_connections:
             self._deaf = True
-            self._transport.write(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            self._transport.write(
+                b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            )
             self._transport.close()
             return
         self.deadline = self._loop.time() + self._limits.head_s
@@ -329,7 +333,9 @@ class HttpConnection(asyncio.Protocol):
         except ConnectionResetError:
             pass
         except Exception:
-            logger.exception("error while answering %s %s", exchange.method.decode(), exchange.path.decode("latin-1"))
+            logger.exception(
+                "error while answering %s %s", exchange.method.decode(), exchange.path.decode("latin-1")
+            )
             self._answer_error(exchange, PlatformError("an error of the platform's own; its log says more"))
         self._task = None
         self._next(exchange)
@@ -357,11 +363,14 @@ class HttpConnection(asyncio.Protocol):
         elif self._server.draining:
             self._transport.close()
         else:
-            self.deadline = self._loop.time() + (self._limits.head_s if self._in_head else self._limits.idle_s)
+            self.deadline = self._loop.time() + (
+                self._limits.head_s if self._in_head else self._limits.idle_s
+            )
         self._balance_reading()
 
     def _close(self) -> None:
-        """Closes so that the client can still read the answer: what it goes on sending is thrown away for a while."""
+        """Closes so that the client can still read the answer: what it goes on sending is thrown away for a
+        while."""
         self._pipeline.clear()
         self._deaf = True
         self.deadline = self._loop.time() + self._limits.linger_s
@@ -374,7 +383,8 @@ class HttpConnection(asyncio.Protocol):
             self._transport.write_eof()
 
     def _refuse(self, error: PlatformError) -> None:
-        """The bytes are no request: whoever reads a body learns it, and the answer comes after those before it."""
+        """The bytes are no request: whoever reads a body learns it, and the answer comes after those before
+        it."""
         self._deaf = True
         if self._arriving is not None:
             self._arriving.fail(BadRequest(f"body: {error.message}"))
@@ -387,7 +397,8 @@ class HttpConnection(asyncio.Protocol):
             self._start(exchange)
 
     def _go_on_without_upgrade(self, rest: bytes) -> None:
-        """`Upgrade` is ignored, as RFC 9110 allows: a fresh parser goes on with the body of the same request."""
+        """`Upgrade` is ignored, as RFC 9110 allows: a fresh parser goes on with the body of the same
+        request."""
         exchange = self._arriving
         if exchange is None:
             return
@@ -441,7 +452,9 @@ def _framing(headers: list[tuple[bytes, bytes]], version: str) -> int | None:
     if version == "1.0":
         raise HeadRefused(400, "Transfer-Encoding: not part of HTTP/1.0")
     if encoding != b"chunked":
-        raise HeadRefused(501, f"Transfer-Encoding: {encoding.decode('latin-1')!r}; only 'chunked' is accepted")
+        raise HeadRefused(
+            501, f"Transfer-Encoding: {encoding.decode('latin-1')!r}; only 'chunked' is accepted"
+        )
     return None
 
 

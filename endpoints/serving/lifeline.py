@@ -1,21 +1,24 @@
 """Ends this process when the one that started it is gone, from its first moment on.
 
-The kernel's parent-death signal is tied to the parent's *thread*: it also comes when a thread of a living parent ends.
-So it is SIGHUP here, and only the parent's process id decides. The model server and the gateway use it.
+The kernel's parent-death signal is tied to the parent's *thread*: it also comes when a thread of a living
+parent ends. So it is SIGHUP here, and only the parent's process id decides. The model server and the gateway
+use it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
 from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
+_CHECK_S = 1.0
 
 
 class Lifeline:
-    """Installed before anything slow, on the main thread; an event loop then takes SIGTERM and SIGHUP over.
+    """Installed before anything slow, on the main thread; an event loop may then take SIGTERM over.
 
     Args:
         parent_pid: The process to live with; 0 for none.
@@ -47,3 +50,14 @@ class Lifeline:
 
     def _parent_may_be_gone(self, number: int, frame: FrameType | None) -> None:
         self.check()
+
+
+async def lifeline_wait(ended: asyncio.Event, lifeline: Lifeline | None) -> None:
+    """Waits until `ended` is set; meanwhile looks once a second whether the parent is still there."""
+    while not ended.is_set():
+        if lifeline is not None:
+            lifeline.check()
+        try:
+            await asyncio.wait_for(ended.wait(), _CHECK_S)
+        except TimeoutError:
+            continue

@@ -1,26 +1,22 @@
 """Loads a model's artifact with the engine of its algorithm and tries it once.
 
-Called by the model server's process before it listens: a model that cannot be loaded, or cannot predict, must fail there.
+Called by the model server's process before it listens: a model that cannot be loaded, or cannot predict, must
+fail there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 
 from endpoints.serving.batching import Predictor, Rows
+from endpoints.serving.decode import REQUEST_TYPES
 from endpoints.serving.encode import RESPONSE_TYPES
-
-
-class Engine(Protocol):
-    """The class that an algorithm's `engine` path names."""
-
-    def load(self, model_dir: Path, *, n_threads: int) -> Predictor: ...
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,7 @@ class LoadedModel:
     predictor: Predictor
     n_features: int
     plain_columns: tuple[str, ...]
+    request_types: tuple[str, ...] = REQUEST_TYPES
     response_types: tuple[str, ...] = RESPONSE_TYPES
 
 
@@ -43,22 +40,28 @@ def model_load(*, algorithm: str, engine: str = "", model_dir: Path, n_threads: 
     Raises:
         Exception: Whatever the engine raises; the process prints it and ends.
     """
-    response_types = RESPONSE_TYPES
-    if not engine:
-        from jobs.algorithms.registry import algorithm_get
+    if engine:
+        module, _, name = engine.partition(":")
+        return model_try(getattr(import_module(module), name)().load(model_dir, n_threads=n_threads))
+    from jobs.algorithms.registry import algorithm_get
 
-        spec = algorithm_get(algorithm)
-        engine = spec.engine
-    module, _, name = engine.partition(":")
-    engine_class = cast("type[Any]", getattr(import_module(module), name))
-    predictor = cast(Engine, engine_class()).load(model_dir, n_threads=n_threads)
-    return model_try(predictor, response_types=response_types)
+    spec = algorithm_get(algorithm)
+    return model_try(
+        spec.engine_load().load(model_dir, n_threads=n_threads),
+        request_types=_kinds(spec.request_content_types),
+        response_types=_kinds(spec.response_content_types),
+    )
 
 
-def model_try(predictor: Predictor, *, response_types: tuple[str, ...] = RESPONSE_TYPES) -> LoadedModel:
+def model_try(
+    predictor: Predictor,
+    *,
+    request_types: tuple[str, ...] = REQUEST_TYPES,
+    response_types: tuple[str, ...] = RESPONSE_TYPES,
+) -> LoadedModel:
     """Predicts one row, so that the first caller waits for nothing and a broken model fails now."""
     prediction: Mapping[str, Any] = predictor.predict(_first_row(predictor), verbose=False)
-    return LoadedModel(predictor, predictor.n_features, tuple(prediction), response_types)
+    return LoadedModel(predictor, predictor.n_features, tuple(prediction), request_types, response_types)
 
 
 def _first_row(predictor: Predictor) -> Rows:
@@ -66,3 +69,8 @@ def _first_row(predictor: Predictor) -> Rows:
     if row is None:
         return np.zeros((1, predictor.n_features), dtype=np.float32)
     return np.asarray(row, dtype=np.float32).reshape(1, -1)
+
+
+def _kinds(content_types: Sequence[str]) -> tuple[str, ...]:
+    """The declared types without their parameters, each once."""
+    return tuple(dict.fromkeys(declared.partition(";")[0].strip() for declared in content_types))

@@ -1,4 +1,5 @@
-"""Runs the model server's event loop: listens, serves, drains. Called by `__main__` once the model is loaded."""
+"""Runs the model server's event loop: listens, serves, drains. Called by `__main__` once the model is
+loaded."""
 
 from __future__ import annotations
 
@@ -13,12 +14,10 @@ from endpoints.serving.answers import refuse
 from endpoints.serving.app import ModelApplication
 from endpoints.serving.batching import Batcher
 from endpoints.serving.http1 import HttpServer
-from endpoints.serving.lifeline import Lifeline
+from endpoints.serving.lifeline import Lifeline, lifeline_wait
 from endpoints.serving.loader import LoadedModel
 
 logger = logging.getLogger(__name__)
-
-_PARENT_CHECK_S = 1.0
 
 
 def serve(model: LoadedModel, *, address_text: str, lifeline: Lifeline, grace_s: float) -> int:
@@ -32,21 +31,15 @@ async def _serve(model: LoadedModel, address_text: str, lifeline: Lifeline, grac
     ended = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     loop.add_signal_handler(signal.SIGINT, ended.set)
-    loop.add_signal_handler(signal.SIGHUP, lifeline.check)
     batcher = Batcher(model.predictor)
-    server = HttpServer(ModelApplication(model, batcher, accepts=model.response_types), refuse=refuse)
+    server = HttpServer(ModelApplication(model, batcher), refuse=refuse)
     try:
         address = await server.listen(address_parse(address_text))
     except (OSError, ValueError) as error:
         logger.error("cannot listen on %s: %s", address_text, error)
         return 1
     logger.info("serving on %s", address)
-    while not ended.is_set():
-        lifeline.check()
-        try:
-            await asyncio.wait_for(ended.wait(), _PARENT_CHECK_S)
-        except TimeoutError:
-            continue
+    await lifeline_wait(ended, lifeline)
     logger.info("asked to end: answering %d requests that have begun", server.n_active)
     await server.drain(grace_s=grace_s)
     batcher.close()

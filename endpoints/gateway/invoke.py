@@ -1,0 +1,220 @@
+"""One invocation: choose variant and replica, call the model server, try another replica where that is safe,
+count.
+
+The hot path of the platform: nothing here touches the database, the disk or Django. Who may call was settled
+before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import monotonic, perf_counter, time
+from urllib.parse import parse_qs
+
+from endpoints.gateway.balance import Balancer, LiveRoute, LiveVariant, Replica
+from endpoints.gateway.refresh import TableKeeper
+from endpoints.gateway.tally import Tally
+from endpoints.serving.answers import ModelFault, error_answer, error_status
+from endpoints.serving.app import MAX_BODY_BYTES
+from endpoints.serving.client import Answer, AnswerTooLong, CallFailed
+from endpoints.serving.exchange import Exchange
+from mlplatform.core.errors import NotFound, PlatformError, ServiceUnavailable
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+
+_TARGET_VARIANT = b"x-amzn-sagemaker-target-variant"
+_CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+_INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
+_TO_MODEL = frozenset((b"content-type", b"accept"))
+_FROM_MODEL = frozenset((b"content-type", b"x-amzn-errortype", b"retry-after", _CUSTOM_ATTRIBUTES))
+_SAGEMAKER = b"x-amzn-sagemaker-"
+
+
+@dataclass(slots=True)
+class Timing:
+    """When an invocation arrived and how long the replica that answered took."""
+
+    began_at: float
+    model_s: float = 0.0
+    is_answered: bool = False
+
+
+class Invoker:
+    """Serves invocations from the live routes.
+
+    Args:
+        answer_within_s: What a model server may take for one answer, as in the managed service.
+        n_outstanding_max: Requests in hand per replica; one more is Throttled.
+    """
+
+    def __init__(
+        self,
+        balancer: Balancer,
+        keeper: TableKeeper,
+        tally: Tally,
+        *,
+        answer_within_s: float = 60.0,
+        n_outstanding_max: int = 200,
+    ) -> None:
+        self._balancer = balancer
+        self._keeper = keeper
+        self._tally = tally
+        self._answer_within_s = answer_within_s
+        self._n_outstanding_max = n_outstanding_max
+
+    async def __call__(
+        self, exchange: Exchange, *, project: str, endpoint_name: str, request_id: bytes
+    ) -> None:
+        """Answers the exchange.
+
+        Raises:
+            NotFound: There is no such endpoint.
+            ValidationError: `variant` names none of its variants, or ?variant= and the header differ.
+        """
+        timing = Timing(perf_counter())
+        route = self._route(project, endpoint_name)
+        variant = route.choose(_target_variant(exchange))
+        try:
+            body = await exchange.body(limit_bytes=MAX_BODY_BYTES)
+            answer = await self._predict(exchange, route, variant, body, request_id, timing)
+            status, headers, content = answer.status, _from_model(answer), answer.body
+        except PlatformError as error:
+            status, headers, content = error_answer(error, request_id.decode("latin-1"))
+            status = error_status(error)
+            headers = [header for header in headers if header[0] != b"x-request-id"]
+        headers += [
+            (b"x-amzn-invoked-production-variant", variant.name.encode()),
+            (b"x-request-id", request_id),
+        ]
+        headers += [(name, value) for name, value in exchange.headers if name == _INFERENCE_ID]
+        exchange.respond(status, headers, content)
+        self._tally.add(
+            endpoint_id=route.endpoint_id,
+            variant=variant.name,
+            now=time(),
+            status=status,
+            latency_s=perf_counter() - timing.began_at if timing.is_answered else None,
+            model_s=timing.model_s,
+        )
+
+    def _route(self, project: str, endpoint_name: str) -> LiveRoute:
+        route = self._balancer.route(project, endpoint_name)
+        if route is None:
+            raise endpoint_not_found(project, endpoint_name)
+        return route
+
+    async def _predict(
+        self,
+        exchange: Exchange,
+        route: LiveRoute,
+        variant: LiveVariant,
+        body: bytes,
+        request_id: bytes,
+        timing: Timing,
+    ) -> Answer:
+        request = _request(exchange, body, request_id)
+        answer = await self._try_replicas(variant, request, timing)
+        if answer is None and await self._keeper.refresh():
+            answer = await self._try_replicas(
+                variant, request, timing
+            )  # the endpoint may just have been updated
+        if answer is None:
+            raise ServiceUnavailable(
+                f"endpoint {route.endpoint_name!r} is {route.status}: "
+                f"no replica of variant {variant.name!r} is ready"
+            )
+        return answer
+
+    async def _try_replicas(self, variant: LiveVariant, request: bytes, timing: Timing) -> Answer | None:
+        """The answer of the first replica that gives one; None when none could be reached.
+
+        A request that a replica may have begun to work on is given to one other replica at most: it might be
+        what ended the first.
+        """
+        tried: list[Replica] = []
+        n_delivered = 0
+        while True:
+            replica = variant.pick(tried=tried, n_outstanding_max=self._n_outstanding_max)
+            if replica is None:
+                return None
+            tried.append(replica)
+            try:
+                return await self._call(replica, request, timing)
+            except CallFailed as failure:
+                _raise_if_final(failure)
+                replica.failed(monotonic())
+                n_delivered += failure.is_delivered
+                if n_delivered > 1:
+                    raise _died() from None
+
+    async def _call(self, replica: Replica, request: bytes, timing: Timing) -> Answer:
+        replica.n_outstanding += 1
+        began_at = perf_counter()
+        try:
+            answer = await replica.pool.call(
+                request, limit_bytes=MAX_ANSWER_BYTES, timeout_s=self._answer_within_s
+            )
+        finally:
+            replica.n_outstanding -= 1
+        timing.model_s = perf_counter() - began_at
+        timing.is_answered = True
+        replica.succeeded()
+        return _checked(answer)
+
+
+def endpoint_not_found(project: str, endpoint_name: str) -> NotFound:
+    """The same words whether the endpoint never was or is another project's."""
+    return NotFound(f"endpoint {endpoint_name!r} was not found in project {project!r}")
+
+
+def _target_variant(exchange: Exchange) -> str | None:
+    target = exchange.header(_TARGET_VARIANT)
+    if exchange.query:
+        named = parse_qs(exchange.query.decode("latin-1")).get("variant")
+        if named:
+            return named[0]
+    return target.decode("latin-1") if target else None
+
+
+def _request(exchange: Exchange, body: bytes, request_id: bytes) -> bytes:
+    lines = [b"POST /invocations HTTP/1.1\r\nhost: model\r\n"]
+    for name, value in exchange.headers:
+        if name in _TO_MODEL or (name.startswith(_SAGEMAKER) and name != _TARGET_VARIANT):
+            lines.append(b"%b: %b\r\n" % (name, value))
+    lines.append(b"x-request-id: %b\r\ncontent-length: %d\r\n\r\n" % (request_id, len(body)))
+    lines.append(body)
+    return b"".join(lines)
+
+
+def _from_model(answer: Answer) -> list[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in answer.headers if name in _FROM_MODEL]
+
+
+def _checked(answer: Answer) -> Answer:
+    """An error that is not in the service's form is the model's own, whatever status a user's server gave
+    it."""
+    if answer.status < 400 or answer.header(b"x-amzn-errortype"):
+        return answer
+    own_words = answer.body[:4096].decode("utf-8", "replace")
+    raise ModelFault(
+        f'Received server error ({answer.status}) from model with message "{own_words[:1000]}"',
+        original_status=answer.status,
+        original_message=own_words,
+    )
+
+
+def _raise_if_final(failure: CallFailed) -> None:
+    if failure.is_late:
+        own_words = "the model server did not answer in time"
+    elif isinstance(failure, AnswerTooLong):
+        own_words = f"the model's answer has {failure}"
+    elif failure.is_answered:
+        own_words = "the model server broke off in the middle of its answer"
+    else:
+        return
+    raise ModelFault(own_words, original_status=0, original_message=own_words) from None
+
+
+def _died() -> ModelFault:
+    own_words = "two model servers ended while they worked on this request"
+    return ModelFault(own_words, original_status=0, original_message=own_words)

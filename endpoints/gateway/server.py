@@ -1,0 +1,207 @@
+"""The gateway: the one public port, and the trusted unix socket of the web process.
+
+Invocations with an access key are served here; everything else goes on to the web process. Composes the parts
+of this package; it knows no database: `load_table` and `flush` are given to it (by `manage.py gateway`, or by
+a test).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic, time
+from typing import Any
+
+import uvloop
+
+from endpoints.gateway.balance import Balancer
+from endpoints.gateway.headers import request_id_of
+from endpoints.gateway.invoke import Invoker, endpoint_not_found
+from endpoints.gateway.keys import key_authenticate
+from endpoints.gateway.proxy import WebProxy
+from endpoints.gateway.refresh import LoadTable, TableKeeper
+from endpoints.gateway.routing import KeyRecord, RoutingTable
+from endpoints.gateway.tally import Flush, Tally, TallyWriter
+from endpoints.serving.address import Address
+from endpoints.serving.answers import JSON, error_answer
+from endpoints.serving.exchange import Exchange
+from endpoints.serving.http1 import HttpServer, Limits
+from endpoints.serving.lifeline import Lifeline, lifeline_wait
+from mlplatform.core.errors import NotFound, PlatformError, ServiceUnavailable
+
+logger = logging.getLogger(__name__)
+
+_INVOCATIONS = re.compile(rb"/api/v1/projects/([^/%]+)/endpoints/([^/%]+)/invocations/?")
+_PROJECT = b"x-mlplatform-project"
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """Where the gateway listens and what it leads to."""
+
+    public: Address
+    trusted: Address
+    web: Address
+    trusted_proxies: frozenset[str] = frozenset()
+    reload_every_s: float = 0.25
+    flush_every_s: float = 2.0
+    grace_s: float = 30.0
+    answer_within_s: float = 60.0
+    n_outstanding_max: int = 200
+    limits: Limits = field(default_factory=Limits)
+
+
+class Gateway:
+    """A running gateway: `start()`, then `stop()`."""
+
+    def __init__(self, config: GatewayConfig, *, load_table: LoadTable, flush: Flush) -> None:
+        self._config = config
+        self._keys: Mapping[str, KeyRecord] = {}
+        self._balancer = Balancer()
+        self._keeper = TableKeeper(load_table, self._adopt, every_s=config.reload_every_s)
+        self._tally = Tally()
+        self._writer = TallyWriter(self._tally, flush, every_s=config.flush_every_s)
+        self._invoke = Invoker(
+            self._balancer,
+            self._keeper,
+            self._tally,
+            answer_within_s=config.answer_within_s,
+            n_outstanding_max=config.n_outstanding_max,
+        )
+        self._proxy = WebProxy(config.web, trusted_proxies=config.trusted_proxies)
+        self._public = HttpServer(self._serve_public, refuse=_refuse, limits=config.limits)
+        self._trusted = HttpServer(self._serve_trusted, refuse=_refuse, limits=config.limits)
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> Address:
+        """Listens; answers with the public address, its port filled in.
+
+        Raises:
+            OSError: The port or the socket is taken.
+        """
+        public = await self._public.listen(self._config.public)
+        await self._trusted.listen(self._config.trusted, mode=0o600)
+        self._loops = [asyncio.create_task(self._keeper.run()), asyncio.create_task(self._writer.run())]
+        return public
+
+    async def stop(self) -> None:
+        """Answers what has begun, writes the last counts, ends."""
+        grace_s = self._config.grace_s
+        await asyncio.gather(self._public.drain(grace_s=grace_s), self._trusted.drain(grace_s=grace_s))
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._writer.write()
+        self._writer.close()
+        self._keeper.close()
+        self._balancer.close()
+
+    def _adopt(self, table: RoutingTable) -> None:
+        self._keys = table.keys
+        self._balancer.adopt(table)
+
+    # ---- the public port
+
+    async def _serve_public(self, exchange: Exchange) -> None:
+        found = _INVOCATIONS.fullmatch(exchange.path) if exchange.method == b"POST" else None
+        authorization = exchange.header(b"authorization")
+        if found is None or (authorization is None and exchange.header(b"cookie") is not None):
+            await self._proxy(exchange)
+            return
+        self._require_table()
+        key = key_authenticate(authorization, self._keys, now=time())
+        project, endpoint_name = _names(found)
+        if key.project_name != project:
+            raise endpoint_not_found(project, endpoint_name)
+        await self._invoke(
+            exchange, project=project, endpoint_name=endpoint_name, request_id=request_id_of(exchange.headers)
+        )
+
+    def _require_table(self) -> None:
+        if not self._balancer.has_table:
+            raise ServiceUnavailable("the gateway has not read its routing table yet; try again in a moment")
+
+    # ---- the trusted socket
+
+    async def _serve_trusted(self, exchange: Exchange) -> None:
+        if exchange.path == b"/control/reload" and exchange.method == b"POST":
+            await self._reload(exchange)
+            return
+        if exchange.path == b"/control/status" and exchange.method == b"GET":
+            exchange.respond(200, [JSON], json.dumps(self._status()).encode())
+            return
+        found = _INVOCATIONS.fullmatch(exchange.path) if exchange.method == b"POST" else None
+        if found is None:
+            raise NotFound(
+                "only invocations, POST /control/reload and GET /control/status are served on this socket"
+            )
+        self._require_table()
+        project, endpoint_name = _names(found)
+        if exchange.header(_PROJECT) != project.encode():
+            raise endpoint_not_found(project, endpoint_name)
+        await self._invoke(
+            exchange, project=project, endpoint_name=endpoint_name, request_id=request_id_of(exchange.headers)
+        )
+
+    async def _reload(self, exchange: Exchange) -> None:
+        if not await self._keeper.refresh():
+            raise ServiceUnavailable("the routing table could not be loaded; the gateway's log says why")
+        exchange.respond(200, [JSON], json.dumps({"version": self._keeper.version}).encode())
+
+    def _status(self) -> dict[str, Any]:
+        replicas = [
+            {
+                "address": str(replica.address),
+                "outstanding": replica.n_outstanding,
+                "resting": replica.resting_until > monotonic(),
+            }
+            for replica in self._balancer.replicas()
+        ]
+        return {"version": self._keeper.version, "active": self._public.n_active, "replicas": replicas}
+
+
+def gateway_run(
+    config: GatewayConfig, *, load_table: LoadTable, flush: Flush, lifeline: Lifeline | None = None
+) -> int:
+    """Runs a gateway until SIGTERM or SIGINT; answers the process's exit code.
+
+    Args:
+        load_table: See `TableKeeper`.
+        flush: See `TallyWriter`.
+        lifeline: Ends the process with its parent.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(config, load_table, flush, lifeline))
+
+
+async def _run(config: GatewayConfig, load_table: LoadTable, flush: Flush, lifeline: Lifeline | None) -> int:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    gateway = Gateway(config, load_table=load_table, flush=flush)
+    try:
+        public = await gateway.start()
+    except OSError as error:
+        logger.error("the gateway cannot listen on %s: %s", config.public, error)
+        return 1
+    logger.info("gateway on %s, web process at %s", public, config.web)
+    await lifeline_wait(ended, lifeline)
+    logger.info("asked to end: answering what has begun")
+    await gateway.stop()
+    return 0
+
+
+def _names(found: re.Match[bytes]) -> tuple[str, str]:
+    project, endpoint_name = found.groups()
+    return project.decode("latin-1"), endpoint_name.decode("latin-1")
+
+
+def _refuse(exchange: Exchange, error: PlatformError) -> None:
+    status, headers, body = error_answer(error, request_id_of(exchange.headers).decode("latin-1"))
+    exchange.respond(status, headers, body)

@@ -1,0 +1,143 @@
+"""Counts of invocations per endpoint, variant and minute, held in memory until they are written.
+
+`add` is called on the hot path. `TallyWriter` hands what has gathered to an injected `flush` on a thread;
+what could not be written is merged back and tried again, so nothing is lost as long as the process lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from endpoints.gateway.histogram import Histogram
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class MinuteCounts:
+    """One minute of one variant. The three kinds of error do not overlap.
+
+    Attributes:
+        minute: Minutes since the epoch.
+        n_4xx: Answers 400 to 499 except 424.
+        n_model_errors: Answers 424.
+        latency: From the request's arrival to its answer, of requests that a replica answered.
+        overhead: The part of it that the model server did not take.
+    """
+
+    endpoint_id: int
+    variant: str
+    minute: int
+    n_requests: int = 0
+    n_4xx: int = 0
+    n_5xx: int = 0
+    n_model_errors: int = 0
+    latency: Histogram = field(default_factory=Histogram)
+    overhead: Histogram = field(default_factory=Histogram)
+
+    def count(self, status: int) -> None:
+        self.n_requests += 1
+        if status == 424:
+            self.n_model_errors += 1
+        elif status >= 500:
+            self.n_5xx += 1
+        elif status >= 400:
+            self.n_4xx += 1
+
+    def merge(self, other: MinuteCounts) -> None:
+        self.n_requests += other.n_requests
+        self.n_4xx += other.n_4xx
+        self.n_5xx += other.n_5xx
+        self.n_model_errors += other.n_model_errors
+        self.latency.merge(other.latency)
+        self.overhead.merge(other.overhead)
+
+
+Flush = Callable[[Sequence[MinuteCounts]], None]
+
+
+class Tally:
+    """What has been counted and not yet been taken. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[int, str, int], MinuteCounts] = {}
+
+    def add(
+        self,
+        *,
+        endpoint_id: int,
+        variant: str,
+        now: float,
+        status: int,
+        latency_s: float | None = None,
+        model_s: float = 0.0,
+    ) -> None:
+        """Counts one invocation. `latency_s` is None when no replica answered it."""
+        counts = self._at(endpoint_id, variant, int(now // 60))
+        counts.count(status)
+        if latency_s is not None:
+            counts.latency.add(latency_s * 1000)
+            counts.overhead.add((latency_s - model_s) * 1000)
+
+    def take(self) -> list[MinuteCounts]:
+        taken, self._counts = self._counts, {}
+        return list(taken.values())
+
+    def give_back(self, taken: Sequence[MinuteCounts]) -> None:
+        for counts in taken:
+            self._at(counts.endpoint_id, counts.variant, counts.minute).merge(counts)
+
+    def _at(self, endpoint_id: int, variant: str, minute: int) -> MinuteCounts:
+        key = (endpoint_id, variant, minute)
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = MinuteCounts(endpoint_id, variant, minute)
+        return counts
+
+
+class TallyWriter:
+    """Writes a tally every `every_s`, and a last time at the end.
+
+    Args:
+        flush: Called on a thread of its own, always the same. Must write all it is given or nothing (one
+            transaction): after an exception everything is handed to it again.
+    """
+
+    def __init__(self, tally: Tally, flush: Flush, *, every_s: float = 2.0) -> None:
+        self._tally = tally
+        self._flush = flush
+        self._every_s = every_s
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tally")
+        self._is_failing = False
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            await self.write()
+
+    async def write(self) -> None:
+        """Writes what there is; never raises."""
+        taken = self._tally.take()
+        if not taken:
+            return
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._flush, taken)
+        except (
+            asyncio.CancelledError
+        ):  # whether it was written is unknown: better one count too many than one lost
+            self._tally.give_back(taken)
+            raise
+        except Exception:
+            self._tally.give_back(taken)
+            if not self._is_failing:
+                logger.exception("invocation counts could not be written; they are kept and tried again")
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False)
