@@ -96,6 +96,19 @@ class ObjectStore:
             for chunk in self.chunks(uri):
                 file.write(chunk)
 
+    def copy(self, source_uri: str, uri: str) -> None:
+        """Makes `uri` the same content without moving bytes through here (a hard link where the store is a folder).
+
+        Raises:
+            NotFound, TransientError.
+        """
+        try:
+            obstore.copy(self._backend, self._key(source_uri), self._key(uri))
+        except FileNotFoundError:
+            raise NotFound(f"There is no object {source_uri}") from None
+        except (BaseError, OSError) as error:
+            raise TransientError(f"The object store could not copy {source_uri}: {_reason(error)}") from error
+
     def size(self, uri: str) -> int | None:
         """Bytes of the object, or None where there is none."""
         try:
