@@ -116,6 +116,6 @@ def _headers(error: Exception, status: int, context: dict[str, Any]) -> Iterator
         yield "WWW-Authenticate", 'Bearer realm="mlplatform"'
     if status == 405:
         yield "Allow", ", ".join(context["view"].allowed_methods)
-    if status in {429, 503}:
-        wait = getattr(error, "wait", None) or getattr(error, "retry_after_s", None) or _RETRY_AFTER_S
-        yield "Retry-After", str(int(wait))
+    wait = getattr(error, "wait", None) or getattr(error, "retry_after_s", None)
+    if wait or status in {429, 503}:
+        yield "Retry-After", str(int(wait or _RETRY_AFTER_S))

@@ -1,7 +1,7 @@
-"""Serializer bases that take nothing but what they declare: no unknown field, no number for a text or the reverse.
+"""Serializer bases that take nothing but what they declare: no unknown field, no number for a text.
 
-The framework's own fields convert ("1" is 1, 1 is "1"); a client's slip would then pass unseen. Forms and query
-strings are text by nature, so their serializers use the framework's fields.
+The framework's own fields convert ("1" is 1, 1 is "1"); a client's slip would then pass unseen. Forms and queries
+are text by nature, so their serializers use the framework's fields.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`Idempotency-Key`: a repeated POST gets the first one's answer and does nothing.
 
-The key is claimed by inserting its row before anything is done, so of two simultaneous requests one acts and the
-other is told to come back. A request that fails gives its key back. Answers are kept for a day.
+The key is claimed by inserting its row before anything is done, so of two simultaneous requests one acts and
+the other is told to come back. A request that fails gives its key back. Answers are kept for a day.
 """
 
 from __future__ import annotations

@@ -250,5 +250,5 @@ class AccessKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "An access key as `<key id>.<secret>`; opens its own project, with its user's role.",
+            "description": "An access key as `<key id>.<secret>`; opens one project, with its user's role.",
         }

@@ -1,4 +1,4 @@
-"""The form of every list (items, cursor of the next page, how many match in all) and the query of paged ones."""
+"""The form of every list (items, cursor of the next page, how many in all) and the query of paged ones."""
 
 from __future__ import annotations
 
