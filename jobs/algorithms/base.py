@@ -1,0 +1,278 @@
+"""What an algorithm is: a declaration (`AlgorithmSpec`) that everybody may read, and an engine that only job
+processes and model servers load.
+
+Not a registry (see `registry.py`) and not a job process (see `jobs.runner`). The declaration imports nothing
+heavy; numpy and the machine-learning libraries come in only when `engine_load` is called.
+"""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from jobs.algorithms.hyperparameters import Hyperparameter
+from mlplatform.core.errors import FieldError, InvalidRequest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mlplatform.core.tabular.schema import Batch
+
+Prediction = dict[str, "NDArray[Any]"]
+"""Columns of one value (or one row of values) per input row, under the service's field names."""
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What is known of the training data: before submit from the dataset's profile, at run time from what was
+    read.
+
+    A part that is not known (yet) is None, and rules that need it are not applied.
+    """
+
+    n_rows: int | None = None
+    n_features: int | None = None
+    n_classes: int | None = None
+    feature_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Channel:
+    name: str
+    help: str
+    required: bool = False
+    content_types: tuple[str, ...] = ("text/csv", "application/x-parquet", "application/jsonlines")
+    input_modes: tuple[str, ...] = ("File", "Pipe")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric that the algorithm writes to its log; `regex` has one group, the value."""
+
+    name: str
+    regex: str
+    direction: Literal["Maximize", "Minimize"]
+    help: str = ""
+
+
+Rules = Callable[[Mapping[str, Any], DataFacts], Iterable[tuple[str, str]]]
+"""Checks between hyperparameters, and of hyperparameters against data: yields (hyperparameter, message)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlgorithmSpec:
+    """The declaration of one algorithm."""
+
+    name: str
+    title: str
+    summary: str
+    engine: str
+    hyperparameters: Sequence[Hyperparameter]
+    channels: Sequence[Channel]
+    metrics: Sequence[Metric]
+    request_content_types: Sequence[str]
+    response_content_types: Sequence[str]
+    rules: Rules = lambda values, facts: ()
+    label: Literal["required", "optional", "none"] = "required"
+
+    def hyperparameter(self, name: str) -> Hyperparameter:
+        """The declaration named `name`. Raises KeyError."""
+        for declared in self.hyperparameters:
+            if declared.name == name:
+                return declared
+        raise KeyError(name)
+
+    def validate(self, hyperparameters: Mapping[str, str], facts: DataFacts | None = None) -> dict[str, Any]:
+        """The typed values of all declared hyperparameters that were given or have a default.
+
+        Args:
+            hyperparameters: As in a request, name to text.
+            facts: What is known of the training data; None = nothing.
+
+        Raises:
+            InvalidRequest: With one entry per problem, its field `hyperparameters.<name>`.
+        """
+        errors = [*self._unknown(hyperparameters), *self._missing(hyperparameters)]
+        values, refused = self._parse(hyperparameters)
+        errors += refused
+        if not errors:
+            errors = [_error(name, message) for name, message in self.rules(values, facts or DataFacts())]
+        if errors:
+            raise InvalidRequest.for_fields(errors)
+        return values
+
+    def check(self, values: Mapping[str, Any], facts: DataFacts) -> None:
+        """Applies the rules again to typed values, when a job has learned more of its data. Raises
+        InvalidRequest.
+        """
+        errors = [_error(name, message) for name, message in self.rules(values, facts)]
+        if errors:
+            raise InvalidRequest.for_fields(errors)
+
+    def describe(self) -> dict[str, Any]:
+        """The declaration as JSON-ready data, for REST, forms and docs."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "summary": self.summary,
+            "label": self.label,
+            "hyperparameters": [declared.describe() for declared in self.hyperparameters],
+            "channels": [
+                {
+                    "name": channel.name,
+                    "help": channel.help,
+                    "required": channel.required,
+                    "content_types": list(channel.content_types),
+                    "input_modes": list(channel.input_modes),
+                }
+                for channel in self.channels
+            ],
+            "metrics": [
+                {
+                    "name": metric.name,
+                    "regex": metric.regex,
+                    "direction": metric.direction,
+                    "help": metric.help,
+                }
+                for metric in self.metrics
+            ],
+            "request_content_types": list(self.request_content_types),
+            "response_content_types": list(self.response_content_types),
+        }
+
+    def engine_load(self) -> Algorithm:
+        """A new engine. Imports the algorithm's library: only for job processes and model servers."""
+        module, _, name = self.engine.partition(":")
+        found: Algorithm = getattr(import_module(module), name)()
+        return found
+
+    def _unknown(self, hyperparameters: Mapping[str, str]) -> Iterator[FieldError]:
+        names = [declared.name for declared in self.hyperparameters]
+        for name in hyperparameters:
+            if name not in names:
+                visible = [declared.name for declared in self.hyperparameters if not declared.hidden]
+                near = difflib.get_close_matches(name[:80], visible, n=1, cutoff=0.5)
+                hint = f"did you mean '{near[0]}'?" if near else "it has " + ", ".join(visible)
+                yield _error(name, f"{self.name} has no hyperparameter of this name; {hint}")
+
+    def _missing(self, hyperparameters: Mapping[str, str]) -> Iterator[FieldError]:
+        for declared in self.hyperparameters:
+            if declared.required and not str(hyperparameters.get(declared.name, "")).strip():
+                yield _error(declared.name, f"is required; use {declared.accepts()}")
+
+    def _parse(self, hyperparameters: Mapping[str, str]) -> tuple[dict[str, Any], list[FieldError]]:
+        values: dict[str, Any] = {}
+        errors: list[FieldError] = []
+        for declared in self.hyperparameters:
+            text = hyperparameters.get(declared.name)
+            if text is None or not str(text).strip():
+                values[declared.name] = declared.default
+                continue
+            try:
+                values[declared.name] = declared.parse(str(text))
+            except ValueError as error:
+                errors.append(_error(declared.name, str(error)))
+        return values, errors
+
+
+class ChannelInput(Protocol):
+    """One input channel of a running job, in File or Pipe mode."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the feature columns, None where the data has none."""
+
+    @property
+    def n_rows(self) -> int | None:
+        """How many rows it has, where the submitter knew."""
+
+    def batches(self, batch_rows: int, *, require_label: bool = False) -> Iterator[Batch]:
+        """One pass over the rows in order, in constant memory; may be called again for another epoch.
+
+        Raises DataError.
+        """
+
+
+class TrainingContext(Protocol):
+    """All that an engine may touch of the job it runs in."""
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]: ...
+    @property
+    def channels(self) -> Mapping[str, ChannelInput]: ...
+    @property
+    def model_dir(self) -> Path: ...
+    @property
+    def output_dir(self) -> Path: ...
+    @property
+    def n_threads(self) -> int: ...
+    @property
+    def host(self) -> str: ...
+
+    def log(self, message: str, *, level: str = "INFO") -> None:
+        """Writes one line in the service's own form."""
+
+    def progress(self, fraction: float) -> None:
+        """Says how much of the work is done, from 0 to 1; rate-limited."""
+
+    def check(self, facts: DataFacts) -> None:
+        """Applies the algorithm's rules to what is now known of the data. Raises InvalidRequest."""
+
+    def stop_requested(self) -> bool:
+        """Whether the job is to end now, without a model."""
+
+    def check_stop(self) -> None:
+        """Ends the job here if a stop was requested; call between batches and phases."""
+
+
+class Predictor(ABC):
+    """A loaded model. Its methods may be called from several threads at once.
+
+    Attributes:
+        n_features: Number of columns that `predict` wants.
+        sample_row: float32 [n_features], a real row of the training data to try the model with; None if not
+            kept.
+    """
+
+    n_features: int
+    sample_row: NDArray[np.float32] | None = None
+
+    @abstractmethod
+    def predict(self, X: NDArray[np.float32], *, verbose: bool = False) -> Prediction:
+        """Predictions for float32 [n, n_features], without NaN or infinite values.
+
+        A row's prediction does not depend on the other rows of the batch.
+
+        Raises:
+            ValueError: If the number of columns is another.
+        """
+
+
+class Algorithm(ABC):
+    """An engine: trains, and loads what it trained, so that its artifact format is private to it."""
+
+    @abstractmethod
+    def train(self, context: TrainingContext) -> None:
+        """Reads the channels and writes the model into `context.model_dir`.
+
+        Raises:
+            DataError: The data cannot be used.
+            InvalidRequest: A hyperparameter does not fit the data.
+        """
+
+    @abstractmethod
+    def load(self, model_dir: Path, *, n_threads: int) -> Predictor:
+        """The model in `model_dir`. Raises ModelError when the files are damaged or another algorithm's."""
+
+
+def _error(name: str, message: str) -> FieldError:
+    return FieldError(f"hyperparameters.{name[:80]}", message)

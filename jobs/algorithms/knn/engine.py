@@ -1,0 +1,201 @@
+"""k-NN as a training job: sample, project, index, score. The log lines are the managed service's own.
+
+NaN policy: a NaN or infinite feature or label ends the job with the row and the column; hence the log's
+`NaNs=0`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.algorithms.base import Algorithm, ChannelInput, DataFacts, Predictor, TrainingContext
+from jobs.algorithms.knn.artifact import Artifact, Description, artifact_read, artifact_write
+from jobs.algorithms.knn.index import NeighbourIndex
+from jobs.algorithms.knn.predictor import KNNPredictor
+from jobs.algorithms.knn.preparation import Preparation
+from jobs.algorithms.knn.reservoir import Reservoir
+from jobs.algorithms.knn.rules import n_lists
+from jobs.algorithms.knn.scores import ClassifierScore, RegressorScore, Score
+from jobs.algorithms.metrics_log import metrics_text
+from mlplatform.core.errors import DataError
+
+if TYPE_CHECKING:
+    from mlplatform.core.tabular.schema import Batch
+
+_READ, _INDEXED = 0.6, 0.8
+"""How much of the work is done after reading the train channel, and after building the index."""
+_POINTS_PER_LIST = 39
+"""Below this many rows per cluster faiss calls a clustering too thin."""
+
+
+class KNN(Algorithm):
+    """The engine of `knn`."""
+
+    def train(self, context: TrainingContext) -> None:
+        sampling = _Sampling(context)
+        for batch in _rows(context, context.channels["train"]):
+            sampling.add(batch)
+        artifact = _index(context, sampling)
+        context.progress(_INDEXED)
+        if "test" in context.channels:
+            _score(context, KNNPredictor(artifact))
+        context.check_stop()
+        artifact_write(artifact, context.model_dir)
+        context.progress(1.0)
+
+    def load(self, model_dir: Path, *, n_threads: int) -> Predictor:
+        return KNNPredictor(artifact_read(model_dir, n_threads=n_threads))
+
+
+class _Sampling:
+    """One pass over the train channel down to a sample of prepared rows."""
+
+    def __init__(self, context: TrainingContext) -> None:
+        self.context = context
+        self.channel = context.channels["train"]
+        self.values = context.hyperparameters
+        self.preparation: Preparation | None = None
+        self.reservoir: Reservoir | None = None
+        self.sample_row: NDArray[np.float32] | None = None
+        self.started_at = time.time()
+        context.log(f"Using per-worker sample size = {self.values['sample_size']}")
+        context.log(f"Getting reservoir sample from {context.host}...")
+
+    def add(self, batch: Batch) -> None:
+        """Offers the rows of one batch to the sample; only rows that are kept are prepared."""
+        if self.reservoir is None or self.preparation is None:
+            self._start(batch)
+        assert self.reservoir is not None and self.preparation is not None and batch.y is not None
+        rows, slots = self.reservoir.slots(len(batch.X))
+        self.reservoir.put(slots, self.preparation(batch.X[rows]), batch.y[rows])
+        if self.channel.n_rows:
+            self.context.progress(_READ * min(1.0, self.reservoir.n_seen / self.channel.n_rows))
+
+    def finish(self) -> tuple[Preparation, Reservoir]:
+        """The whole sample. Raises DataError without a row, InvalidRequest where the rows are too few."""
+        if self.reservoir is None or self.preparation is None:
+            raise DataError("the train channel has no rows; at least one row is needed")
+        context, reservoir = self.context, self.reservoir
+        shape = (len(reservoir), self.preparation.feature_dim)
+        context.log(
+            f"...Got reservoir sample from {context.host}: data={shape}, labels=({len(reservoir)},), NaNs=0"
+        )
+        self._throughput()
+        context.check(DataFacts(n_rows=reservoir.n_seen, n_features=self.preparation.feature_dim))
+        return self.preparation, reservoir
+
+    def _start(self, batch: Batch) -> None:
+        n_features = int(batch.X.shape[1])
+        self.context.check(DataFacts(n_features=n_features))
+        self.preparation = Preparation.from_values(self.values, n_features=n_features)
+        self.reservoir = Reservoir(
+            size=self.values["sample_size"],
+            n_columns=self.preparation.index_dim,
+            seed=self.values["_seed"],
+        )
+        self.sample_row = batch.X[0].copy()
+
+    def _throughput(self) -> None:
+        assert self.reservoir is not None
+        context, ended_at = self.context, time.time()
+        rate = self.reservoir.n_seen / max(ended_at - self.started_at, 1e-9)
+        counts = {"Total Records Seen": self.reservoir.n_seen, "Total Batches Seen": 1, "Reset Count": 0}
+        context.log(metrics_text(self.started_at, ended_at, context.host, "training", counts))
+        context.log(f"#throughput_metric: host={context.host}, train throughput={rate} records/second")
+
+
+def _rows(context: TrainingContext, channel: ChannelInput) -> Iterator[Batch]:
+    """The channel's batches, each checked for values that have no distance."""
+    for batch in channel.batches(context.hyperparameters["mini_batch_size"], require_label=True):
+        context.check_stop()
+        if len(batch.X) == 0:
+            continue
+        _require_finite(batch, channel)
+        yield batch
+
+
+def _require_finite(batch: Batch, channel: ChannelInput) -> None:
+    """Raises DataError naming the first NaN or infinite value."""
+    assert batch.y is not None
+    if np.isfinite(batch.X).all() and np.isfinite(batch.y).all():
+        return
+    bad = ~np.isfinite(np.column_stack((batch.X, batch.y)))
+    row, position = (int(found) for found in np.argwhere(bad)[0])
+    is_label = position == batch.X.shape[1]
+    value = float(batch.y[row] if is_label else batch.X[row, position])
+    names = channel.feature_names
+    column = "label" if is_label else names[position] if names else str(position)
+    raise DataError(
+        f"the value is missing or not a finite number; k-NN needs a number in every cell "
+        f"({channel.name} channel)",
+        row=batch.first_row + row,
+        column=column,
+        value=str(value),
+    )
+
+
+def _index(context: TrainingContext, sampling: _Sampling) -> Artifact:
+    preparation, reservoir = sampling.finish()
+    values = context.hyperparameters
+    context.check_stop()
+    lists = n_lists(values, len(reservoir))
+    if values["index_type"] != "faiss.Flat":
+        context.log(
+            f"Using {lists} clusters of which {min(values['_faiss_index_nprobe'], lists)} are searched"
+        )
+        if len(reservoir) < _POINTS_PER_LIST * lists:
+            context.log(
+                f"{len(reservoir)} rows are few for {lists} clusters; "
+                f"{_POINTS_PER_LIST * lists} or more are recommended",
+                level="WARNING",
+            )
+    started = time.monotonic()
+    context.log("Training index...")
+    index = NeighbourIndex.build(reservoir.X, values, n_lists=lists, n_threads=context.n_threads)
+    context.log(f"...Finished training index in {round(time.monotonic() - started)} second(s)")
+    description = _describe(values, sampling)
+    return Artifact(description, preparation, index, reservoir.y.copy())
+
+
+def _describe(values: Any, sampling: _Sampling) -> Description:
+    assert sampling.reservoir is not None and sampling.sample_row is not None
+    names = sampling.channel.feature_names
+    return Description(
+        k=values["k"],
+        predictor_type=values["predictor_type"],
+        index_type=values["index_type"],
+        index_metric=values["index_metric"],
+        nprobe=values["_faiss_index_nprobe"],
+        n_samples=len(sampling.reservoir),
+        sample_row=[float(str(value)) for value in sampling.sample_row],  # 5.9, not 5.900000095367432
+        feature_names=list(names) if names else None,
+    )
+
+
+def _score(context: TrainingContext, predictor: KNNPredictor) -> None:
+    """Scores the test channel and logs it in the service's form."""
+    channel = context.channels["test"]
+    score: Score = (
+        ClassifierScore() if context.hyperparameters["predictor_type"] == "classifier" else RegressorScore()
+    )
+    context.log("Searching index...")
+    n_rows, started = 0, time.monotonic()
+    for batch in _rows(context, channel):
+        assert batch.y is not None
+        score.update(predictor.predict(batch.X)["predicted_label"], batch.y)
+        n_rows += len(batch.X)
+        if channel.n_rows:
+            context.progress(_INDEXED + (1 - _INDEXED) * min(0.99, n_rows / channel.n_rows))
+    if n_rows == 0:
+        raise DataError("the test channel has no rows; leave the channel out or give it at least one row")
+    context.log(f"...Done searching index for {n_rows} rows in {round(time.monotonic() - started)} second(s)")
+    for name, value in score.values().items():
+        context.log(f"#test_score ({context.host}) : ({name!r}, {value!r})")
+    for name, value in score.values().items():
+        context.log(f"#quality_metric: host={context.host}, test {name} <score>={value!r}")

@@ -1,0 +1,41 @@
+"""A loaded k-NN model: neighbours, then vote or mean. Used by model servers, and by training to score the
+test channel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.algorithms.base import Prediction, Predictor
+from jobs.algorithms.knn import votes
+from jobs.algorithms.knn.artifact import Artifact
+from mlplatform.core.errors import DataError
+
+
+class KNNPredictor(Predictor):
+    """Answers `predicted_label`; verbose also `distances` and `labels`, nearest first."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.n_features = artifact.preparation.feature_dim
+        self.sample_row = np.asarray(artifact.description.sample_row, np.float32)
+        self.k = artifact.description.k
+        self._artifact = artifact
+        self._decide = votes.majority if artifact.description.predictor_type == "classifier" else votes.mean
+
+    def predict(self, X: NDArray[np.float32], *, verbose: bool = False) -> Prediction:
+        """See `Predictor.predict`.
+
+        Returns:
+            `predicted_label` float32 [n]; verbose: `distances` float32 [n, k] and `labels` float32 [n, k].
+            Distances are squared for L2, 1 - cosine for COSINE, the product itself (descending) for
+            INNER_PRODUCT.
+        """
+        if X.ndim != 2 or X.shape[1] != self.n_features:
+            n_columns = X.shape[1] if X.ndim == 2 else X.shape
+            raise DataError(f"{n_columns} columns; the model wants {self.n_features} feature columns")
+        vectors = self._artifact.preparation(np.asarray(X, np.float32))
+        distances, positions = self._artifact.index.search(vectors, self.k)
+        labels = self._artifact.labels[positions]
+        prediction: Prediction = {"predicted_label": self._decide(labels)}
+        return prediction | {"distances": distances, "labels": labels} if verbose else prediction

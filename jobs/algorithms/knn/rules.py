@@ -1,0 +1,169 @@
+"""What k-NN's hyperparameters ask of each other and of the data: pure functions over typed values.
+
+Applied before submit with the dataset's profile, and again by the running job with what it has read, so both
+say the same. Also decides the dimensions that follow from them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from jobs.algorithms.base import DataFacts
+
+PQ_M_VALUES: Final = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
+PQ_N_CENTROIDS: Final = 256
+"""Codes of product quantisation are one byte: k-means needs that many rows at least."""
+
+Problem = tuple[str, str]
+
+
+def rules(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
+    """Yields (hyperparameter, message) for every broken rule; what `facts` does not know is skipped."""
+    yield from _neighbours(values, facts)
+    yield from _features(values, facts)
+    yield from _reduction(values, facts)
+    if values["index_type"] != "faiss.Flat":
+        yield from _lists(values, facts)
+    if values["index_type"] == "faiss.IVFPQ":
+        yield from _quantiser(values, facts)
+
+
+def feature_dim(values: Mapping[str, Any], facts: DataFacts) -> int | None:
+    """Number of feature columns, from the data or else the hyperparameter; None while it is not known."""
+    declared = values["feature_dim"]
+    return facts.n_features if facts.n_features is not None or declared == "auto" else int(declared)
+
+
+def reduced_dim(values: Mapping[str, Any], n_features: int) -> int:
+    """Dimensions after projection; with IVFPQ the target is raised to a multiple of `faiss_index_pq_m`."""
+    if values["dimension_reduction_type"] is None or values["dimension_reduction_target"] is None:
+        return n_features
+    target = int(values["dimension_reduction_target"])
+    return _multiple(target, values["faiss_index_pq_m"]) if values["index_type"] == "faiss.IVFPQ" else target
+
+
+def index_dim(values: Mapping[str, Any], n_features: int) -> int:
+    """Dimensions in the index: as after projection, for IVFPQ padded to a multiple of `faiss_index_pq_m`."""
+    reduced = reduced_dim(values, n_features)
+    return (
+        _multiple(reduced, values["faiss_index_pq_m"]) if values["index_type"] == "faiss.IVFPQ" else reduced
+    )
+
+
+def n_lists(values: Mapping[str, Any], n_sampled: int) -> int:
+    """Clusters of an inverted index over `n_sampled` rows; `auto` is the square root of that number."""
+    declared = values["faiss_index_ivf_nlists"]
+    return max(1, math.isqrt(n_sampled)) if declared == "auto" else int(declared)
+
+
+def _neighbours(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
+    k, sample_size = values["k"], values["sample_size"]
+    if k > sample_size:
+        yield "k", f"{k} exceeds sample_size {sample_size}; use a k from 1 to {sample_size}"
+    elif facts.n_rows is not None and k > facts.n_rows:
+        yield (
+            "k",
+            f"{k} exceeds the {facts.n_rows} rows of the train channel; use a k from 1 to {facts.n_rows}",
+        )
+
+
+def _features(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
+    declared, found = values["feature_dim"], facts.n_features
+    if declared != "auto" and found is not None and declared != found:
+        yield (
+            "feature_dim",
+            f"{declared} differs from the {found} feature columns of the data; use {found} or 'auto'",
+        )
+    for position, kind in enumerate(facts.feature_types):
+        if kind == "text":
+            yield (
+                "feature_dim",
+                f"feature column {position} of the data is text; use columns of numbers only",
+            )
+            return
+
+
+def _reduction(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
+    kind, target = values["dimension_reduction_type"], values["dimension_reduction_target"]
+    if kind is None:
+        return
+    n_features = feature_dim(values, facts)
+    below = f"a whole number from 1 to {n_features - 1}" if n_features else "a whole number below feature_dim"
+    if n_features == 1:
+        yield (
+            "dimension_reduction_type",
+            f"{kind} needs at least 2 feature columns, the data has 1; leave it out",
+        )
+    elif target is None:
+        yield (
+            "dimension_reduction_target",
+            f"is required when dimension_reduction_type is {kind}; use {below}",
+        )
+    elif n_features is not None and target >= n_features:
+        yield (
+            "dimension_reduction_target",
+            f"{target} is not less than feature_dim {n_features}; use {below}",
+        )
+
+
+def _lists(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
+    declared = values["faiss_index_ivf_nlists"]
+    n_sampled = _n_sampled(values, facts)
+    if declared != "auto" and declared > n_sampled:
+        yield (
+            "faiss_index_ivf_nlists",
+            f"{declared} clusters need as many rows, the sample has {n_sampled}; "
+            f"use 1 to {n_sampled} or 'auto'",
+        )
+
+
+def _quantiser(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
+    m, metric = values["faiss_index_pq_m"], values["index_metric"]
+    if metric != "L2":
+        yield (
+            "index_metric",
+            f"{metric} does not go with index_type faiss.IVFPQ; use L2 or another index_type",
+        )
+    n_sampled = _n_sampled(values, facts)
+    if n_sampled < PQ_N_CENTROIDS:
+        yield (
+            "index_type",
+            f"faiss.IVFPQ needs at least {PQ_N_CENTROIDS} rows to train, the sample has {n_sampled}; "
+            "use faiss.Flat or faiss.IVFFlat, or more rows",
+        )
+    if m is None:
+        listed = ", ".join(map(str, PQ_M_VALUES))
+        yield "faiss_index_pq_m", f"is required when index_type is faiss.IVFPQ; use one of {listed}"
+        return
+    yield from _parts(values, feature_dim(values, facts))
+
+
+def _parts(values: Mapping[str, Any], n_features: int | None) -> Iterator[Problem]:
+    """How `faiss_index_pq_m` must fit the dimension: never more parts than numbers, and a raised target stays
+    below.
+    """
+    m, target = values["faiss_index_pq_m"], values["dimension_reduction_target"]
+    reduces = values["dimension_reduction_type"] is not None and target is not None
+    if n_features is None or (reduces and target >= n_features):
+        return
+    dimension = target if reduces else n_features
+    fitting = ", ".join(str(value) for value in PQ_M_VALUES if value <= dimension)
+    if m > dimension:
+        yield "faiss_index_pq_m", f"{m} parts cannot be cut from {dimension} dimensions; use one of {fitting}"
+    elif reduces and _multiple(target, m) >= n_features:
+        yield (
+            "faiss_index_pq_m",
+            f"{m} does not divide dimension_reduction_target {target}, and the next multiple, "
+            f"{_multiple(target, m)}, is not less than feature_dim {n_features}; "
+            "use a divisor of the target, or another target",
+        )
+
+
+def _n_sampled(values: Mapping[str, Any], facts: DataFacts) -> int:
+    return int(values["sample_size"] if facts.n_rows is None else min(values["sample_size"], facts.n_rows))
+
+
+def _multiple(dimension: int, m: int) -> int:
+    return -(-dimension // m) * m

@@ -1,0 +1,32 @@
+"""The built-in algorithms by name: a literal dict of dotted paths, so listing them loads nothing heavy."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from importlib import import_module
+from typing import Final
+
+from jobs.algorithms.base import AlgorithmSpec
+from mlplatform.core.errors import NotFound
+
+ALGORITHMS: Final[dict[str, str]] = {
+    "knn": "jobs.algorithms.knn.spec:SPEC",
+}
+
+
+@cache
+def algorithm_get(name: str) -> AlgorithmSpec:
+    """The declaration of the algorithm `name`. Raises NotFound that names the nearest one."""
+    if name not in ALGORITHMS:
+        near = difflib.get_close_matches(name[:80], ALGORITHMS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else "there are " + ", ".join(ALGORITHMS)
+        raise NotFound(f"There is no algorithm named {name[:80]!r}; {hint}")
+    module, _, attribute = ALGORITHMS[name].partition(":")
+    spec: AlgorithmSpec = getattr(import_module(module), attribute)
+    return spec
+
+
+def algorithm_list() -> tuple[AlgorithmSpec, ...]:
+    """All declarations, in the order of the registry."""
+    return tuple(algorithm_get(name) for name in ALGORITHMS)

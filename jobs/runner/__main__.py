@@ -1,0 +1,104 @@
+"""The job process: `python -m jobs.runner <root>/job.json`. Exec'ed by a worker, one per attempt of a job.
+
+Exit codes: 0 the model is in `model/`; 1 failed, `output/failure` says why; 143 stopped by SIGTERM, nothing
+partial remains. Knows nothing of Django, the database or the object store.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from jobs.runner.process import StopRequested, StopSignal, parent_follow, sacrifice_first, threads_limit
+from jobs.runner.spec import JobSpec
+
+STOPPED = 143
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m jobs.runner <root>/job.json", file=sys.stderr)
+        return 2
+    stop = StopSignal()
+    stop.install()
+    job = JobSpec.read(Path(arguments[0]))
+    if not parent_follow(job.parent_pid):
+        print("The worker of this job is gone; nothing was done.", file=sys.stderr)
+        return 1
+    sacrifice_first()
+    threads_limit(job.n_threads)
+    return run(job, stop)
+
+
+def run(job: JobSpec, stop: StopSignal) -> int:
+    """Trains and returns the exit code. Whatever is not a finished model is removed from the model folder."""
+    try:
+        _train(job, stop)
+        stop.disarm()
+    except StopRequested:
+        return _stopped(job, stop)
+    except Exception as error:
+        # A library interrupted by SIGTERM may turn it into an error of its own.
+        return _stopped(job, stop) if stop.requested else _failed(job, stop, error)
+    return 0
+
+
+def _train(job: JobSpec, stop: StopSignal) -> None:
+    from jobs.algorithms.registry import algorithm_get
+    from jobs.runner.environment import JobContext, TrainingLog
+
+    log = TrainingLog()
+    log.line(
+        f"Training job {job.name}, attempt {job.attempt}: "
+        f"algorithm {job.algorithm}, {job.n_threads} thread(s)"
+    )
+    algorithm = algorithm_get(job.algorithm)
+    context = JobContext(job, algorithm, log, stop)
+    engine = algorithm.engine_load()
+    stop.check()
+    job.model_dir.mkdir(exist_ok=True)
+    context.output_dir.mkdir(parents=True, exist_ok=True)
+    engine.train(context)
+    stop.check()
+    log.line("Training job finished")
+
+
+def _stopped(job: JobSpec, stop: StopSignal) -> int:
+    stop.disarm()
+    _empty(job.model_dir)
+    print("Stopped on request; no model was written.", flush=True)
+    return STOPPED
+
+
+def _failed(job: JobSpec, stop: StopSignal, error: Exception) -> int:
+    from jobs.runner.failure import failure_from
+
+    stop.disarm()
+    failure = failure_from(error)
+    _empty(job.model_dir)
+    failure.write(job.output_dir)
+    sys.stdout.flush()
+    print(failure.traceback + failure.text, file=sys.stderr, flush=True)
+    return 1
+
+
+def _empty(folder: Path) -> None:
+    """Removes what is in the folder, and keeps the folder."""
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _exit(code: int) -> NoReturn:
+    """Ends at once: a library's thread blocked in a read would keep a normal exit waiting."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _exit(main(sys.argv[1:]))

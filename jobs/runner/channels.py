@@ -1,0 +1,64 @@
+"""A running job's input channels, read from files or from the FIFOs of Pipe mode in constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobs.runner.spec import ChannelSpec
+from mlplatform.core.errors import DataError
+from mlplatform.core.tabular.schema import TableSchema
+
+if TYPE_CHECKING:
+    from mlplatform.core.tabular.schema import Batch
+
+
+class TableChannel:
+    """One channel of tabular data; satisfies `jobs.algorithms.base.ChannelInput`."""
+
+    def __init__(self, name: str, spec: ChannelSpec, *, data_dir: Path) -> None:
+        self.name = name
+        self.n_rows = spec.n_rows
+        self._schema = None if spec.schema is None else TableSchema.from_dict(spec.schema)
+        self._pipe = spec.input_mode == "Pipe"
+        self._data_dir = data_dir
+        self._epoch = 0
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of the feature columns; None where the data has none of its own."""
+        named = self._schema is not None and self._schema.header and self._schema.columns
+        return self._schema.feature_names if named and self._schema else None
+
+    def batches(self, batch_rows: int, *, require_label: bool = False) -> Iterator[Batch]:
+        """One pass over all rows; in Pipe mode each pass reads the FIFO of the next epoch.
+
+        Raises:
+            DataError: With row and column where one is at fault; the message ends with channel and file.
+        """
+        from mlplatform.core.tabular.read import read_batches
+
+        sources = self._sources()
+        for source in sources:
+            try:
+                yield from read_batches(
+                    source, self._schema, batch_rows=batch_rows, require_label=require_label
+                )
+            except DataError as error:
+                raise self._placed(error, source, sources) from error
+
+    def _sources(self) -> Sequence[Path]:
+        if self._pipe:
+            pipe = self._data_dir / f"{self.name}_{self._epoch}"
+            self._epoch += 1
+            return [pipe]
+        folder = self._data_dir / self.name
+        files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+        if not files:
+            raise DataError(f"the {self.name} channel has no file; give it one with at least one row")
+        return files
+
+    def _placed(self, error: DataError, source: Path, sources: Sequence[Path]) -> DataError:
+        place = f"{self.name} channel" + (f", file {source.name}" if len(sources) > 1 else "")
+        return DataError(f"{error.message} ({place})", row=error.row, column=error.column, value=error.value)

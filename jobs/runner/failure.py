@@ -1,0 +1,61 @@
+"""What a job process writes when it fails: a text for people, a JSON for the worker, and a traceback only for
+a bug.
+
+`output/failure` is the service's own file (its first 1,024 characters become the failure reason).
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mlplatform.core.errors import DataError, PlatformError
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed.
+
+    Args:
+        kind: client_error, data_error, algorithm_error or out_of_memory.
+        row, column, value: The place in the data, for a data error.
+        traceback: Empty unless the algorithm itself is at fault.
+    """
+
+    kind: str
+    message: str
+    row: int | None = None
+    column: str | None = None
+    value: str | None = None
+    traceback: str = ""
+
+    @property
+    def text(self) -> str:
+        """As the service words it: `ClientError: ...` is the user's to fix, `AlgorithmError: ...` is not."""
+        prefix = "ClientError" if self.kind in {"client_error", "data_error"} else "AlgorithmError"
+        return f"{prefix}: {self.message}"
+
+    def write(self, output_dir: Path) -> None:
+        """Writes `failure` and `failure.json`, the JSON whole or not at all."""
+        output_dir.mkdir(parents=True, exist_ok=True)
+        (output_dir / "failure").write_text(self.text + "\n", encoding="utf-8")
+        partial = output_dir / "failure.json.partial"
+        partial.write_text(json.dumps(asdict(self), ensure_ascii=False), encoding="utf-8")
+        partial.replace(output_dir / "failure.json")
+
+
+def failure_from(error: Exception) -> Failure:
+    """Tells an exception's cause apart."""
+    if isinstance(error, DataError):
+        return Failure("data_error", str(error), row=error.row, column=error.column, value=error.value)
+    if isinstance(error, PlatformError):
+        return Failure("client_error", error.message)
+    trace = "".join(traceback.format_exception(error))
+    if isinstance(error, MemoryError) or "bad_alloc" in str(error):
+        detail = f" ({error})" if str(error) else ""
+        return Failure(
+            "out_of_memory", f"the algorithm could not get the memory it asked for{detail}", traceback=trace
+        )
+    return Failure("algorithm_error", f"{type(error).__name__}: {error}", traceback=trace)

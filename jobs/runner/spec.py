@@ -1,0 +1,98 @@
+"""What a worker tells the job process: one JSON file, `<root>/job.json`. Plain data, imports nothing heavy.
+
+Written by the worker, read by `python -m jobs.runner`. What a SageMaker container reads for itself
+(hyperparameters, channels' content types) stays in `input/config`; here is what only our own process needs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+FILE_NAME: Final = "job.json"
+INPUT_MODES: Final = ("File", "Pipe")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelSpec:
+    """How to read one channel.
+
+    Args:
+        schema: `TableSchema.to_dict()` of its dataset; None reads as the service does (no header, label
+            first).
+        content_type: As in the request.
+        input_mode: `File` or `Pipe`.
+        n_rows: Rows in it, where known: only for the progress shown.
+    """
+
+    schema: dict[str, Any] | None = None
+    content_type: str = "text/csv"
+    input_mode: str = "File"
+    n_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.input_mode not in INPUT_MODES:
+            raise ValueError(
+                f"input_mode {self.input_mode!r} is not known; use one of {', '.join(INPUT_MODES)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """One attempt of one job.
+
+    Args:
+        uid: Id of the job; `name` is what its people call it.
+        root: The `/opt/ml`-shaped folder.
+        memory_limit_bytes: What the worker allows; 0 = no limit. The worker enforces it.
+        parent_pid: The worker's process: the job ends when it is gone. 0 = nobody waits for it.
+    """
+
+    uid: str
+    name: str
+    attempt: int
+    algorithm: str
+    root: Path
+    n_threads: int = 1
+    memory_limit_bytes: int = 0
+    channels: Mapping[str, ChannelSpec] = field(default_factory=dict)
+    parent_pid: int = 0
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self) | {"root": str(self.root)}, ensure_ascii=False, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> JobSpec:
+        """Raises ValueError, KeyError or TypeError when it is not a job's description."""
+        data: dict[str, Any] = json.loads(text)
+        channels = {name: ChannelSpec(**channel) for name, channel in data.pop("channels", {}).items()}
+        return cls(**data | {"root": Path(data["root"])}, channels=channels)
+
+    @classmethod
+    def read(cls, path: Path) -> JobSpec:
+        return cls.from_json(path.read_text(encoding="utf-8"))
+
+    def write(self) -> Path:
+        """Writes it where the job process looks for it; returns the path."""
+        path = self.root / FILE_NAME
+        path.write_text(self.to_json(), encoding="utf-8")
+        return path
+
+    @property
+    def model_dir(self) -> Path:
+        return self.root / "model"
+
+    @property
+    def output_dir(self) -> Path:
+        return self.root / "output"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.root / "input" / "data"
+
+    @property
+    def hyperparameters_file(self) -> Path:
+        return self.root / "input" / "config" / "hyperparameters.json"
