@@ -48,7 +48,7 @@ def run(job: JobSpec, stop: StopSignal) -> int:
 
 def _train(job: JobSpec, stop: StopSignal) -> None:
     from jobs.algorithms.registry import algorithm_get
-    from jobs.runner.environment import JobContext, TrainingLog
+    from jobs.runner.context import JobContext, TrainingLog
 
     log = TrainingLog()
     log.line(

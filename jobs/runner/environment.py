@@ -1,109 +1,46 @@
-"""The world an algorithm sees while it trains: `TrainingContext` over the job's `/opt/ml`-shaped folder."""
+"""The environment variables of a job process: what it needs, what its owner set, and nothing of the worker's own.
+
+The worker passes them at exec; the process sets the thread counts for itself too, before libraries read them.
+"""
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-import threading
-import time
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final
 
-from jobs.algorithms.base import AlgorithmSpec, ChannelInput, DataFacts
-from jobs.runner.channels import TableChannel
-from jobs.runner.process import StopSignal
 from jobs.runner.spec import JobSpec
-from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.env import PROJECT_ROOT
 
-_PROGRESS_EVERY_S: Final = 1.0
-
-
-class TrainingLog:
-    """Lines in the service's own form on standard output: `[MM/DD/YYYY HH:MM:SS INFO <thread>] text`."""
-
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-
-    def line(self, message: str, *, level: str = "INFO") -> None:
-        now = datetime.now().strftime("%m/%d/%Y %H:%M:%S")
-        self._stream.write(f"[{now} {level} {threading.get_ident()}] {message}\n")
-        self._stream.flush()
+_THREAD_VARIABLES: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+_PASSED_ON: Final = ("LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 
 
-class JobContext:
-    """Satisfies `jobs.algorithms.base.TrainingContext` for one attempt of one job."""
-
-    host = "algo-1"
-
-    def __init__(self, job: JobSpec, algorithm: AlgorithmSpec, log: TrainingLog, stop: StopSignal) -> None:
-        self.model_dir: Path = job.model_dir
-        self.output_dir: Path = job.output_dir / "data"
-        self.n_threads = job.n_threads
-        self.hyperparameters = hyperparameters_read(job, algorithm, log)
-        self.channels: Mapping[str, ChannelInput] = channels_open(job, algorithm)
-        self._algorithm = algorithm
-        self._log = log
-        self._stop = stop
-        self._progress_at = -_PROGRESS_EVERY_S
-        self._percent = -1
-
-    def log(self, message: str, *, level: str = "INFO") -> None:
-        self._log.line(message, level=level)
-
-    def progress(self, fraction: float) -> None:
-        """Logs the service's `#progress_metric`, at most once a second, and always when all is done."""
-        percent = int(100 * min(1.0, max(0.0, fraction)))
-        now = time.monotonic()
-        if percent <= self._percent or (percent < 100 and now - self._progress_at < _PROGRESS_EVERY_S):
-            return
-        self._percent, self._progress_at = percent, now
-        self.log(f"#progress_metric: host={self.host}, completed {percent} % of epochs")
-
-    def check(self, facts: DataFacts) -> None:
-        self._algorithm.check(self.hyperparameters, facts)
-
-    def stop_requested(self) -> bool:
-        return self._stop.requested
-
-    def check_stop(self) -> None:
-        self._stop.check()
-
-
-def hyperparameters_read(job: JobSpec, algorithm: AlgorithmSpec, log: TrainingLog) -> dict[str, Any]:
-    """The typed hyperparameters of `input/config/hyperparameters.json`, logged as the service logs them.
-
-    Raises:
-        InvalidRequest: One that is unknown or out of range.
-    """
-    defaults = {
-        declared.name: str(declared.default)
-        for declared in algorithm.hyperparameters
-        if declared.default is not None
-    }
-    log.line(f"Reading default configuration from {algorithm.name}/default-conf.json: {json.dumps(defaults)}")
-    given = json.loads(job.hyperparameters_file.read_text(encoding="utf-8"))
-    log.line(
-        "Merging with provided configuration from /opt/ml/input/config/hyperparameters.json: "
-        + json.dumps(given, ensure_ascii=False)
-    )
-    final = json.dumps({**defaults, **given}, ensure_ascii=False)
-    log.line(f"Final configuration: {final}")
-    return algorithm.validate(given)
-
-
-def channels_open(job: JobSpec, algorithm: AlgorithmSpec) -> dict[str, ChannelInput]:
-    """The channels of the job. Raises InvalidRequest for one that the algorithm has not, or misses."""
-    declared = {channel.name: channel for channel in algorithm.channels}
-    for name in job.channels:
-        if name not in declared:
-            raise InvalidRequest.for_field(
-                f"channels.{name}", f"{algorithm.name} has no such channel; use {', '.join(declared)}"
-            )
-    for name, channel in declared.items():
-        if channel.required and name not in job.channels:
-            raise InvalidRequest.for_field(f"channels.{name}", f"is required by {algorithm.name}")
+def job_environment(spec: JobSpec) -> dict[str, str]:
+    """All variables of the process. What the platform sets wins over what the owner set."""
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return {
-        name: TableChannel(name, channel, data_dir=job.data_dir) for name, channel in job.channels.items()
+        "LANG": "C.UTF-8",
+        **passed_on,
+        **spec.environment,
+        **thread_variables(spec.n_threads),
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": str(PROJECT_ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(spec.root / "tmp"),
+        "TMPDIR": str(spec.root / "tmp"),
+        "TRAINING_JOB_NAME": spec.name,
     }
+
+
+def thread_variables(n_threads: int) -> dict[str, str]:
+    """The thread counts of numeric libraries, which see the machine's processors but not an instance type's."""
+    return dict.fromkeys(_THREAD_VARIABLES, str(n_threads)) | {"OMP_WAIT_POLICY": "PASSIVE"}

@@ -15,14 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-THREAD_VARIABLES: Final = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "ARROW_NUM_THREADS",
-)
+from jobs.runner.environment import thread_variables
+
 _PR_SET_PDEATHSIG: Final = 1
 _OOM_SCORE: Final = "900"
 
@@ -65,12 +59,8 @@ class StopSignal:
 
 
 def threads_limit(n_threads: int) -> None:
-    """Sets the thread counts that OpenMP, BLAS and the like read when they are imported: quotas they do not
-    see.
-    """
-    for name in THREAD_VARIABLES:
-        os.environ[name] = str(n_threads)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    """Sets the thread counts that OpenMP, BLAS and the like read when they are imported."""
+    os.environ.update(thread_variables(n_threads))
 
 
 def parent_follow(parent_pid: int) -> bool:
