@@ -121,7 +121,7 @@ def venv_create(uv: Path, venv: Path) -> None:
     if sys.version_info[:2] > NEWEST_PYTHON:
         python = ".".join(map(str, NEWEST_PYTHON))
         say(
-            f"Python {sys.version.split()[0]} is newer than some requirements support: uv provides Python {python}"
+            f"Python {sys.version.split()[0]} is newer than some requirements are: uv provides {python}"
         )
     run(uv, "venv", "--quiet", "--no-project", "--python", python, venv)
 
@@ -179,7 +179,7 @@ def uv_install(root: Path, tools: Path) -> None:
         run(sys.executable, "-m", "pip", "install", "--target", tools, *pinned)
     else:
         fail(
-            f"{sys.executable} has neither the modules ensurepip and venv nor pip, and there is no uv on the PATH.\n"
+            f"{sys.executable} has neither ensurepip and venv nor pip, and the PATH has no uv.\n"
             "One of them is needed. On Debian or Ubuntu: apt-get install python3-venv. "
             "Then run the same command again."
         )

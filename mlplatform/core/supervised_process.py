@@ -89,7 +89,7 @@ class SupervisedProcess:
         self._signal(signal.SIGKILL)
 
     def reap(self) -> None:
-        """Collects the ended process, a zombie until here: its number names no other group, so that goes too."""
+        """Collects the ended process, till now a zombie whose number names no other group: that goes too."""
         self.kill()
         self.code = self._popen.wait()
         self._finishing = asyncio.create_task(self._finish())

@@ -1,0 +1,22 @@
+"""Settings of the test run: ours, with a data directory of its own that goes away with the process.
+
+pytest loads them before any conftest. The variable is set for whatever a test starts, and always anew, so that
+neither a developer's data nor that of a parallel test process can be touched.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+_data_dir = tempfile.mkdtemp(prefix="mlplatform-test-")
+atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
+os.environ["MLPLATFORM_DATA_DIR"] = _data_dir
+for _name in ("DATABASE_URL", "CELERY_BROKER_URL", "OBJECT_STORE_URL", "MLPLATFORM_SECRET_KEY"):
+    os.environ.pop(_name, None)
+
+from mlplatform.settings import *  # noqa: E402, F403  must see the variables above
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow on purpose
