@@ -14,6 +14,10 @@ from django.utils.translation import pgettext
 from mlplatform.core.access import project_list
 from mlplatform.core.models import Membership
 from mlplatform.web.access import request_actor
+from mlplatform.web.preferences import page_settings
+
+LANGUAGE_NAMES = (("en", "English"), ("ja", "日本語"))
+"""Each language in its own words, whatever the page's language is."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "actor": request_actor(request),
         "navigation_groups": SimpleLazyObject(lambda: _groups(request)),
         "my_projects": SimpleLazyObject(lambda: _projects(request)),
+        "page_settings": page_settings(request),
+        "languages": LANGUAGE_NAMES,
     }
 
 

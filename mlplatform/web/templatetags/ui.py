@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -14,25 +15,27 @@ from django.template.context import RequestContext
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
-from django.utils.translation import get_language
 from lucide.templatetags.lucide import lucide
 
 from mlplatform.core.status import TONES
 from mlplatform.web.charts.sparkline import sparkline_path
 from mlplatform.web.statuses import STATUS_ICONS, status_word
+from mlplatform.web.texts import script_texts
 
 register = template.Library()
 
 
 @register.simple_tag
-def icon(name: str, size: int = 16, label: str = "", **attributes: str) -> SafeString:
+def icon(name: str, size: int = 16, label: str = "", extra: str = "") -> SafeString:
     """An inline SVG icon; hidden from screen readers unless it has a label."""
-    classes = f"icon {attributes.pop('class', '')}".strip()
-    if label:
-        return mark_safe(
-            lucide(name, size=size, role="img", aria_label=label, **{"class": classes}, **attributes)
-        )
-    return mark_safe(lucide(name, size=size, aria_hidden="true", **{"class": classes}, **attributes))
+    classes = f"icon {extra}".strip()
+    return _icon(name, size, label, classes)
+
+
+@lru_cache(maxsize=1024)
+def _icon(name: str, size: int, label: str, classes: str) -> SafeString:
+    spoken = {"role": "img", "aria-label": label} if label else {"aria-hidden": "true"}
+    return mark_safe(lucide(name, size=size, **{"class": classes}, **spoken))
 
 
 @register.simple_tag
@@ -132,6 +135,14 @@ def query(context: RequestContext, **changes: Any) -> str:
     return f"?{params.urlencode()}" if params else "?"
 
 
+@register.simple_tag(takes_context=True)
+def page_query(context: RequestContext, cursor: str) -> str:
+    """The present query string, at another page of the list."""
+    params: QueryDict = context["request"].GET.copy()
+    params["cursor"] = cursor
+    return f"?{params.urlencode()}"
+
+
 @register.inclusion_tag("inc/sort_header.html", takes_context=True)
 def sort_header(
     context: RequestContext, field: str, title: str, default: str = "", numeric: bool = False
@@ -182,11 +193,18 @@ def pretty_json(value: Any) -> str:
 
 
 @register.filter
+def split(text: str) -> list[str]:
+    """Words of a literal, to loop over in a template."""
+    return text.split()
+
+
+@register.filter
 def item(mapping: Mapping[str, Any], key: str) -> Any:
     """`mapping[key]`, or None."""
     return mapping.get(key) if mapping else None
 
 
 @register.simple_tag
-def language_now() -> str:
-    return get_language() or "en"
+def page_texts() -> SafeString:
+    """The words that scripts show."""
+    return json_script(script_texts(), "texts")

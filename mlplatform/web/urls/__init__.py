@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from mlplatform.web.assets import asset_view
+from mlplatform.web.urls import account
+from mlplatform.web.views import home
 
 app_name = "web"
 
+_project: list[URLPattern | URLResolver] = [
+    path("", home.project_home, name="project-home"),
+]
+
 urlpatterns: list[URLPattern | URLResolver] = [
     re_path(rf"^{settings.STATIC_URL.strip('/')}/(?P<address>.+)$", asset_view, name="asset"),
+    *account.urlpatterns,
+    path("projects/<str:project>/", include(_project)),
 ]

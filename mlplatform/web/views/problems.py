@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from mlplatform.core.request_id import request_id_of
 from mlplatform.web.problems import problem_response
+
+logger = logging.getLogger(__name__)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -17,11 +23,8 @@ def permission_denied(request: HttpRequest, exception: Exception | None = None) 
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    return problem_response(
-        request,
-        status=403,
-        message=_("The form was sent without its security token, or the token is too old. Reload the page."),
-    )
+    message = _("The form came without its security token, or the token is too old. Reload the page.")
+    return problem_response(request, status=403, message=message)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -29,4 +32,12 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return problem_response(request, status=500)
+    """The page of a bug of ours; without the design where what the design needs (the database) is what failed."""
+    try:
+        return problem_response(request, status=500)
+    except Exception:
+        logger.exception("the error page itself failed")
+        text = (
+            "<!doctype html><title>500</title><h1>Something went wrong on our side</h1><p>Request id {}</p>"
+        )
+        return HttpResponse(format_html(text, request_id_of(request)), status=500)

@@ -1,0 +1,18 @@
+"""Addresses that belong to a person and to no project."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from mlplatform.web.views import home, preferences, session, styleguide
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("login/", session.sign_in, name="login"),
+    path("logout/", session.sign_out, name="logout"),
+    path("preferences/", preferences.preferences, name="preferences"),
+    path("preferences/language/", preferences.language, name="language"),
+    path("preferences/theme/", preferences.theme, name="theme"),
+    path("styleguide/", styleguide.styleguide, name="styleguide"),
+    path("projects/new/", home.project_new, name="project-new"),
+]

@@ -1,0 +1,24 @@
+// <x-relevance>: shows a field only while the fields that it depends on have one of the values named in data-relevant.
+
+class Relevance extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("change", () => this.update());
+    this.update();
+  }
+
+  update() {
+    for (const field of this.querySelectorAll("[data-relevant]")) {
+      const wanted = Object.entries(JSON.parse(field.dataset.relevant));
+      const relevant = wanted.every(([name, values]) => values.includes(this.present(name)));
+      field.classList.toggle("is-irrelevant", !relevant);
+      for (const control of field.querySelectorAll("input, select, textarea")) control.disabled = !relevant;
+    }
+  }
+
+  present(name) {
+    const control = this.querySelector(`[name="hp.${CSS.escape(name)}"]`);
+    return control ? control.value || control.dataset.default || "" : "";
+  }
+}
+
+customElements.define("x-relevance", Relevance);
