@@ -20,6 +20,6 @@ def loop_thread() -> Iterator[LoopThread]:
 
 @pytest.fixture
 def socket_dir() -> Iterator[Path]:
-    """A folder with a path short enough for unix sockets, whatever pytest's own temporary folder is called."""
+    """A folder with a path short enough for unix sockets, unlike pytest's own temporary folder."""
     with tempfile.TemporaryDirectory(prefix="mlp-") as folder:
         yield Path(folder)

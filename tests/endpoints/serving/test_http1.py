@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -196,7 +197,8 @@ def test_an_upgrade_is_ignored_and_the_body_still_read(served: Served, upgrade: 
 
 
 def test_an_upgrade_with_a_body_in_pieces_is_read(served: Served) -> None:
-    head = b"POST /p HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+    head += b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     with served.client() as client:
         client.send(head)
         client.send(b"3\r\nabc\r\n")
@@ -446,7 +448,11 @@ def test_draining_answers_what_has_begun_and_closes_the_rest(loop_thread: LoopTh
         RawClient((address.host, address.port))
 
 
-WHOLE = post(b"abc") + b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n" + GET
+WHOLE = (
+    post(b"abc")
+    + b"POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n"
+    + GET
+)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -455,7 +461,7 @@ def test_requests_are_the_same_however_they_are_cut_into_pieces(served: Served, 
     edges = [0, *sorted(cuts), len(WHOLE)]
     with served.client() as client:
         client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             client.send(WHOLE[start:end])
         assert [client.answer()[2] for _ in range(3)] == [b"POST /p  abc", b"POST /p  de", b"GET /g q=1 "]
 
@@ -472,4 +478,3 @@ def test_garbage_is_refused_and_the_server_lives_on(served: Served, garbage: byt
             answers = []
     assert set(answers) <= {200, 400, 408, 414, 431, 501, 505}
     assert served.exchange(GET)[0] == 200
-
