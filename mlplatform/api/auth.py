@@ -15,9 +15,10 @@ from rest_framework.exceptions import MethodNotAllowed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from mlplatform.core import clock
 from mlplatform.core.access import Actor, actor_for_key, actor_for_user
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, NotFound
-from mlplatform.core.models import Role
+from mlplatform.core.models import AccessKey, Membership, Role
 
 if TYPE_CHECKING:
     # At run time a circle: the framework's views load this module as a setting.
@@ -86,3 +87,13 @@ def member_of(request: Request, project_name: str) -> Actor:
     if key_actor.project.name != project_name:
         raise NotFound(f"There is no project {project_name[:63]!r} that you are a member of")
     return key_actor
+
+
+def still_admitted(actor: Actor) -> bool:
+    """Whether the actor is still a member, with a key that is still good: asked while a stream is open."""
+    membership = Membership.objects.filter(project=actor.project, user=actor.user, user__is_active=True)
+    if actor.key is None:
+        return membership.exists()
+    key = AccessKey.objects.filter(pk=actor.key.pk, revoked_at=None)
+    usable = key.filter(expires_at=None) | key.filter(expires_at__gt=clock.now())
+    return membership.exists() and usable.exists()

@@ -1,7 +1,7 @@
 """Serializer bases that take nothing but what they declare: no unknown field, no number for a text.
 
-The framework's own fields convert ("1" is 1, 1 is "1"); a client's slip would then pass unseen. Forms and queries
-are text by nature, so their serializers use the framework's fields.
+The framework's own fields convert ("1" is 1, 1 is "1"); a client's slip would then pass unseen. Forms and
+queries are text by nature, so their serializers use the framework's fields.
 """
 
 from __future__ import annotations
@@ -122,6 +122,18 @@ class TextMapField(serializers.DictField):
                 if not 1 <= len(key) <= 128 or "\0" in key:
                     self.fail("bad_key", key=_shown(key))
         return dict(super().to_internal_value(data))
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "additionalProperties": {"type": "string", "maxLength": 1024, "pattern": "^[^\\u0000]*$"},
+        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$"},
+        "maxProperties": 16,
+    }
+)
+class EnvironmentField(TextMapField):
+    """Environment variables; which names are the platform's own, the service says."""
 
 
 def _shown(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 
-from mlplatform.api.views import access, algorithms, document, platform
+from mlplatform.api.views import access, algorithms, document, endpoints, models, platform
 from mlplatform.core.names import NAME_MAX_LENGTH
 
 
@@ -29,6 +29,11 @@ _in_project: list[URLPattern | URLResolver] = [
     path("members/<str:username>/", access.MemberView.as_view(), name="member-detail"),
     path("access-keys/", access.AccessKeyListView.as_view(), name="access-key-list"),
     path("access-keys/<name:key_id>/", access.AccessKeyView.as_view(), name="access-key-detail"),
+    path("models/", models.ModelListView.as_view(), name="model-list"),
+    path("models/<name:name>/", models.ModelView.as_view(), name="model-detail"),
+    path("endpoints/", endpoints.EndpointListView.as_view(), name="endpoint-list"),
+    path("endpoints/<name:name>/", endpoints.EndpointView.as_view(), name="endpoint-detail"),
+    path("endpoints/<name:name>/logs/", endpoints.EndpointLogView.as_view(), name="endpoint-logs"),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", platform.HealthView.as_view(), name="health"),

@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from mlplatform.core.models import IdempotentRequest
-from tests.api.conftest import BASE, Person
+from tests.api.conftest import Person
 
 
 def send(person: Person, body: bytes, content_type: str = "application/json") -> Any:

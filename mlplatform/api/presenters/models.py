@@ -1,0 +1,34 @@
+"""Models as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from endpoints.models import Endpoint, Model
+from endpoints.selectors.models import model_labels
+from mlplatform.api.presenters.instants import instant
+
+
+def model_summary_json(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "arn": model.project.arn("model", model.name),
+        "algorithm": model.algorithm,
+        "training_job": model.training_job.name if model.training_job else None,
+        "artifact_bytes": model.artifact_bytes,
+        "description": model.description,
+        "created_by": model.created_by.get_username(),
+        "created_at": instant(model.created_at),
+    }
+
+
+def model_json(model: Model, *, endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    return model_summary_json(model) | {
+        "artifact_uri": model.artifact_uri,
+        "artifact_sha256": model.artifact_sha256,
+        "environment": model.environment,
+        "labels": model_labels(model=model),
+        "manifest": model.manifest,
+        "endpoints": [endpoint.name for endpoint in endpoints],
+    }

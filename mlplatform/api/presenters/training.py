@@ -1,0 +1,98 @@
+"""Training jobs as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+from jobs.selectors.training import MetricSeries
+
+from jobs.models import JobEvent, TrainingInput, TrainingJob
+from mlplatform.api.presenters.instants import instant
+from mlplatform.api.presenters.numbers import finite
+
+_FAILURE_FIELDS = ("kind", "reason", "detail", "row", "column", "exit_code", "signal", "first_line")
+
+
+def training_job_summary_json(job: TrainingJob) -> dict[str, Any]:
+    return {
+        "name": job.name,
+        "arn": job.arn,
+        "algorithm": job.algorithm,
+        "status": job.status,
+        "secondary_status": job.secondary_status,
+        "instance_type": job.instance_type,
+        "instance_count": job.instance_count,
+        "failure_reason": job.failure_reason or None,
+        "final_metrics": {name: finite(value) for name, value in job.final_metrics.items()},
+        "billable_s": job.billable_s,
+        "created_at": instant(job.created_at),
+        "started_at": instant(job.started_at),
+        "ended_at": instant(job.ended_at),
+    }
+
+
+def training_job_json(
+    job: TrainingJob, *, events: Iterable[JobEvent], waiting_reason: str | None
+) -> dict[str, Any]:
+    return training_job_summary_json(job) | {
+        "secondary_status_transitions": transitions(list(events), job),
+        "waiting_reason": waiting_reason,
+        "failure": _failure(job.failure),
+        "hyperparameters": job.hyperparameters,
+        "channels": {found.channel: _channel(found) for found in job.inputs.all()},
+        "queue": job.queue,
+        "max_runtime_s": job.max_runtime_s,
+        "metric_definitions": job.metric_definitions,
+        "environment": job.environment,
+        "tags": job.tags,
+        "progress": {"fraction": job.progress.get("fraction"), "text": job.progress.get("text") or ""},
+        "attempt": job.attempt,
+        "artifact_uri": job.artifact_uri or None,
+        "artifact_sha256": job.artifact_sha256 or None,
+        "artifact_bytes": job.artifact_bytes,
+        "cloned_from": job.cloned_from or None,
+        "created_by": job.created_by.get_username(),
+    }
+
+
+def transitions(events: list[JobEvent], job: TrainingJob) -> list[dict[str, Any]]:
+    """Each secondary status with when it began and ended; the last one ends with the job."""
+    changes = [event for event in events if event.secondary_status]
+    ends = [later.at for _, later in pairwise(changes)] + [job.ended_at]
+    return [
+        {
+            "status": event.secondary_status,
+            "started_at": instant(event.at),
+            "ended_at": instant(end),
+            "message": event.message,
+        }
+        for event, end in zip(changes, ends, strict=False)
+    ]
+
+
+def metric_series_json(series: MetricSeries) -> dict[str, Any]:
+    return {
+        "name": series.name,
+        "n_points": series.n_points,
+        "last": finite(series.last),
+        "minimum": finite(series.minimum),
+        "maximum": finite(series.maximum),
+        "points": [[at_ms, step, finite(value)] for at_ms, step, value in series.points],
+    }
+
+
+def _failure(failure: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not failure:
+        return None
+    return {name: failure.get(name) for name in _FAILURE_FIELDS} | {"log_tail": failure.get("log_tail") or []}
+
+
+def _channel(found: TrainingInput) -> dict[str, Any]:
+    return {
+        "dataset": found.dataset_reference or None,
+        "uri": found.uri,
+        "content_type": found.content_type,
+        "input_mode": found.input_mode,
+    }

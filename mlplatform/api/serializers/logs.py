@@ -1,0 +1,40 @@
+"""Logs: which part of one, and what is answered."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from mlplatform.api.fields import StrictSerializer
+
+
+class LogQuery(StrictSerializer):
+    after = serializers.IntegerField(
+        min_value=0,
+        max_value=2**53,
+        default=0,
+        help_text="Offset to read on from: `next` of the answer before.",
+    )
+    limit_bytes = serializers.IntegerField(
+        min_value=1,
+        max_value=1024 * 1024,
+        default=256 * 1024,
+        help_text="About how much; whole lines are given.",
+    )
+
+
+class Log(serializers.Serializer):
+    text = serializers.CharField(allow_blank=True)
+    next = serializers.IntegerField(help_text="Offset after the text.")
+    end = serializers.BooleanField(help_text="The process has ended and nothing follows.")
+    first_line = serializers.IntegerField(help_text="Number of the first line, from 1.")
+    times_ms = serializers.ListField(child=serializers.IntegerField(), help_text="Per line, since the epoch.")
+    truncated = serializers.BooleanField(help_text="The log reached its limit and lines were left out.")
+
+
+class LogStreamQuery(StrictSerializer):
+    after = serializers.IntegerField(
+        min_value=0,
+        max_value=2**53,
+        default=0,
+        help_text="Offset to begin at; `Last-Event-ID` goes before it.",
+    )

@@ -1,0 +1,136 @@
+"""Endpoints: create, list, read, update, delete, and what their replicas print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from endpoints.models import Endpoint as StoredEndpoint
+from endpoints.models import Replica
+from endpoints.selectors.endpoints import (
+    endpoint_get,
+    endpoint_list,
+    endpoint_waiting_reason,
+    replica_get,
+    replica_list,
+)
+from endpoints.services.endpoints import (
+    VariantRequest,
+    endpoint_create,
+    endpoint_delete,
+    endpoint_update,
+    endpoint_update_weights,
+)
+from mlplatform.api.auth import Rule
+from mlplatform.api.base import ApiView, list_response, page_response
+from mlplatform.api.presenters.endpoints import endpoint_json, endpoint_summary_json, replica_log_json
+from mlplatform.api.schema import example, operation
+from mlplatform.api.serializers.endpoints import (
+    Endpoint,
+    EndpointLogQuery,
+    EndpointPatch,
+    EndpointQuery,
+    EndpointRequest,
+    EndpointSummary,
+    ReplicaLog,
+)
+from mlplatform.api.serializers.lists import listed
+from mlplatform.core.logs import log_read, log_tail
+
+TAG = "endpoints"
+
+
+class EndpointListView(ApiView):
+    tag = TAG
+    access = {"GET": Rule.VIEWER, "POST": Rule.EDITOR}
+
+    @operation("endpoint_list", "Endpoints", answer=listed(EndpointSummary), query=EndpointQuery)
+    def get(self, request: Request, project: str) -> Response:
+        return page_response(
+            endpoint_list(actor=self.actor, **self.query(EndpointQuery)), endpoint_summary_json
+        )
+
+    @operation(
+        "endpoint_create",
+        "Deploy models at a stable address",
+        request=EndpointRequest,
+        answer=Endpoint,
+        status=201,
+        idempotent=True,
+        examples=[example("One model", {"name": "iris", "variants": [{"model": "iris"}]})],
+    )
+    def post(self, request: Request, project: str) -> Response:
+        """Answers at once with status Creating; InService when every replica answers."""
+        asked = self.body(EndpointRequest)
+        asked["variants"] = [VariantRequest(**variant) for variant in asked["variants"]]
+        return self.create_once(lambda: self._created(asked))
+
+    def _created(self, asked: dict[str, Any]) -> dict[str, Any]:
+        made = endpoint_create(actor=self.actor, **asked)
+        return _endpoint_json(endpoint_get(actor=self.actor, name=made.name))
+
+
+class EndpointView(ApiView):
+    tag = TAG
+    access = {"GET": Rule.VIEWER, "PATCH": Rule.EDITOR, "DELETE": Rule.EDITOR}
+
+    @operation("endpoint_get", "One endpoint", answer=Endpoint)
+    def get(self, request: Request, project: str, name: str) -> Response:
+        return Response(_endpoint_json(endpoint_get(actor=self.actor, name=name)))
+
+    @operation(
+        "endpoint_update",
+        "Change variants, weights or counts without dropping a request",
+        request=EndpointPatch,
+        answer=Endpoint,
+        errors=[409],
+        examples=[
+            example("Another model", {"variants": [{"model": "iris-2"}]}),
+            example("Another number of instances", {"counts": {"AllTraffic": 2}}),
+        ],
+    )
+    def patch(self, request: Request, project: str, name: str) -> Response:
+        """The old replicas answer until the new ones do; if those fail, the endpoint rolls back."""
+        asked = self.body(EndpointPatch)
+        if "variants" in asked:
+            variants = [VariantRequest(**variant) for variant in asked["variants"]]
+            return Response(_endpoint_json(endpoint_update(actor=self.actor, name=name, variants=variants)))
+        return Response(_endpoint_json(endpoint_update_weights(actor=self.actor, name=name, **asked)))
+
+    @operation("endpoint_delete", "Delete an endpoint", status=204, errors=[409])
+    def delete(self, request: Request, project: str, name: str) -> Response:
+        """It answers no more at once, and is gone when its model servers have ended."""
+        endpoint_delete(actor=self.actor, name=name)
+        return Response(status=204)
+
+
+class EndpointLogView(ApiView):
+    tag = TAG
+    access = {"GET": Rule.VIEWER}
+
+    @operation("endpoint_logs", "What the replicas print", answer=listed(ReplicaLog), query=EndpointLogQuery)
+    def get(self, request: Request, project: str, name: str) -> Response:
+        """The last lines of every replica's log; with `replica` and `after`, one log from an offset."""
+        asked = self.query(EndpointLogQuery)
+        endpoint = endpoint_get(actor=self.actor, name=name)
+        if "replica" in asked:
+            replicas = [replica_get(endpoint=endpoint, uid=asked["replica"])]
+        else:
+            replicas = replica_list(endpoint=endpoint)
+        return list_response([_log_json(replica, asked) for replica in replicas])
+
+
+def _log_json(replica: Replica, asked: dict[str, Any]) -> dict[str, Any]:
+    if "after" in asked:
+        return replica_log_json(replica, log_read(stream=replica.log, after=asked["after"]))
+    return replica_log_json(replica, log_tail(stream=replica.log, n_lines=asked["lines"]))
+
+
+def _endpoint_json(endpoint: StoredEndpoint) -> dict[str, Any]:
+    return endpoint_json(
+        endpoint,
+        replicas=replica_list(endpoint=endpoint),
+        waiting_reason=endpoint_waiting_reason(endpoint=endpoint),
+    )
