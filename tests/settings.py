@@ -1,7 +1,7 @@
 """Settings of the test run: ours, with a data directory of its own that goes away with the process.
 
-pytest loads them before any conftest. The variable is set for whatever a test starts, and always anew, so that
-neither a developer's data nor that of a parallel test process can be touched.
+pytest loads them before any conftest. The variable is set for whatever a test starts, and always anew, so
+that neither a developer's data nor that of a parallel test process can be touched.
 """
 
 from __future__ import annotations

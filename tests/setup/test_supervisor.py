@@ -14,7 +14,12 @@ from tests.polling import wait_until
 from tests.setup.supervised import Supervised, alive
 
 FOREVER = "import time; print('up', flush=True); time.sleep(600)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("up", flush=True)
+time.sleep(600)
+"""
 TELLS_ITS_END = """
 import signal, sys, time
 def end(*_):

@@ -1,0 +1,106 @@
+"""Fixtures for everybody: the running platform, a browser, the shared data.
+
+Tests that need the running platform share one per test run; with several test processes one of them runs
+them all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.live import ROOT, LivePlatform
+
+SHARED_DATA = ROOT.parent / "shared" / "data"
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "platform" in fixtures:
+            item.add_marker(pytest.mark.live)
+            item.add_marker(pytest.mark.xdist_group("live"))
+        if "browser" in fixtures:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePlatform]:
+    """The whole platform after its first run, ended like a person ends it; no process may be left."""
+    running = LivePlatform(tmp_path_factory.mktemp("platform"))
+    running.start()
+    running.sign_up()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium. Not for the whole session: Playwright's event loop would stay for other tests."""
+    program = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    if program is None:
+        reason = "no chromium on this machine (as root on Debian, `make test` installs it)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{reason}; with CI=true no browser test may be skipped")
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def browser_page(browser: Browser, platform: LivePlatform) -> Iterator[Page]:
+    """A page of a new, empty profile at the platform. Uncaught errors and refused resources fail the test."""
+    context = browser.new_context(
+        base_url=platform.base_url, locale="en-GB", viewport={"width": 1280, "height": 800}
+    )
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if _is_refusal(message.text) else None)
+    yield page
+    context.close()
+    assert not faults, f"errors in the browser: {faults}"
+
+
+@pytest.fixture
+def signed_in_page(browser_page: Page, platform: LivePlatform) -> Page:
+    """The browser page after `admin` has signed in with the form."""
+    browser_page.goto("/")
+    browser_page.fill("input[name=username]", platform.username)
+    browser_page.fill("input[name=password]", platform.password)
+    browser_page.press("input[name=password]", "Enter")
+    browser_page.wait_for_url(lambda url: "login" not in url)
+    return browser_page
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data beside the project, where there is one."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no real data on this machine ({SHARED_DATA})")
+    return SHARED_DATA
+
+
+def _is_refusal(text: str) -> bool:
+    """Whether the console says that the Content-Security-Policy refused something."""
+    return "Content Security Policy" in text

@@ -1,0 +1,263 @@
+"""The whole platform as its users see it: `manage.py up` on a free port, REST and browser sessions to it.
+
+Used by the fixture `platform`; nothing of it runs in the test's own process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPMessage
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.polling import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+START_WITHIN_S = 90.0
+FIRST_RUN_WITHIN_S = 180.0
+END_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the platform answered, whatever the status."""
+
+    status: int
+    headers: HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8")
+
+
+class Client:
+    """Sends requests with one access key, or with none. Paths are below `/api/v1/`, or absolute."""
+
+    def __init__(self, base_url: str, *, token: str | None = None) -> None:
+        self.base_url = base_url
+        self.token = token
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.send("GET", path, headers=headers)
+
+    def delete(self, path: str) -> Answer:
+        return self.send("DELETE", path)
+
+    def post(self, path: str, value: Any = None) -> Answer:
+        return self._send_json("POST", path, value)
+
+    def patch(self, path: str, value: Any) -> Answer:
+        return self._send_json("PATCH", path, value)
+
+    def upload(self, path: str, *, file: bytes, filename: str, **fields: str) -> Answer:
+        """A multipart form with one file named `file`."""
+        boundary = uuid.uuid4().hex
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items()
+        ]
+        disposition = f'form-data; name="file"; filename="{filename}"'
+        head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\n"
+        head += "Content-Type: application/octet-stream\r\n\r\n"
+        body = b"".join([*parts, head.encode(), file, f"\r\n--{boundary}--\r\n".encode()])
+        content_type = f"multipart/form-data; boundary={boundary}"
+        return self.send("POST", path, body=body, headers={"Content-Type": content_type})
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 60.0,
+    ) -> Answer:
+        url = self.base_url + (path if path.startswith("/") else f"/api/v1/{path}")
+        request = urllib.request.Request(url, data=body, method=method, headers=dict(headers or {}))
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
+        try:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
+                return Answer(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, error.read())
+
+    def _send_json(self, method: str, path: str, value: Any) -> Answer:
+        body = None if value is None else json.dumps(value).encode()
+        return self.send(method, path, body=body, headers={"Content-Type": "application/json"})
+
+
+class LivePlatform:
+    """A running platform in a data directory of its own; `start` it, and `stop` it again.
+
+    Attributes:
+        base_url: Where it answers.
+        client: Requests as `admin` in the project `default`, after `start`.
+    """
+
+    username = "admin"
+
+    def __init__(self, folder: Path) -> None:
+        self.data_dir = folder / "data"
+        self.port = free_port()
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.client = Client(self.base_url)
+        self.password = ""
+        self._log_path = folder / "up.log"
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text(encoding="utf-8", errors="replace") if self._log_path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        assert self._popen is not None
+        return self._popen.pid
+
+    def start(self) -> None:
+        """Starts it and waits until it answers, and on a first start until the sample is deployed."""
+        with self._log_path.open("ab") as log:
+            self._popen = subprocess.Popen(
+                [sys.executable, "manage.py", "up", "--data-dir", self.data_dir, "--port", str(self.port)],
+                cwd=ROOT,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until("health answers", self._is_healthy, START_WITHIN_S)
+        except BaseException:
+            self.kill()
+            raise
+
+    def sign_up(self) -> None:
+        """Waits for the end of the first run, reads the password it printed and makes an access key."""
+        self._wait_until("the first run is over", self._is_set_up, FIRST_RUN_WITHIN_S)
+        printed = re.search(r"[Pp]assword[^:\n]*: *(\S+)", self.log)
+        assert printed, f"no password was printed:\n{self.log}"
+        self.password = printed.group(1)
+        self.client = self.client_of(user=self.username, project="default")
+
+    def client_of(self, *, user: str, project: str) -> Client:
+        """A client with a new access key of the user in the project."""
+        key = self.manage("access_key", "create", "--user", user, "--project", project, "--json")
+        return Client(self.base_url, token=json.loads(key)["token"])
+
+    def manage(self, *arguments: str, input_text: str = "") -> str:
+        """The output of a `manage.py` command on the platform's data."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env={**self.environment(), "MLPLATFORM_DATA_DIR": str(self.data_dir)},
+            input=input_text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, f"manage.py {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        """This process' environment without what the test run put there."""
+        ours = {
+            "DJANGO_SETTINGS_MODULE",
+            "CELERY_BROKER_URL",
+            "DATABASE_URL",
+            "OBJECT_STORE_URL",
+            "MAKELEVEL",
+        }
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ours and not name.startswith("MLPLATFORM_")
+        }
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process of this platform, found by the data directory in its arguments or environment."""
+        found = [process for process in psutil.process_iter() if self._is_ours(process)]
+        return [process for process in found if process.pid != os.getpid()]
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Ends it as Ctrl-C does, and fails if it does not end in order or leaves a process behind."""
+        assert self._popen is not None
+        self._popen.send_signal(number)
+        try:
+            code = self._popen.wait(timeout=END_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(
+                f"still running {END_WITHIN_S:g} s after {number.name}:\n{self.log}"
+            ) from None
+        left = self.processes()
+        assert not left, f"left running: {[process.cmdline() for process in left]}"
+        assert code == 0, f"ended with exit code {code}:\n{self.log}"
+
+    def kill(self) -> None:
+        """The sudden death of the process that started everything."""
+        assert self._popen is not None
+        self._popen.kill()
+        self._popen.wait()
+
+    def _is_healthy(self) -> bool:
+        try:
+            answer = Client(self.base_url).get("health/")
+        except OSError:
+            return False
+        return answer.status == 200 and answer.json["status"] == "ok"
+
+    def _is_set_up(self) -> bool:
+        """The first run is a process of its own and ends when all is deployed."""
+        return "mlplatform is running" in self.log and not any(
+            "first_run" in process.cmdline() for process in self.processes()
+        )
+
+    def _wait_until(self, what: str, condition: Any, timeout_s: float) -> None:
+        popen = self._popen
+        assert popen is not None
+        wait_until(
+            lambda: popen.poll() is not None or condition(),
+            timeout_s=timeout_s,
+            every_s=0.1,
+            what=lambda: f"{what}:\n{self.log}",
+        )
+        assert popen.poll() is None, f"ended with exit code {popen.returncode} before {what}:\n{self.log}"
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        folder = str(self.data_dir)
+        try:
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            in_arguments = any(folder in argument for argument in process.cmdline())
+            return in_arguments or process.environ().get("MLPLATFORM_DATA_DIR") == folder
+        except psutil.Error:
+            return False
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
