@@ -1,0 +1,55 @@
+"""`manage.py host`: runs model servers on this machine until it is told to end."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from endpoints.reconciler import Host
+from mlplatform.core.env import env_text, runtime_dir
+
+
+class Command(BaseCommand):
+    help = "Runs the replicas of endpoints on this machine: starts, watches and ends their model servers."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--name", default="", help="unique among hosts; default: the machine's host name")
+        parser.add_argument("--capacity", type=int, default=100, help="how many replicas it takes at most")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name = options["name"] or env_text("MLPLATFORM_HOST_NAME") or socket.gethostname()
+        if options["capacity"] < 1:
+            raise CommandError(f"--capacity {options['capacity']}: give 1 or more")
+        with _lock(name):
+            host = Host(name=name, capacity=options["capacity"])
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: host.stop())
+            host.run()
+
+
+def _lock(name: str) -> IO[str]:
+    """Held while the host runs: a second one on this data directory would end the first one's model servers."""
+    folder = runtime_dir()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = Path(folder / "host.lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        running = file.read(20).strip()
+        file.close()
+        raise CommandError(
+            f"host {name}: a host (process {running}) already serves this data directory; one is enough"
+        ) from None
+    file.seek(0)
+    file.truncate()
+    file.write(str(os.getpid()))
+    file.flush()
+    return file

@@ -1,0 +1,96 @@
+"""Reads endpoints and their replicas. Called by services and faces; traffic is `endpoints.selectors.traffic`."""
+
+from __future__ import annotations
+
+from django.db.models import Count, Prefetch, Q
+
+from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import NotFound
+from mlplatform.core.nodes import nodes_alive
+from mlplatform.core.models import NodeKind
+from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
+from mlplatform.core.status import EndpointStatus, ReplicaStatus
+
+ENDPOINT_ORDERS = {"created": "created_at", "name": "name", "status": "status", "updated": "updated_at"}
+
+
+def endpoint_list(
+    *,
+    actor: Actor,
+    search: str = "",
+    status: str = "",
+    order: str = "-created",
+    limit: int = LIMIT_DEFAULT,
+    cursor: str | None = None,
+) -> Page[Endpoint]:
+    """The project's endpoints, with variants and models loaded."""
+    endpoints = Endpoint.objects.filter(project=actor.project).select_related("created_by", "project")
+    if search:
+        endpoints = endpoints.filter(Q(name__icontains=search) | Q(description__icontains=search))
+    if status:
+        endpoints = endpoints.filter(status=status)
+    endpoints = endpoints.prefetch_related(*_configs()).annotate(
+        n_ready=Count("replicas", filter=Q(replicas__status=ReplicaStatus.IN_SERVICE))
+    )
+    return page_of(endpoints, orders=ENDPOINT_ORDERS, order=order, limit=limit, cursor=cursor)
+
+
+def endpoint_get(*, actor: Actor, name: str, locked: bool = False) -> Endpoint:
+    """Raises NotFound, alike for an endpoint of another project and for none.
+
+    Args:
+        locked: Inside a transaction: nobody else changes the row until it ends.
+    """
+    endpoints = Endpoint.objects.select_for_update(of=("self",)) if locked else Endpoint.objects
+    found = (
+        endpoints.select_related("project", "created_by")
+        .prefetch_related(*_configs())
+        .filter(project=actor.project, name=name)
+        .first()
+    )
+    if found is None:
+        raise NotFound(f"There is no endpoint {name[:63]!r}")
+    return found
+
+
+def endpoint_counts(*, actor: Actor) -> dict[str, int]:
+    """How many endpoints have each status; every status is a key."""
+    rows = Endpoint.objects.filter(project=actor.project).order_by().values_list("status").annotate(n=Count("pk"))
+    return {status.value: 0 for status in EndpointStatus} | dict(rows)
+
+
+def endpoint_waiting_reason(*, endpoint: Endpoint) -> str | None:
+    """Why nothing happens although something should: None while all is well."""
+    changing = {
+        EndpointStatus.CREATING,
+        EndpointStatus.UPDATING,
+        EndpointStatus.ROLLING_BACK,
+        EndpointStatus.DELETING,
+    }
+    if endpoint.status in changing and not nodes_alive(kind=NodeKind.HOST).exists():
+        return "No host is running; start one with 'manage.py host'"
+    return None
+
+
+def replica_list(*, endpoint: Endpoint) -> list[Replica]:
+    """The endpoint's replicas with variant, model and log, in order of variant and index."""
+    return list(
+        Replica.objects.filter(endpoint=endpoint)
+        .select_related("variant__model", "log")
+        .order_by("variant_id", "index", "pk")
+    )
+
+
+def replica_get(*, endpoint: Endpoint, uid: str) -> Replica:
+    """Raises NotFound."""
+    found = Replica.objects.filter(endpoint=endpoint, uid=uid).select_related("variant__model", "log").first()
+    if found is None:
+        raise NotFound(f"There is no replica {uid[:26]!r} of endpoint {endpoint.name!r}")
+    return found
+
+
+def _configs() -> tuple[Prefetch[str], Prefetch[str]]:
+    variants = Prefetch("variants", ProductionVariant.objects.select_related("model").order_by("pk"))
+    configs = EndpointConfig.objects.prefetch_related(variants)
+    return Prefetch("wanted", configs), Prefetch("live", configs)

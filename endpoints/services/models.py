@@ -1,0 +1,216 @@
+"""Makes and deletes models. A model owns its artifact: an immutable copy (a link, where the store is a folder)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from endpoints.models import EndpointConfig, Model
+from endpoints.selectors.models import model_get, model_uses
+from jobs.algorithms.registry import ALGORITHMS
+from jobs.models import TrainingJob
+from mlplatform.core import clock
+from mlplatform.core.access import Actor
+from mlplatform.core.archives import ArchiveError, archive_read_file
+from mlplatform.core.errors import Conflict, InvalidRequest, NotFound
+from mlplatform.core.models import Role
+from mlplatform.core.names import name_check, uid_new, uri, uri_split
+from mlplatform.core.objects import object_store
+
+MANIFEST_NAME = "manifest.json"
+_MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")
+_RESERVED_PREFIXES = ("LD_", "PYTHON", "MLPLATFORM_", "DJANGO_", "DYLD_")
+_RESERVED_NAMES = frozenset({"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL"})
+
+
+@dataclass(frozen=True)
+class _Artifact:
+    """What a model is made of, before it is copied."""
+
+    uri: str
+    algorithm: str
+    job: TrainingJob | None = None
+    sha256: str = ""
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+
+def model_create(
+    *,
+    actor: Actor,
+    name: str,
+    training_job: str | None = None,
+    artifact_uri: str | None = None,
+    algorithm: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    description: str = "",
+) -> Model:
+    """A model from the artifact of a job, or from a `model.tar.gz` of the project's bucket.
+
+    Args:
+        training_job: Name of a job that has an artifact; its algorithm, digest and manifest are taken over.
+        artifact_uri: `s3://bucket/key` of an archive, together with `algorithm`.
+        environment: Variables of the model server's process.
+
+    Raises:
+        InvalidRequest: a field that cannot be used, or not exactly one of `training_job` and `artifact_uri`.
+        Conflict: the name is taken.
+        AccessDenied: the actor may not edit.
+    """
+    actor.require(Role.EDITOR)
+    name_check(name)
+    if bool(training_job) == bool(artifact_uri):
+        raise InvalidRequest.for_field("training_job", "give either training_job or artifact_uri, not both or none")
+    variables = environment_check(environment or {})
+    _refuse_taken(actor, name)
+    artifact = (
+        _of_job(actor, training_job, algorithm) if training_job else _of_uri(actor, artifact_uri or "", algorithm)
+    )
+    return _store(actor, name, artifact, environment=variables, description=description[:2000])
+
+
+def model_delete(*, actor: Actor, name: str) -> None:
+    """Deletes a model and its artifact.
+
+    Raises:
+        NotFound: no such model.
+        Conflict: endpoints use it; the message names them.
+    """
+    actor.require(Role.EDITOR)
+    with transaction.atomic():
+        model = model_get(actor=actor, name=name)
+        users = ", ".join(endpoint.name for endpoint in model_uses(model=model))
+        if users:
+            raise Conflict(f"Model {name!r} is used by endpoint {users}; delete or update that first")
+        EndpointConfig.objects.filter(variants__model=model).delete()
+        artifact_uri = model.artifact_uri
+        model.delete()
+        transaction.on_commit(lambda: object_store().delete([artifact_uri]))
+
+
+def environment_check(environment: Mapping[str, str], *, field: str = "environment") -> dict[str, str]:
+    """The variables, if a model server may have them. Raises InvalidRequest that names the variable."""
+    if len(environment) > 16:
+        raise InvalidRequest.for_field(field, f"has {len(environment)} variables; at most 16 are accepted")
+    for name, value in environment.items():
+        _variable_check(name, value, f"{field}.{name[:80]}")
+    return dict(environment)
+
+
+def _variable_check(name: str, value: str, where: str) -> None:
+    if not _ENVIRONMENT_NAME.fullmatch(name):
+        raise InvalidRequest.for_field(where, f"{name[:80]!r} is no variable name; use letters, digits and _")
+    if name in _RESERVED_NAMES or name.startswith(_RESERVED_PREFIXES):
+        raise InvalidRequest.for_field(where, f"{name!r} is set by the platform; use another name")
+    if not isinstance(value, str) or len(value) > 1024 or "\0" in value:
+        raise InvalidRequest.for_field(where, "the value is not a text of at most 1,024 characters")
+
+
+def _refuse_taken(actor: Actor, name: str) -> None:
+    if Model.objects.filter(project=actor.project, name=name).exists():
+        raise Conflict(f"A model named {name!r} already exists in project {actor.project.name}")
+
+
+def _of_job(actor: Actor, training_job: str, algorithm: str | None) -> _Artifact:
+    job = TrainingJob.objects.filter(project=actor.project, name=training_job).first()
+    if job is None:
+        raise InvalidRequest.for_field("training_job", f"there is no training job {training_job[:63]!r}")
+    if not job.artifact_uri:
+        raise InvalidRequest.for_field(
+            "training_job", f"{job.name!r} is {job.status} and has no model; use a job that is Completed"
+        )
+    if algorithm and algorithm != job.algorithm:
+        raise InvalidRequest.for_field(
+            "algorithm", f"{algorithm[:40]!r} did not train {job.name!r}; leave it out or use {job.algorithm!r}"
+        )
+    return _Artifact(job.artifact_uri, job.algorithm, job, job.artifact_sha256, job.manifest or {})
+
+
+def _of_uri(actor: Actor, artifact_uri: str, algorithm: str | None) -> _Artifact:
+    bucket, _ = uri_split(artifact_uri, field="artifact_uri")
+    accepted = ", ".join(ALGORITHMS)
+    if not algorithm:
+        raise InvalidRequest.for_field("algorithm", f"is needed with artifact_uri; use one of {accepted}")
+    if algorithm not in ALGORITHMS:
+        raise InvalidRequest.for_field("algorithm", f"{algorithm[:40]!r} is not known; use one of {accepted}")
+    if bucket != actor.project.bucket or object_store().size(artifact_uri) is None:
+        raise InvalidRequest.for_field(
+            "artifact_uri",
+            f"there is no object {artifact_uri[:200]!r}; use one of s3://{actor.project.bucket}/...",
+        )
+    return _Artifact(artifact_uri, algorithm)
+
+
+def _store(
+    actor: Actor, name: str, artifact: _Artifact, *, environment: dict[str, str], description: str
+) -> Model:
+    uid = uid_new()
+    own_uri = uri(actor.project.bucket, f"models/{uid}/model.tar.gz")
+    try:
+        object_store().copy(artifact.uri, own_uri)
+    except NotFound:
+        raise InvalidRequest.for_field("training_job", "the artifact of this job is no longer there") from None
+    try:
+        sha256, manifest = (artifact.sha256, artifact.manifest) if artifact.job else _look_into(own_uri, artifact)
+        with transaction.atomic():
+            return Model.objects.create(
+                project=actor.project,
+                name=name,
+                uid=uid,
+                training_job=artifact.job,
+                algorithm=artifact.algorithm,
+                artifact_uri=own_uri,
+                artifact_sha256=sha256,
+                artifact_bytes=object_store().size(own_uri) or 0,
+                manifest=manifest,
+                environment=environment,
+                description=description,
+                created_by=actor.user,
+                created_at=clock.now(),
+            )
+    except BaseException as error:
+        object_store().delete([own_uri])
+        if isinstance(error, IntegrityError):
+            raise Conflict(f"A model named {name!r} already exists in project {actor.project.name}") from None
+        raise
+
+
+def _look_into(own_uri: str, artifact: _Artifact) -> tuple[str, dict[str, Any]]:
+    """Digest and manifest of an archive that no job of ours recorded."""
+    with _as_file(own_uri) as path:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        try:
+            content = archive_read_file(path, MANIFEST_NAME, limit_bytes=_MANIFEST_LIMIT_BYTES)
+            manifest = json.loads(content) if content else {}
+        except (ArchiveError, ValueError) as error:
+            raise InvalidRequest.for_field("artifact_uri", f"is not a model archive (.tar.gz): {error}") from None
+    if not isinstance(manifest, dict):
+        raise InvalidRequest.for_field("artifact_uri", f"{MANIFEST_NAME} in it is not a JSON object")
+    made_by = manifest.get("algorithm", artifact.algorithm)
+    if made_by != artifact.algorithm:
+        raise InvalidRequest.for_field(
+            "algorithm", f"{artifact.algorithm!r} did not make this archive; its manifest says {str(made_by)[:40]!r}"
+        )
+    return sha256, {"algorithm": artifact.algorithm, **manifest}
+
+
+@contextmanager
+def _as_file(own_uri: str) -> Iterator[Path]:
+    local = object_store().local_path(own_uri)
+    if local is not None:
+        yield local
+        return
+    with tempfile.TemporaryDirectory(prefix="mlplatform-model-") as folder:
+        path = Path(folder) / "model.tar.gz"
+        object_store().download(own_uri, path)
+        yield path

@@ -1,0 +1,158 @@
+"""Changes of replica rows by hosts. Every one is a conditional UPDATE fenced by the host's name and its lease.
+
+Not the processes (`endpoints.replicas`) and not which replicas there are to be (`endpoints.services.rollout`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+
+from endpoints.models import Replica
+from mlplatform.core import clock
+from mlplatform.core.logs import log_end
+from mlplatform.core.revisions import revision_bump
+from mlplatform.core.status import ReplicaStatus
+
+LEASE_S = 30
+_NO_PROCESS = {"host": "", "lease_expires_at": None, "pid": None, "address": "", "memory_bytes": None}
+
+
+def replica_claim(*, host: str, limit: int = 100) -> list[Replica]:
+    """Takes up to `limit` pending replicas for `host`; two hosts never get the same one."""
+    waiting = Replica.objects.filter(status=ReplicaStatus.PENDING, host="").order_by("pk")
+    return [replica for replica in waiting[:limit] if _claim(replica, host)]
+
+
+def _claim(replica: Replica, host: str) -> bool:
+    return bool(
+        Replica.objects.filter(pk=replica.pk, status=ReplicaStatus.PENDING, host="").update(
+            status=ReplicaStatus.STARTING, host=host, lease_expires_at=_lease_end()
+        )
+    )
+
+
+def replica_renew(*, host: str) -> int:
+    """Renews the leases of all replicas of `host`; how many it still has."""
+    return Replica.objects.filter(host=host).update(lease_expires_at=_lease_end())
+
+
+def replica_started(*, replica_id: int, host: str, pid: int) -> bool:
+    """A process was started. False when the replica is no longer this host's; then it must be ended."""
+    return _change(
+        _owned(replica_id, host), status=ReplicaStatus.STARTING, pid=pid, address="", started_at=clock.now()
+    )
+
+
+def replica_ready(*, replica_id: int, host: str, address: str) -> bool:
+    """It answers at `address` and gets requests from now on."""
+    return _change(
+        _owned(replica_id, host).filter(status=ReplicaStatus.STARTING),
+        status=ReplicaStatus.IN_SERVICE,
+        address=address,
+        ready_at=clock.now(),
+        ended_at=None,
+        failure=None,
+    )
+
+
+def replica_crashed(*, replica_id: int, host: str) -> bool:
+    """Its process ended by itself; it is to be started again."""
+    return _change(
+        _owned(replica_id, host),
+        status=ReplicaStatus.STARTING,
+        pid=None,
+        address="",
+        restarts=F("restarts") + 1,
+        ended_at=Coalesce("ended_at", clock.now()),
+    )
+
+
+def replica_failed(*, replica_id: int, host: str, failure: Mapping[str, Any], retried: bool) -> bool:
+    """It could not be started.
+
+    Args:
+        failure: {"reason", "detail", "log_tail"}.
+        retried: The host keeps the replica to try again; otherwise only the row and its log remain.
+    """
+    kept = {"pid": None, "address": "", "memory_bytes": None}
+    return _change(
+        _owned(replica_id, host),
+        **(kept if retried else _NO_PROCESS),
+        status=ReplicaStatus.FAILED,
+        failure=dict(failure),
+        ended_at=Coalesce("ended_at", clock.now()),
+    )
+
+
+def replica_gone(*, replica_id: int, host: str) -> bool:
+    """A draining replica has no process any more."""
+    gone = Replica.objects.select_related("log").filter(pk=replica_id, host=host).first()
+    if gone is not None:
+        log_end(stream=gone.log)
+    return _change(
+        Replica.objects.filter(pk=replica_id, host=host, status=ReplicaStatus.DRAINING),
+        **_NO_PROCESS,
+        status=ReplicaStatus.GONE,
+        ended_at=clock.now(),
+    )
+
+
+def replica_memory(*, replica_id: int, host: str, memory_bytes: int) -> None:
+    Replica.objects.filter(pk=replica_id, host=host).update(memory_bytes=memory_bytes)
+
+
+def replica_release(*, host: str, replica_ids: list[int] | None = None) -> int:
+    """Gives replicas of `host` back, whose processes have ended: the next host that looks takes them.
+
+    Args:
+        replica_ids: Which ones; None for all.
+    """
+    mine = Replica.objects.filter(host=host)
+    return _release(mine if replica_ids is None else mine.filter(pk__in=replica_ids))
+
+
+def replica_sweep() -> int:
+    """Gives back the replicas of hosts whose lease has ended: their model servers end with them."""
+    late = Replica.objects.exclude(host="").filter(lease_expires_at__lt=clock.now())
+    return _release(late) if late.exists() else 0
+
+
+def _release(replicas: QuerySet[Replica]) -> int:
+    now = clock.now()
+    with transaction.atomic():
+        n_gone = replicas.filter(status=ReplicaStatus.DRAINING).update(
+            **_NO_PROCESS, status=ReplicaStatus.GONE, ended_at=now
+        )
+        running = replicas.exclude(status=ReplicaStatus.GONE)
+        n_again = running.update(
+            **_NO_PROCESS,
+            status=ReplicaStatus.PENDING,
+            restarts=F("restarts") + 1,
+            ended_at=Coalesce("ended_at", now),
+        )
+        if n_gone or n_again:
+            revision_bump()
+    return n_gone + n_again
+
+
+def _owned(replica_id: int, host: str) -> QuerySet[Replica]:
+    leaving = (ReplicaStatus.DRAINING, ReplicaStatus.GONE)
+    return Replica.objects.filter(pk=replica_id, host=host).exclude(status__in=leaving)
+
+
+def _change(replicas: QuerySet[Replica], **values: Any) -> bool:
+    with transaction.atomic():
+        changed = bool(replicas.update(**values))
+        if changed:
+            revision_bump()
+    return changed
+
+
+def _lease_end() -> Any:
+    return clock.now() + timedelta(seconds=LEASE_S)

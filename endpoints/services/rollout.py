@@ -1,0 +1,216 @@
+"""Carries out the plan of an endpoint: one transaction per step, with the endpoint's row locked.
+
+Called by hosts in their loop, by the services that change an endpoint, and safe to call by anybody at any time. What is
+to be done is decided in `endpoints.plan`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Prefetch, Q
+
+from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica, TableRun
+from endpoints.plan import (
+    Action,
+    AddReplica,
+    DrainReplica,
+    EndpointView,
+    Fail,
+    MoveReplica,
+    ObservedReplica,
+    RemoveEndpoint,
+    RemoveReplica,
+    RollBack,
+    Settle,
+    SwitchLive,
+    WantedConfig,
+    WantedVariant,
+    endpoint_plan,
+)
+from mlplatform.core import clock
+from mlplatform.core.errors import TransientError
+from mlplatform.core.logs import log_stream_create, log_stream_delete
+from mlplatform.core.names import uid_new
+from mlplatform.core.objects import object_store
+from mlplatform.core.revisions import revision_bump
+from mlplatform.core.status import EndpointStatus, ReplicaStatus
+
+logger = logging.getLogger(__name__)
+
+NOBODY_ANSWERS = "No replica has answered for longer than the health window; see the logs of the replicas"
+
+
+def rollout_steps() -> int:
+    """Takes one step for every endpoint that is not as wanted; how many there were. Three queries when all are."""
+    endpoints = _with_configs(Endpoint.objects.all())
+    replicas: dict[int, list[Replica]] = defaultdict(list)
+    for replica in Replica.objects.filter(endpoint__in=endpoints).order_by("pk"):
+        replicas[replica.endpoint_id].append(replica)
+    now = clock.now()
+    due = [
+        endpoint.pk for endpoint in endpoints if endpoint_plan(_view(endpoint, replicas[endpoint.pk], now))
+    ]
+    return sum(rollout_step(endpoint_id=endpoint_id) for endpoint_id in due)
+
+
+def rollout_step(*, endpoint_id: int) -> bool:
+    """Plans and carries out one step of an endpoint; whether there was anything to do."""
+    with transaction.atomic():
+        locked = Endpoint.objects.select_for_update(of=("self",)).filter(pk=endpoint_id)
+        endpoint = next(iter(_with_configs(locked)), None)
+        if endpoint is None:
+            return False
+        replicas = list(Replica.objects.select_for_update(of=("self",)).filter(endpoint=endpoint).order_by("pk"))
+        actions = endpoint_plan(_view(endpoint, replicas, clock.now()))
+        if not actions:
+            return False
+        _Rollout(endpoint, {replica.pk: replica for replica in replicas}).carry_out(actions)
+        revision_bump()
+    return True
+
+
+def _with_configs(endpoints: Any) -> list[Endpoint]:
+    variants = Prefetch("variants", ProductionVariant.objects.order_by("pk"))
+    configs = EndpointConfig.objects.prefetch_related(variants)
+    return list(
+        endpoints.select_related("project").prefetch_related(Prefetch("wanted", configs), Prefetch("live", configs))
+    )
+
+
+def _view(endpoint: Endpoint, replicas: Iterable[Replica], now: datetime) -> EndpointView:
+    wanted = _config_view(endpoint.wanted)
+    live = _config_view(endpoint.live) if endpoint.live else None
+    observed = tuple(_replica_view(replica, now) for replica in replicas)
+    return EndpointView(EndpointStatus(endpoint.status), wanted, live, observed)
+
+
+def _config_view(config: EndpointConfig) -> WantedConfig:
+    return WantedConfig(
+        config.pk,
+        tuple(
+            WantedVariant(v.pk, v.name, v.model_id, v.instance_type, v.instance_count, v.weight)
+            for v in config.variants.all()
+        ),
+    )
+
+
+def _replica_view(replica: Replica, now: datetime) -> ObservedReplica:
+    down_since = replica.ended_at or replica.created_at
+    ready = replica.status == ReplicaStatus.IN_SERVICE
+    return ObservedReplica(
+        id=replica.pk,
+        variant_id=replica.variant_id,
+        index=replica.index,
+        status=ReplicaStatus(replica.status),
+        claimed=bool(replica.host),
+        down_s=0.0 if ready else (now - down_since).total_seconds(),
+    )
+
+
+class _Rollout:
+    """One transaction's worth of actions for one endpoint."""
+
+    def __init__(self, endpoint: Endpoint, replicas: dict[int, Replica]) -> None:
+        self._endpoint = endpoint
+        self._replicas = replicas
+        self._left_configs: set[int] = set()
+
+    def carry_out(self, actions: Iterable[Action]) -> None:
+        for action in actions:
+            self._carry_out(action)
+        _configs_prune(self._left_configs)
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case AddReplica(variant_id, index):
+                self._add(variant_id, index)
+            case DrainReplica(replica_id):
+                self._replica(replica_id).update(
+                    status=ReplicaStatus.DRAINING, address="", ended_at=clock.now()
+                )
+            case MoveReplica(replica_id, variant_id):
+                self._replica(replica_id).update(variant_id=variant_id)
+            case RemoveReplica(replica_id):
+                self._remove(self._replicas[replica_id])
+            case SwitchLive():
+                self._left_configs.update({self._endpoint.live_id} - {None})  # type: ignore[arg-type]
+                self._change(
+                    EndpointStatus.IN_SERVICE, live=self._endpoint.wanted, failure=None, in_service_at=clock.now()
+                )
+            case RollBack(replica_id):
+                self._left_configs.add(self._endpoint.wanted_id)
+                failure = self._failure(replica_id)
+                self._change(EndpointStatus.ROLLING_BACK, wanted=self._endpoint.live, failure=failure)
+            case Fail(replica_id):
+                self._change(EndpointStatus.FAILED, failure=self._failure(replica_id))
+            case Settle(keep_failure):
+                kept = self._endpoint.failure if keep_failure else None
+                self._change(EndpointStatus.IN_SERVICE, failure=kept, in_service_at=clock.now())
+            case RemoveEndpoint():
+                self._end()
+
+    def _replica(self, replica_id: int) -> Any:
+        return Replica.objects.filter(pk=replica_id)
+
+    def _add(self, variant_id: int, index: int) -> None:
+        Replica.objects.create(
+            endpoint=self._endpoint,
+            variant_id=variant_id,
+            uid=uid_new(),
+            index=index,
+            log=log_stream_create(),
+            created_at=clock.now(),
+        )
+
+    def _remove(self, replica: Replica) -> None:
+        variant = ProductionVariant.objects.filter(pk=replica.variant_id).first()
+        replica.delete()
+        log_stream_delete(stream_id=replica.log_id)
+        if variant is not None:
+            self._left_configs.add(variant.config_id)
+
+    def _failure(self, replica_id: int | None) -> dict[str, Any]:
+        replica = self._replicas.get(replica_id) if replica_id else None
+        if replica is None or not replica.failure:
+            return {"reason": NOBODY_ANSWERS, "detail": "", "log_tail": []}
+        return {**replica.failure, "replica": replica.uid, "at": clock.now().isoformat()}
+
+    def _change(self, status: EndpointStatus, **values: Any) -> None:
+        values |= {"status": status, "updated_at": clock.now()}
+        for name, value in values.items():
+            setattr(self._endpoint, name, value)
+        self._endpoint.save(update_fields=list(values))
+        logger.info("endpoint %s is %s", self._endpoint.name, status.value)
+
+    def _end(self) -> None:
+        endpoint = self._endpoint
+        results = [run.result_uri for run in TableRun.objects.filter(endpoint=endpoint) if run.result_uri]
+        for replica in Replica.objects.filter(endpoint=endpoint):
+            self._remove(replica)
+        self._left_configs |= {endpoint.wanted_id, endpoint.live_id or endpoint.wanted_id}
+        name = endpoint.name
+        endpoint.delete()
+        transaction.on_commit(partial(_objects_delete, results))
+        logger.info("endpoint %s is deleted", name)
+
+
+def _configs_prune(config_ids: set[int]) -> None:
+    """Removes configurations that no endpoint and no replica uses any more."""
+    used = Endpoint.objects.filter(Q(wanted__in=config_ids) | Q(live__in=config_ids))
+    in_use = {config_id for pair in used.values_list("wanted_id", "live_id") for config_id in pair}
+    with_replicas = Replica.objects.filter(variant__config__in=config_ids).values_list("variant__config_id", flat=True)
+    EndpointConfig.objects.filter(pk__in=config_ids - in_use - set(with_replicas)).delete()
+
+
+def _objects_delete(uris: list[str]) -> None:
+    try:
+        object_store().delete(uris)
+    except TransientError as error:
+        logger.warning("%d objects of a deleted endpoint are left: %s", len(uris), error)

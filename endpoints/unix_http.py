@@ -1,0 +1,66 @@
+"""HTTP over a unix socket for callers that wait: pings of model servers, calls of the gateway. Django-free.
+
+The asyncio half, with pooled connections, is `endpoints.serving.client`; this one is for threads that may block.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """A whole answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """A connection that is kept for several calls; not for several threads."""
+
+    def __init__(self, path: str, *, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+    def call(
+        self, method: str, target: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> HttpAnswer:
+        """One request and its whole answer.
+
+        Raises:
+            OSError: Nobody listens, the connection broke, or no answer in time (TimeoutError).
+            http.client.HTTPException: What came is not an HTTP answer.
+        """
+        self.request(method, target, body=body, headers=dict(headers or {}))
+        response = self.getresponse()
+        content = response.read()
+        return HttpAnswer(
+            response.status, {name.lower(): value for name, value in response.getheaders()}, content
+        )
+
+
+def unix_call(
+    path: str,
+    method: str,
+    target: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float,
+) -> HttpAnswer:
+    """One call on a connection of its own. Raises as `UnixConnection.call`."""
+    connection = UnixConnection(path, timeout_s=timeout_s)
+    try:
+        return connection.call(method, target, body=body, headers=headers)
+    finally:
+        connection.close()
