@@ -93,12 +93,18 @@ class CsvReader:
         self.row += n_rows
 
     def table(
-        self, block: bytes, types: Sequence[ColumnType], columns: Sequence[int] | None = None
+        self,
+        block: bytes,
+        types: Sequence[ColumnType],
+        columns: Sequence[int] | None = None,
+        *,
+        integers: pa.DataType = _ARROW_TYPES["integral"],
     ) -> pa.Table:
         """The block's cells by type, text without blanks around it.
 
         Args:
             columns: Positions of the columns wanted, all by default.
+            integers: The Arrow type of integral columns.
 
         Raises:
             pa.ArrowInvalid: some cell or row is not as expected; `precise_table` finds out which.
@@ -110,7 +116,7 @@ class CsvReader:
                 column_names=[str(i) for i in range(len(types))], block_size=max(len(block), 1024)
             ),
             parse_options=pacsv.ParseOptions(delimiter=self._delimiter, newlines_in_values=b'"' in block),
-            convert_options=_convert_options(types, wanted),
+            convert_options=_convert_options(types, wanted, integers),
         )
         for place, position in enumerate(wanted):
             if types[position] == "text":
@@ -215,9 +221,12 @@ def cell_error(row: int, column: str, value: str, reason: str) -> DataError:
     return DataError(f"{shown(value)} {reason}", row=row, column=column, value=value)
 
 
-def _convert_options(types: Sequence[ColumnType], wanted: Sequence[int]) -> pacsv.ConvertOptions:
+def _convert_options(
+    types: Sequence[ColumnType], wanted: Sequence[int], integers: pa.DataType
+) -> pacsv.ConvertOptions:
+    arrow_types = _ARROW_TYPES | {"integral": integers}
     return pacsv.ConvertOptions(
-        column_types={str(position): _ARROW_TYPES[types[position]] for position in wanted},
+        column_types={str(position): arrow_types[types[position]] for position in wanted},
         include_columns=[str(position) for position in wanted],
         null_values=list(MISSING),
         quoted_strings_can_be_null=True,

@@ -1,0 +1,213 @@
+"""Starts dataset processes and gives their answers as values or errors. Imports neither numpy nor pyarrow.
+
+Called by the dataset services in the web process and by workers, which must not compute themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlplatform.core.env import PROJECT_ROOT
+from mlplatform.core.errors import DataError, FieldError, InvalidRequest
+from mlplatform.core.tabular.schema import TableSchema
+
+MEMORY_BYTES: Final = 3 * 1024**3
+TIME_LIMIT_S: Final = 900
+_PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a file: `columns` without histograms; all of it is in the file at `profile_path`."""
+
+    schema: TableSchema
+    n_rows: int
+    columns: list[dict[str, Any]]
+    warnings: list[str]
+    profile_path: Path
+
+
+@dataclass(frozen=True)
+class SplitPart:
+    name: str
+    path: Path
+    inspection: Inspection
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of one process: writable memory, and time both on the clock and on the processor."""
+
+    memory_bytes: int = MEMORY_BYTES
+    time_s: int = TIME_LIMIT_S
+
+
+def file_inspect(
+    path: Path,
+    *,
+    profile_path: Path,
+    label: str | int | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    limits: Limits = Limits(),
+) -> Inspection:
+    """Reads the whole file; writes profile.json to `profile_path`.
+
+    Args:
+        label: Name or position of the label column.
+        header, encoding, delimiter: As the user says; None is guessed.
+
+    Raises:
+        DataError: with row, column and value of what cannot be used.
+        InvalidRequest: a label, encoding or delimiter that is none.
+    """
+    request = {
+        "path": str(path),
+        "profile_path": str(profile_path),
+        "label": label,
+        "header": header,
+        "encoding": encoding,
+        "delimiter": delimiter,
+    }
+    return _inspection(_run("inspect", request, limits), profile_path)
+
+
+def file_relabel(
+    path: Path,
+    schema: TableSchema,
+    *,
+    n_rows: int,
+    label: str | int | None,
+    profile_path: Path,
+    limits: Limits = Limits(),
+) -> Inspection:
+    """The same file with another label column. Raises DataError, InvalidRequest (field `label`)."""
+    request = {
+        "path": str(path),
+        "profile_path": str(profile_path),
+        "schema": schema.to_dict(),
+        "n_rows": n_rows,
+        "label": label,
+    }
+    return _inspection(_run("relabel", request, limits), profile_path)
+
+
+def file_split(
+    path: Path,
+    schema: TableSchema,
+    fractions: Mapping[str, float],
+    *,
+    folder: Path,
+    seed: int = 0,
+    shuffle: bool = True,
+    stratify: bool = False,
+    limits: Limits = Limits(),
+) -> list[SplitPart]:
+    """Parts as scikit-learn's `train_test_split` makes them, as files in `folder`. Raises DataError,
+    InvalidRequest.
+    """
+    request = {
+        "path": str(path),
+        "schema": schema.to_dict(),
+        "fractions": dict(fractions),
+        "folder": str(folder),
+        "seed": seed,
+        "shuffle": shuffle,
+        "stratify": stratify,
+    }
+    return [
+        SplitPart(part["name"], Path(part["path"]), _inspection(part, Path(part["profile_path"])))
+        for part in _run("split", request, limits)
+    ]
+
+
+def sample_write(name: str, path: Path, *, limits: Limits = Limits()) -> str:
+    """Writes a sample dataset as CSV; returns its label column. Raises InvalidRequest (field `sample`)."""
+    return str(_run("sample", {"name": name, "path": str(path)}, limits)["label"])
+
+
+def _inspection(found: Mapping[str, Any], profile_path: Path) -> Inspection:
+    return Inspection(
+        schema=TableSchema.from_dict(found["schema"]),
+        n_rows=found["n_rows"],
+        columns=found["columns"],
+        warnings=found["warnings"],
+        profile_path=profile_path,
+    )
+
+
+def _run(command: str, request: dict[str, Any], limits: Limits) -> Any:
+    request["limits"] = {
+        "memory_bytes": limits.memory_bytes,
+        "cpu_s": limits.time_s * 2,
+        "parent_pid": os.getpid(),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "jobs.data", command],
+        cwd=PROJECT_ROOT,
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, err = process.communicate(json.dumps(request).encode(), timeout=limits.time_s)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise DataError(f"reading it took longer than {limits.time_s} s") from None
+            raise
+    return _answer(out, err, process.returncode)
+
+
+def _environment() -> dict[str, str]:
+    """Without the platform's secrets. One memory pool that gives memory back, and a bounded number of
+    threads.
+    """
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    threads = str(min(os.cpu_count() or 1, 4))
+    return passed | {
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "MALLOC_ARENA_MAX": "4",
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "PYTHONUTF8": "1",
+    }
+
+
+def _answer(out: bytes, err: bytes, returncode: int) -> Any:
+    try:
+        found = json.loads(out)
+    except ValueError:
+        if returncode in (-signal.SIGKILL, -signal.SIGXCPU):
+            raise DataError("reading it took more memory or processor time than one file may take") from None
+        raise RuntimeError(f"the dataset process ended with {returncode}: {_tail(err)}") from None
+    if "result" in found:
+        return found["result"]
+    raise _error(found["error"], err)
+
+
+def _error(error: Mapping[str, Any], err: bytes) -> Exception:
+    if error["kind"] == "data":
+        return DataError(error["message"], row=error["row"], column=error["column"], value=error["value"])
+    if error["kind"] == "request":
+        return InvalidRequest.for_fields(FieldError(*found) for found in error["errors"])
+    if error["kind"] == "memory":
+        return DataError(
+            "reading it took more memory than one file may take; has it very long rows or cells?"
+        )
+    return RuntimeError(f"the dataset process failed: {error['message']}\n{_tail(err)}")
+
+
+def _tail(err: bytes) -> str:
+    return err.decode(errors="replace")[-4000:]
