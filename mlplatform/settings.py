@@ -91,6 +91,7 @@ TEMPLATES = [
                 "django.templatetags.static",
                 "mlplatform.web.templatetags.ui",
                 "mlplatform.web.templatetags.figures",
+                "mlplatform.web.templatetags.jobs",
             ],
             "context_processors": [
                 "django.template.context_processors.request",

@@ -18,6 +18,7 @@ from mlplatform.web.access import page_actor
 from mlplatform.web.charts.endpoints import confusion_figure
 
 ROWS_PER_PAGE = 100
+FEATURES_SHOWN = 20
 
 
 @require_http_methods(["GET", "POST"])
@@ -49,6 +50,7 @@ def table_run_detail(request: HttpRequest, project: str, name: str, uid: str) ->
         "run": run,
         "endpoint": run.endpoint,
         "summary": run.summary or {},
+        "feature_names": _feature_names(run)[:FEATURES_SHOWN],
         "rows": rows,
         "only_wrong": only_wrong,
         "offset": offset,
@@ -72,6 +74,11 @@ def table_run_download(request: HttpRequest, project: str, name: str, uid: str) 
     )
     response["Content-Disposition"] = f'attachment; filename="{name}-{run.dataset_version.dataset.name}.jsonl"'
     return response
+
+
+def _feature_names(run: TableRun) -> list[str]:
+    schema = run.dataset_version.schema
+    return [name for position, name in enumerate(schema["columns"]) if position != schema.get("label")]
 
 
 def _form_page(

@@ -9,8 +9,9 @@ from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from endpoints.models import Endpoint, Replica
 from endpoints.selectors.endpoints import (
@@ -25,10 +26,11 @@ from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint
 from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound, PlatformError
-from mlplatform.core.models import LogStream
+from mlplatform.core.models import LogStream, Role
 from mlplatform.core.status import EndpointStatus
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.endpoints import latency_figure, requests_figure
+from mlplatform.web.views.confirm import confirm_page
 from mlplatform.web.views.training_job_logs import log_answer, log_download_answer, log_stream_answer
 
 TABS = ("overview", "try", "logs", "api")
@@ -103,9 +105,21 @@ def endpoint_invoke_view(request: HttpRequest, project: str, name: str) -> HttpR
     return render(request, "endpoints/_answer.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def endpoint_delete_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
-    endpoint_delete(actor=page_actor(request, project), name=name)
+    actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
+    if request.method == "GET":
+        endpoint = endpoint_get(actor=actor, name=name)
+        return confirm_page(
+            request,
+            title=_("Delete endpoint %(name)s?") % {"name": endpoint.name},
+            text=_("Its address stops answering at once."),
+            goes=[_("its model servers and their logs"), _("its traffic figures")],
+            back=reverse("web:endpoint-detail", kwargs={"project": project, "name": name}),
+            typed=endpoint.name,
+        )
+    endpoint_delete(actor=actor, name=name)
     messages.success(request, _("Endpoint %(name)s is being deleted.") % {"name": name})
     return redirect("web:endpoint-list", project=project)
 

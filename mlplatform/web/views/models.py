@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from endpoints.selectors.models import model_get, model_list, model_uses
 from endpoints.services.models import model_create, model_delete
@@ -18,6 +18,7 @@ from mlplatform.core.models import Role
 from mlplatform.core.status import TrainingJobStatus
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.training_jobs import errors_by_field
+from mlplatform.web.views.confirm import confirm_page
 
 
 @require_GET
@@ -65,9 +66,19 @@ def model_detail(request: HttpRequest, project: str, name: str) -> HttpResponse:
     return render(request, "models/detail.html", context)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def model_delete_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
-    model_delete(actor=page_actor(request, project), name=name)
+    actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
+    if request.method == "GET":
+        model = model_get(actor=actor, name=name)
+        return confirm_page(
+            request,
+            title=_("Delete model %(name)s?") % {"name": model.name},
+            text=_("The artifact stays with its training job."),
+            back=reverse("web:model-detail", kwargs={"project": project, "name": name}),
+        )
+    model_delete(actor=actor, name=name)
     messages.success(request, _("Model %(name)s is deleted.") % {"name": name})
     return redirect("web:model-list", project=project)
 

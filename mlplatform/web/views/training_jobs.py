@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from jobs.algorithms.registry import algorithm_get, algorithm_list
 from jobs.instance_types import instance_type_list
 from jobs.metric_regex import metric_definition_check, metric_matches
-from jobs.models import TrainingJob
+from jobs.models import JobEvent, TrainingJob
 from jobs.selectors.datasets import dataset_list
 from jobs.selectors.instances import instance_type_usage
 from jobs.selectors.training import (
@@ -36,6 +39,8 @@ from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.nodes import queues_served
 from mlplatform.web.access import page_actor
+from mlplatform.web.views.confirm import confirm_page
+from mlplatform.web.failures import failure_cause
 from mlplatform.web.charts.training_jobs import metric_figure, metric_groups
 from mlplatform.web.forms.training_jobs import TrainingJobForm, errors_by_field
 
@@ -100,9 +105,19 @@ def training_job_stop_view(request: HttpRequest, project: str, name: str) -> Htt
     return redirect("web:training-job-detail", project=project, name=name)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def training_job_delete_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
-    training_job_delete(actor=page_actor(request, project), name=name)
+    actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
+    if request.method == "GET":
+        job = training_job_get(actor=actor, name=name)
+        return confirm_page(
+            request,
+            title=_("Delete training job %(name)s?") % {"name": job.name},
+            goes=[_("its log and metrics"), _("its artifact model.tar.gz")],
+            back=reverse("web:training-job-detail", kwargs={"project": project, "name": name}),
+        )
+    training_job_delete(actor=actor, name=name)
     messages.success(request, _("Training job %(name)s is deleted.") % {"name": name})
     return redirect("web:training-job-list", project=project)
 
@@ -207,22 +222,58 @@ def _unplaced(field: str) -> bool:
 
 
 def _detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: str) -> dict[str, Any]:
-    series = training_job_metrics(job=job) if tab in {"overview", "metrics"} else []
+    series = training_job_metrics(job=job) if tab == "metrics" else []
+    events = training_job_events(job=job)
+    base_url = request.build_absolute_uri("/").rstrip("/")
     return {
         "job": job,
         "tab": tab,
         "tabs": TABS,
         "spec": algorithm_get(job.algorithm),
         "inputs": list(job.inputs.select_related("dataset_version__dataset")),
-        "events": training_job_events(job=job),
+        "events": events,
+        "stages": _stages(job, events),
+        "cause": failure_cause(job.failure["kind"]) if job.failure else None,
         "waiting_reason": None if job.ended else training_job_waiting_reason(job=job),
         "series": series,
         "groups": metric_groups(series),
         "x": request.GET.get("x", "step"),
         "scale": request.GET.get("scale", "linear"),
         "models": list(job.models.all()[:20]),  # type: ignore[attr-defined]
-        "base_url": request.build_absolute_uri("/").rstrip("/"),
+        "axis_choices": [("step", _("Step")), ("relative", _("Seconds")), ("time", _("Time"))],
+        "refresh_s": 0 if job.ended else 2,
+    } | (_api_calls(actor, job, base_url) if tab == "api" else {})
+
+
+def _api_calls(actor: Actor, job: TrainingJob, base_url: str) -> dict[str, str]:
+    project = actor.project.name
+    form = TrainingJobForm.from_request(training_job_clone_request(actor=actor, name=job.name))
+    form.name = f"{job.name[:55]}-again"
+    return {
+        "describe_call": (
+            f"curl {base_url}/api/v1/projects/{project}/training-jobs/{job.name}/ \\\n"
+            '  -H "Authorization: Bearer $TOKEN"'
+        ),
+        "create_call": form.api_call(base_url=base_url, project=project),
     }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A secondary status that was entered, and how long it lasted (None for the last of an ended job)."""
+
+    status: str
+    seconds: float | None
+
+
+def _stages(job: TrainingJob, events: list[JobEvent]) -> list[Stage]:
+    entered = [event for event in events if event.secondary_status]
+    ends: list[datetime | None] = [event.at for event in entered[1:]]
+    ends.append(None if job.ended else clock.now())
+    return [
+        Stage(event.secondary_status, (end - event.at).total_seconds() if end else None)
+        for event, end in zip(entered, ends, strict=True)
+    ]
 
 
 def _state_fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:

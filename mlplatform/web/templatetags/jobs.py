@@ -1,0 +1,44 @@
+"""Template tags of job and endpoint pages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+
+from mlplatform.web import statuses
+from mlplatform.web.templatetags.figures import bytes_text
+
+register = template.Library()
+
+
+@register.filter
+def status_word(value: str) -> str:
+    """A status in the reader's language."""
+    return statuses.status_word(value)
+
+
+@register.filter("json")
+def json_text(value: Any) -> str:
+    """A value as JSON, to stand in an attribute."""
+    return json.dumps(value)
+
+
+@register.filter
+def mebibytes_text(value: int) -> str:
+    """16384 → `16 GiB`."""
+    return bytes_text(value * 1024**2)
+
+
+@register.simple_tag
+def metric_query(group: str, x: str, scale: str) -> str:
+    """The query of a chart of one group of metrics."""
+    return f"?{urlencode({'group': group, 'x': x, 'scale': scale})}"
+
+
+@register.filter
+def plain(value: float) -> str:
+    """A number as a form field takes it, whatever the language: 1.0 → `1`."""
+    return f"{value:g}"

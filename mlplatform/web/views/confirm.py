@@ -1,0 +1,38 @@
+"""The question before something is destroyed: a dialog's content for scripts, a page without them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+
+def confirm_page(
+    request: HttpRequest,
+    *,
+    title: str,
+    back: str,
+    text: str = "",
+    goes: Sequence[str] = (),
+    action: str = "",
+    typed: str = "",
+) -> HttpResponse:
+    """Asks for confirmation; the form posts to the same address.
+
+    Args:
+        goes: what is destroyed with it, a line each.
+        action: the button's word; "Delete" where none is given.
+        typed: a name that has to be typed first.
+    """
+    template = "generic/_confirm.html" if getattr(request, "htmx", False) else "generic/confirm.html"
+    context = {
+        "title": title,
+        "text": text,
+        "goes": goes,
+        "action": action or _("Delete"),
+        "typed": typed,
+        "back": back,
+    }
+    return render(request, template, context)
