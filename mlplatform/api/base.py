@@ -6,16 +6,17 @@ with a presenter. It declares `access` (a `Rule` per method); without a rule nob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model
 from django.http import HttpRequest
-from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.schemas.inspectors import ViewInspector
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
@@ -30,22 +31,14 @@ from mlplatform.core.pages import Page
 M = TypeVar("M", bound=Model)
 
 
-class JsonNegotiation(DefaultContentNegotiation):
-    """By the Accept header only; `?format=` is a field like any other."""
-
-    def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
-    ) -> tuple[BaseRenderer, str]:
-        return super().select_renderer(request, renderers, None)
-
-
 class AnyAccept(DefaultContentNegotiation):
     """For answers that are files or streams: whatever Accept says, the answer is what it is."""
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], renderers[0].media_type or ""
+        first = next(iter(renderers))
+        return first, first.media_type or ""
 
 
 class ApiView(APIView):
@@ -56,8 +49,8 @@ class ApiView(APIView):
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
     parser_classes: Sequence[type[BaseParser]] = [StrictJSONParser]
     renderer_classes: Sequence[type[BaseRenderer]] = [JSONRenderer]
-    content_negotiation_class = JsonNegotiation
-    schema = OperationSchema()
+    content_negotiation_class: type[BaseContentNegotiation] = DefaultContentNegotiation
+    schema: ViewInspector | None = OperationSchema()  # None: not in the document
 
     @property
     def actor(self) -> Actor:

@@ -18,7 +18,9 @@ from mlplatform.api.schema import NAME_SCHEMA
 from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.names import name_check
 
-TAGS_MAX = 50
+
+class Answer(serializers.Serializer[Any]):
+    """Documents what a presenter builds; never runs while a request is answered."""
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -33,6 +35,10 @@ class StrictSerializer(serializers.Serializer[Any]):
                 message = _("unknown field; accepted are %(names)s") % {"names": ", ".join(self.fields)}
                 raise serializers.ValidationError({name[:80]: [message] for name in unknown})
         return super().to_internal_value(data)
+
+
+class NoFields(StrictSerializer):
+    """The body of a request that has nothing to say: none, or `{}`."""
 
 
 class TextField(serializers.CharField):
@@ -103,37 +109,62 @@ class FlagField(serializers.BooleanField):
         return bool(data)
 
 
+@extend_schema_field(
+    {
+        "type": "object",
+        "propertyNames": {"minLength": 1, "maxLength": 128},
+        "additionalProperties": {"type": "string", "maxLength": 256},
+        "maxProperties": 50,
+    }
+)
 class TextMapField(serializers.DictField):
     """Texts by name: tags, environment variables."""
 
     default_error_messages = {
         "too_many": _("has {n} entries; at most {limit} are accepted"),
-        "bad_key": _("{key} is not a key; use 1 to 128 characters"),
+        "bad_key": _("{given} is not a key; use 1 to 128 characters"),
     }
 
+    entries_max = 50
+    value_max = 256
+
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(child=TextField(allow_blank=True, max_length=512), **kwargs)
+        super().__init__(child=TextField(allow_blank=True, max_length=self.value_max), **kwargs)
 
     def to_internal_value(self, data: Any) -> dict[str, str]:
         if isinstance(data, dict):
-            if len(data) > TAGS_MAX:
-                self.fail("too_many", n=len(data), limit=TAGS_MAX)
+            if len(data) > self.entries_max:
+                self.fail("too_many", n=len(data), limit=self.entries_max)
             for key in data:
                 if not 1 <= len(key) <= 128 or "\0" in key:
-                    self.fail("bad_key", key=_shown(key))
+                    self.fail("bad_key", given=_shown(key))
         return dict(super().to_internal_value(data))
 
 
+_VARIABLES: dict[str, Any] = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$"},
+}
+
+
 @extend_schema_field(
-    {
-        "type": "object",
-        "additionalProperties": {"type": "string", "maxLength": 1024, "pattern": "^[^\\u0000]*$"},
-        "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,127}$"},
-        "maxProperties": 16,
-    }
+    _VARIABLES | {"additionalProperties": {"type": "string", "maxLength": 512}, "maxProperties": 100}
 )
-class EnvironmentField(TextMapField):
-    """Environment variables; which names are the platform's own, the service says."""
+class JobEnvironmentField(TextMapField):
+    """Environment variables of a training job; which names are the platform's own, the service says."""
+
+    entries_max = 100
+    value_max = 512
+
+
+@extend_schema_field(
+    _VARIABLES | {"additionalProperties": {"type": "string", "maxLength": 1024}, "maxProperties": 16}
+)
+class ModelEnvironmentField(TextMapField):
+    """Environment variables of a model server; which names are the platform's own, the service says."""
+
+    entries_max = 16
+    value_max = 1024
 
 
 def _shown(value: Any) -> str:

@@ -119,7 +119,7 @@ def _text(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, default=str).encode()
 
 
-def _file_digest(file: UploadedFile) -> bytes:
+def _file_digest(file: UploadedFile[Any]) -> bytes:
     digest = hashlib.sha256()
     for chunk in file.chunks():
         digest.update(chunk)

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter
 from rest_framework.serializers import Serializer
 
 from mlplatform.api.auth import Rule
@@ -111,9 +111,10 @@ def operation(
     """
 
     def describe(method: F) -> F:
-        method.operation = Operation(  # type: ignore[attr-defined]
+        described = Operation(
             id, summary, answer, status, request, query, errors, media_types, examples, idempotent
         )
+        method.operation = described  # type: ignore[attr-defined]
         return method
 
     return describe
@@ -123,7 +124,7 @@ def example(name: str, value: Any, *, of: Literal["request", "answer"] = "reques
     return OpenApiExample(name, value=value, request_only=of == "request", response_only=of == "answer")
 
 
-class OperationSchema(AutoSchema):  # type: ignore[misc]
+class OperationSchema(AutoSchema):
     """Builds an operation of the document from the `@operation` on the view's method and the view's rule."""
 
     @property
@@ -133,7 +134,7 @@ class OperationSchema(AutoSchema):  # type: ignore[misc]
 
     @property
     def rule(self) -> Rule:
-        found: Rule = self.view.access[self.method]
+        found: Rule = self.view.access[self.method]  # type: ignore[attr-defined]
         return found
 
     def get_operation_id(self) -> str:
@@ -142,11 +143,11 @@ class OperationSchema(AutoSchema):  # type: ignore[misc]
     def get_summary(self) -> str:
         return self.described.summary
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         return inspect.getdoc(getattr(self.view, self.method.lower())) or ""
 
     def get_tags(self) -> list[str]:
-        return [self.view.tag]
+        return [self.view.tag]  # type: ignore[attr-defined]
 
     def get_auth(self) -> list[dict[str, Any]]:
         return [{}] if self.rule is Rule.PUBLIC else super().get_auth()
@@ -184,12 +185,12 @@ class OperationSchema(AutoSchema):  # type: ignore[misc]
         ]
 
     def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
-        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)
+        schema: dict[str, Any] = super()._map_basic_serializer(serializer, direction)  # type: ignore[no-untyped-call]
         if getattr(serializer, "strict", False):
             schema["additionalProperties"] = False
         return schema
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         responses: dict[str, Any] = super()._get_response_bodies(direction)
         for status in sorted(self._refusals()):
             responses[str(status)] = self._problem_response(status)
@@ -228,7 +229,7 @@ class OperationSchema(AutoSchema):  # type: ignore[misc]
         )
 
     def _component(self, name: str, kind: str, schema: dict[str, Any]) -> ResolvedComponent:
-        component = ResolvedComponent(name=name, type=kind, schema=schema, object=name)
+        component = ResolvedComponent(name, kind, schema, name)  # type: ignore[no-untyped-call]
         self.registry.register_on_missing(component)
         return component
 
@@ -242,7 +243,7 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
 )
 
 
-class AccessKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class AccessKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "mlplatform.api.auth.AccessKeyAuthentication"
     name = "accessKey"
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 
-from mlplatform.api.views import access, algorithms, document, endpoints, models, platform
+from mlplatform.api.views import (
+    access,
+    algorithms,
+    document,
+    endpoints,
+    instances,
+    models,
+    platform,
+    training,
+    training_output,
+)
 from mlplatform.core.names import NAME_MAX_LENGTH
 
 
@@ -29,6 +39,30 @@ _in_project: list[URLPattern | URLResolver] = [
     path("members/<str:username>/", access.MemberView.as_view(), name="member-detail"),
     path("access-keys/", access.AccessKeyListView.as_view(), name="access-key-list"),
     path("access-keys/<name:key_id>/", access.AccessKeyView.as_view(), name="access-key-detail"),
+    path("metric-definitions/test/", training_output.MetricDefinitionTestView.as_view(), name="metric-test"),
+    path("training-jobs/", training.TrainingJobListView.as_view(), name="training-job-list"),
+    path("training-jobs/<name:name>/", training.TrainingJobView.as_view(), name="training-job-detail"),
+    path("training-jobs/<name:name>/stop/", training.TrainingJobStopView.as_view(), name="training-job-stop"),
+    path(
+        "training-jobs/<name:name>/logs/",
+        training_output.TrainingJobLogView.as_view(),
+        name="training-job-logs",
+    ),
+    path(
+        "training-jobs/<name:name>/logs/stream/",
+        training_output.TrainingJobLogStreamView.as_view(),
+        name="training-job-log-stream",
+    ),
+    path(
+        "training-jobs/<name:name>/metrics/",
+        training_output.TrainingJobMetricsView.as_view(),
+        name="training-job-metrics",
+    ),
+    path(
+        "training-jobs/<name:name>/artifact/",
+        training.TrainingJobArtifactView.as_view(),
+        name="training-job-artifact",
+    ),
     path("models/", models.ModelListView.as_view(), name="model-list"),
     path("models/<name:name>/", models.ModelView.as_view(), name="model-detail"),
     path("endpoints/", endpoints.EndpointListView.as_view(), name="endpoint-list"),
@@ -39,6 +73,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", platform.HealthView.as_view(), name="health"),
     path("schema/", document.SchemaView.as_view(), name="schema"),
     path("docs/", document.DocsView.as_view(), name="docs"),
+    path("instance-types/", instances.InstanceTypeListView.as_view(), name="instance-type-list"),
     path("workers/", platform.WorkerListView.as_view(), name="worker-list"),
     path("algorithms/", algorithms.AlgorithmListView.as_view(), name="algorithm-list"),
     path("algorithms/<name:name>/", algorithms.AlgorithmView.as_view(), name="algorithm-detail"),

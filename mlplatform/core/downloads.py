@@ -34,7 +34,11 @@ class DownloadResponse(StreamingHttpResponse):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces: Iterator[bytes] = iter(self)
         while True:
-            piece = await sync_to_async(next)(pieces, None)
+            piece = await sync_to_async(_next)(pieces)
             if piece is None:
                 return
             yield piece
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)

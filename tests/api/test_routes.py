@@ -1,4 +1,4 @@
-"""Every route × method × identity, from the URL table itself: a route without a rule, or one let in wrongly, fails."""
+"""Every route × method × identity, from the URL table itself: a route without a rule fails."""
 
 from __future__ import annotations
 

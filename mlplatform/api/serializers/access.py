@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from mlplatform.api.fields import StrictSerializer, TextField
+from mlplatform.api.fields import Answer, StrictSerializer, TextField
 from mlplatform.core.models import Role
 
 
-class Project(serializers.Serializer):
+class Project(Answer):
     name = serializers.CharField()
     display_name = serializers.CharField(allow_blank=True)
     account_id = serializers.CharField(help_text="12 digits, used in ARNs.")
@@ -16,7 +16,7 @@ class Project(serializers.Serializer):
     created_at = serializers.DateTimeField()
 
 
-class Member(serializers.Serializer):
+class Member(Answer):
     username = serializers.CharField()
     role = serializers.ChoiceField(choices=Role.values)
     created_at = serializers.DateTimeField()
@@ -37,7 +37,7 @@ class AccessKeyRequest(StrictSerializer):
     )
 
 
-class AccessKey(serializers.Serializer):
+class AccessKey(Answer):
     key_id = serializers.CharField()
     username = serializers.CharField()
     description = serializers.CharField(allow_blank=True)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
+from mlplatform.api.fields import Answer
+
 
 class ScalarOrNull(serializers.JSONField):
     """A number, a text, or null."""
 
 
-class Hyperparameter(serializers.Serializer):
+class Hyperparameter(Answer):
     name = serializers.CharField()
     type = serializers.ChoiceField(choices=["integer", "continuous", "categorical", "text"])
     help = serializers.CharField(allow_blank=True)
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
     default = ScalarOrNull(allow_null=True)
     example = ScalarOrNull(allow_null=True)
     tunable = serializers.BooleanField()
@@ -25,26 +27,26 @@ class Hyperparameter(serializers.Serializer):
     scale = serializers.CharField(allow_null=True)
 
 
-class Channel(serializers.Serializer):
+class Channel(Answer):
     name = serializers.CharField()
     help = serializers.CharField(allow_blank=True)
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
     content_types = serializers.ListField(child=serializers.CharField())
     input_modes = serializers.ListField(child=serializers.CharField())
 
 
-class AlgorithmMetric(serializers.Serializer):
+class AlgorithmMetric(Answer):
     name = serializers.CharField()
     regex = serializers.CharField()
     direction = serializers.ChoiceField(choices=["Maximize", "Minimize"])
     help = serializers.CharField(allow_blank=True)
 
 
-class Algorithm(serializers.Serializer):
+class Algorithm(Answer):
     name = serializers.CharField()
     title = serializers.CharField()
     summary = serializers.CharField()
-    label = serializers.ChoiceField(choices=["required", "optional", "none"])
+    label = serializers.ChoiceField(choices=["required", "optional", "none"])  # type: ignore[assignment]
     hyperparameters = Hyperparameter(many=True)
     channels = Channel(many=True)
     metrics = AlgorithmMetric(many=True)

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
 from mlplatform.api.fields import (
+    Answer,
     NameField,
     NumberField,
     StrictSerializer,
@@ -34,7 +35,7 @@ class VariantInput(StrictSerializer):
 
 class EndpointRequest(StrictSerializer):
     name = NameField()
-    variants = VariantInput(many=True, min_length=1, max_length=10)
+    variants: Any = serializers.ListSerializer(child=VariantInput(), min_length=1, max_length=10)
     description = TextField(allow_blank=True, max_length=2000, default="")
     tags = TextMapField(default=dict)
 
@@ -42,7 +43,9 @@ class EndpointRequest(StrictSerializer):
 class EndpointPatch(StrictSerializer):
     """Give either new `variants`, or `weights` and `counts` of those there are."""
 
-    variants = VariantInput(many=True, min_length=1, max_length=10, required=False)
+    variants: Any = serializers.ListSerializer(
+        child=VariantInput(), min_length=1, max_length=10, required=False
+    )
     weights = serializers.DictField(child=NumberField(min_value=0, max_value=WEIGHT_MAX), required=False)
     counts = serializers.DictField(child=WholeNumberField(min_value=1, max_value=1000), required=False)
 
@@ -60,7 +63,7 @@ class EndpointQuery(ListQuery):
     order = order_field("created", "name", "status", "updated")
 
 
-class Variant(serializers.Serializer):
+class Variant(Answer):
     name = serializers.CharField()
     model = serializers.CharField()
     instance_type = serializers.CharField()
@@ -68,7 +71,7 @@ class Variant(serializers.Serializer):
     weight = serializers.FloatField()
 
 
-class EndpointSummary(serializers.Serializer):
+class EndpointSummary(Answer):
     name = serializers.CharField()
     arn = serializers.CharField()
     status = serializers.ChoiceField(choices=[status.value for status in EndpointStatus])
@@ -82,13 +85,13 @@ class EndpointSummary(serializers.Serializer):
     in_service_at = serializers.DateTimeField(allow_null=True)
 
 
-class EndpointFailure(serializers.Serializer):
+class EndpointFailure(Answer):
     reason = serializers.CharField()
     detail = serializers.CharField(allow_null=True, allow_blank=True)
     log_tail = serializers.ListField(child=serializers.CharField(allow_blank=True))
 
 
-class ReplicaOfEndpoint(serializers.Serializer):
+class ReplicaOfEndpoint(Answer):
     uid = serializers.CharField()
     variant = serializers.CharField()
     model = serializers.CharField()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from mlplatform.api.fields import StrictSerializer
+from mlplatform.api.fields import Answer, StrictSerializer
 
 
 class LogQuery(StrictSerializer):
@@ -22,7 +22,7 @@ class LogQuery(StrictSerializer):
     )
 
 
-class Log(serializers.Serializer):
+class Log(Answer):
     text = serializers.CharField(allow_blank=True)
     next = serializers.IntegerField(help_text="Offset after the text.")
     end = serializers.BooleanField(help_text="The process has ended and nothing follows.")

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
-from mlplatform.api.fields import EnvironmentField, NameField, StrictSerializer, TextField
+from mlplatform.api.fields import Answer, ModelEnvironmentField, NameField, StrictSerializer, TextField
 from mlplatform.api.serializers.lists import ListQuery, order_field
 
 
@@ -18,7 +18,7 @@ class ModelRequest(StrictSerializer):
     training_job = NameField(required=False, help_text="A job that is Completed.")
     artifact_uri = TextField(required=False, max_length=300, help_text="`s3://` address of a model.tar.gz.")
     algorithm = TextField(required=False, max_length=40, help_text="What made the artifact.")
-    environment = EnvironmentField(default=dict)
+    environment = ModelEnvironmentField(default=dict)
     description = TextField(allow_blank=True, max_length=2000, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -34,7 +34,7 @@ class ModelQuery(ListQuery):
     order = order_field("created", "name", "algorithm", "size")
 
 
-class ModelSummary(serializers.Serializer):
+class ModelSummary(Answer):
     name = serializers.CharField()
     arn = serializers.CharField()
     algorithm = serializers.CharField()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from mlplatform.api.fields import StrictSerializer
+from mlplatform.api.fields import Answer, StrictSerializer
 
 
-class Component(serializers.Serializer):
+class Component(Answer):
     status = serializers.ChoiceField(choices=["ok", "failing", "away"])
     detail = serializers.CharField(allow_blank=True)
     latency_ms = serializers.FloatField(allow_null=True)
 
 
-class Components(serializers.Serializer):
+class Components(Answer):
     database = Component()
     broker = Component()
     store = Component()
@@ -21,7 +21,7 @@ class Components(serializers.Serializer):
     hosts = Component()
 
 
-class Health(serializers.Serializer):
+class Health(Answer):
     status = serializers.ChoiceField(choices=["ok", "degraded", "failing"])
     components = Components()
 
@@ -32,7 +32,7 @@ class InstanceTypeQuery(StrictSerializer):
     )
 
 
-class InstanceType(serializers.Serializer):
+class InstanceType(Answer):
     name = serializers.CharField()
     queue = serializers.CharField()
     vcpus = serializers.IntegerField()
@@ -43,7 +43,7 @@ class InstanceType(serializers.Serializer):
     in_use = serializers.IntegerField(allow_null=True, help_text="null without a project.")
 
 
-class Worker(serializers.Serializer):
+class Worker(Answer):
     kind = serializers.ChoiceField(choices=["worker", "host", "gateway", "scheduler"])
     name = serializers.CharField()
     alive = serializers.BooleanField()

@@ -9,7 +9,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mlplatform.api.fields import (
-    EnvironmentField,
+    Answer,
+    JobEnvironmentField,
     NameField,
     StrictSerializer,
     TextField,
@@ -81,10 +82,14 @@ class TrainingJobRequest(StrictSerializer):
     hyperparameters = HyperparametersField(default=dict)
     channels = serializers.DictField(child=ChannelInput(), help_text="By channel name: `train`, `test`.")
     instance_type = TextField(max_length=40, default="local.cpu")
-    instance_count = WholeNumberField(min_value=1, max_value=100, default=1)
+    instance_count = WholeNumberField(
+        min_value=1, max_value=1, default=1, help_text="A job runs on 1 instance."
+    )
     max_runtime_s = WholeNumberField(min_value=1, max_value=MAX_RUNTIME_S, default=86400)
-    metric_definitions = MetricDefinition(many=True, default=list, max_length=40)
-    environment = EnvironmentField(default=dict)
+    metric_definitions: Any = serializers.ListSerializer(
+        child=MetricDefinition(), default=list, max_length=40
+    )
+    environment = JobEnvironmentField(default=dict)
     tags = TextMapField(default=dict)
 
 
@@ -93,10 +98,10 @@ class TrainingJobQuery(ListQuery):
         choices=[status.value for status in TrainingJobStatus], default="", allow_blank=True
     )
     algorithm = serializers.CharField(max_length=40, default="", allow_blank=True)
-    order = order_field("created", "name", "status")
+    order = order_field("created", "name", "status", "algorithm", "instance_type")
 
 
-class TrainingJobSummary(serializers.Serializer):
+class TrainingJobSummary(Answer):
     name = serializers.CharField()
     arn = serializers.CharField()
     algorithm = serializers.CharField()
@@ -112,14 +117,14 @@ class TrainingJobSummary(serializers.Serializer):
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
-class Transition(serializers.Serializer):
+class Transition(Answer):
     status = serializers.ChoiceField(choices=[status.value for status in SecondaryStatus])
     started_at = serializers.DateTimeField()
     ended_at = serializers.DateTimeField(allow_null=True)
     message = serializers.CharField(allow_blank=True)
 
 
-class Failure(serializers.Serializer):
+class Failure(Answer):
     kind = serializers.CharField(help_text="DataError, ClientError, OutOfMemory, TimeLimit, LostWorker, ...")
     reason = serializers.CharField()
     detail = serializers.CharField(allow_blank=True, allow_null=True)
@@ -131,14 +136,14 @@ class Failure(serializers.Serializer):
     first_line = serializers.IntegerField(allow_null=True)
 
 
-class TrainingChannel(serializers.Serializer):
+class TrainingChannel(Answer):
     dataset = serializers.CharField(allow_null=True, help_text="`name@version`.")
     uri = serializers.CharField()
     content_type = serializers.CharField(allow_blank=True)
     input_mode = serializers.ChoiceField(choices=["File", "Pipe"])
 
 
-class Progress(serializers.Serializer):
+class Progress(Answer):
     fraction = serializers.FloatField(allow_null=True)
     text = serializers.CharField(allow_blank=True)
 
@@ -179,7 +184,7 @@ class PointField(serializers.ListField):
     """[milliseconds since the epoch, step, value]."""
 
 
-class MetricSeries(serializers.Serializer):
+class MetricSeries(Answer):
     name = serializers.CharField()
     n_points = serializers.IntegerField()
     last = serializers.FloatField(allow_null=True)
@@ -189,11 +194,13 @@ class MetricSeries(serializers.Serializer):
 
 
 class MetricTestRequest(StrictSerializer):
-    metric_definitions = MetricDefinition(many=True, min_length=1, max_length=40)
+    metric_definitions: Any = serializers.ListSerializer(
+        child=MetricDefinition(), min_length=1, max_length=40
+    )
     text = TextField(allow_blank=True, max_length=1024 * 1024, help_text="Lines of a log.")
 
 
-class MetricMatch(serializers.Serializer):
+class MetricMatch(Answer):
     name = serializers.CharField()
     value = serializers.FloatField(allow_null=True)
     line = serializers.IntegerField(help_text="From 1.")

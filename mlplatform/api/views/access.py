@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mlplatform.api.auth import Rule
+from mlplatform.api.auth import Rule, signed_in
 from mlplatform.api.base import ApiView, list_response
 from mlplatform.api.presenters.access import (
     access_key_created_json,
@@ -47,7 +47,7 @@ class ProjectListView(ApiView):
         key_actor: Any = request.auth
         if isinstance(key_actor, Actor):
             return list_response([project_json(key_actor.project, key_actor.role)])
-        memberships = project_list(user=request.user)
+        memberships = project_list(user=signed_in(request))
         return list_response([project_json(found.project, found.role) for found in memberships])
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from jobs.models import TrainingJob as Job
 from jobs.selectors.training import (
     training_job_artifact,
     training_job_events,
@@ -12,10 +16,6 @@ from jobs.selectors.training import (
     training_job_list,
     training_job_waiting_reason,
 )
-from rest_framework.request import Request
-from rest_framework.response import Response
-
-from jobs.models import TrainingJob as Job
 from jobs.services.training import (
     ChannelRequest,
     training_job_create,
@@ -24,6 +24,7 @@ from jobs.services.training import (
 )
 from mlplatform.api.auth import Rule
 from mlplatform.api.base import AnyAccept, ApiView, page_response
+from mlplatform.api.fields import NoFields
 from mlplatform.api.presenters.training import training_job_json, training_job_summary_json
 from mlplatform.api.schema import BINARY, example, operation
 from mlplatform.api.serializers.lists import listed
@@ -95,6 +96,7 @@ class TrainingJobStopView(ApiView):
     @operation("training_job_stop", "Ask a training job to stop", answer=TrainingJob, errors=[409])
     def post(self, request: Request, project: str, name: str) -> Response:
         """The process is asked to end, and ended when it has not after its grace time."""
+        self.body(NoFields)
         training_job_stop(actor=self.actor, name=name)
         return Response(_job_json(training_job_get(actor=self.actor, name=name)))
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from django.http import HttpResponseBase, StreamingHttpResponse
-from jobs.selectors.training import training_job_get, training_job_metrics
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.metric_regex import metric_matches
+from jobs.selectors.training import training_job_get, training_job_metrics
 from mlplatform.api.auth import Rule, still_admitted
 from mlplatform.api.base import AnyAccept, ApiView, list_response
 from mlplatform.api.presenters.logs import log_json
@@ -54,7 +54,7 @@ class TrainingJobLogStreamView(ApiView):
     )
     def get(self, request: Request, project: str, name: str) -> HttpResponseBase:
         """`log` events have the JSON of the log; their id is the offset after them, so that a client that
-        comes back with `Last-Event-ID` misses nothing. A comment is sent while nothing happens; `end` comes last.
+        comes back with `Last-Event-ID` misses nothing. Comments keep a silent stream open; `end` comes last.
         """
         job = training_job_get(actor=self.actor, name=name)
         actor = self.actor
