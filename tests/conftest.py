@@ -53,7 +53,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePlatform]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium. Not for the whole session: Playwright's event loop would stay for other tests."""
+    """The system's Chromium; per module, since Playwright's event loop would be in the way of other tests."""
     program = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if program is None:
         reason = "no chromium on this machine (as root on Debian, `make test` installs it)"

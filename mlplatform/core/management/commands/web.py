@@ -33,7 +33,6 @@ class Command(BaseCommand):
         server = uvicorn.Server(_config())
         with _listener(path) as listener:
             server.run(sockets=[listener])
-        path.unlink(missing_ok=True)
 
 
 def _config() -> uvicorn.Config:
