@@ -1,13 +1,7 @@
-"""The Celery application. A message carries only an id: it is a hint, the database row is the truth."""
+"""Where Celery's own command line looks for the application (`celery -A mlplatform`)."""
 
 from __future__ import annotations
 
-import os
+from mlplatform.core.broker import app
 
-from celery import Celery
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
-
-app = Celery("mlplatform")
-app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["jobs", "endpoints", "monitoring"])
+__all__ = ["app"]

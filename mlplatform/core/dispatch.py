@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from celery import current_app
 from django.db import transaction
+
+from mlplatform.core.broker import app
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ def dispatch_after_commit(task: str, *, object_id: int, queue: str) -> None:
 
 def _send(task: str, object_id: int, queue: str) -> None:
     try:
-        current_app.send_task(task, args=[object_id], queue=queue, retry=False)
+        app.send_task(task, args=[object_id], queue=queue, retry=False)
     except Exception as error:
         # The broker is away: the row is the truth and the sweeper re-sends it.
         logger.warning("broker away, %s %s will be sent by the sweeper: %s", task, object_id, error)

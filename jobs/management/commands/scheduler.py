@@ -1,0 +1,82 @@
+"""`manage.py scheduler`: sweeps, every second, what lost workers and messages left undone. Any number may run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import DatabaseError, connection
+
+from jobs.services.lifecycle import LEASE_S
+from jobs.services.sweeping import Resending, sweep_leases, sweep_nodes, sweep_pending, sweep_stopping
+from mlplatform.core import clock
+from mlplatform.core.models import NodeKind
+from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+
+logger = logging.getLogger("scheduler")
+INTERVAL_S = 1.0
+AWAY_S = 10.0
+
+
+class Command(BaseCommand):
+    help = "Starts lost jobs again, sends lost messages again, ends what nobody owns."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--name", default=f"{socket.gethostname()}-{os.getpid()}")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        sweeper = Sweeper(options["name"])
+        while not ended.wait(INTERVAL_S):
+            sweeper.turn()
+        sweeper.close()
+
+
+class Sweeper:
+    """Sweeps; after a time without database it first gives workers the time to prolong their leases."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._started_at = clock.now()
+        self._resending = Resending()
+        self._beat_at = 0.0
+        self._swept_at = time.monotonic()
+        self._leases_from = 0.0
+
+    def turn(self) -> None:
+        """One sweep. A database that is away is logged, not raised."""
+        now = time.monotonic()
+        try:
+            self._beat(now)
+            if now - self._swept_at > AWAY_S:
+                self._leases_from = now + LEASE_S
+            if now >= self._leases_from:
+                sweep_leases()
+            sweep_stopping()
+            sweep_pending(resending=self._resending)
+            self._swept_at = time.monotonic()
+        except DatabaseError as error:
+            logger.warning("database away: %s", error)
+            connection.close()
+
+    def close(self) -> None:
+        try:
+            node_gone(kind=NodeKind.SCHEDULER, name=self._name)
+        except DatabaseError as error:
+            logger.warning("the heartbeat stays until it is out of date: %s", error)
+
+    def _beat(self, now: float) -> None:
+        if now - self._beat_at < HEARTBEAT_S:
+            return
+        node_beat(kind=NodeKind.SCHEDULER, name=self._name, started_at=self._started_at)
+        sweep_nodes()
+        self._beat_at = now

@@ -1,0 +1,123 @@
+"""`manage.py worker`: takes jobs from queues and runs each as a process of its own.
+
+A Celery consumer with a pool of threads: a thread does no more than follow its job's process. Beside it a thread writes
+the heartbeat and clears away what dead workers left on this machine. A second way to find work, for when the broker has
+lost a message, is the scheduler's sweeping.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+
+from celery.signals import worker_shutting_down
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
+
+from jobs.instance_types import cpus_here, instance_type_list
+from jobs.services.clearing import leftovers_clear
+from jobs.services.worker_state import WorkerState, worker_state
+from mlplatform.core import clock
+from mlplatform.core.broker import app
+from mlplatform.core.models import NodeKind
+from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+
+logger = logging.getLogger("worker")
+CLEAR_EVERY_BEATS = 12
+
+
+class Command(BaseCommand):
+    help = "Runs training jobs and other tasks of the given queues."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--queues", default="cpu", help="queues, separated by commas (default: cpu)")
+        parser.add_argument(
+            "--concurrency",
+            type=int,
+            default=max(2, cpus_here()),
+            help="jobs at a time (default: processors, at least 2)",
+        )
+        parser.add_argument("--name", default="", help="default: host name and process id")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        queues = _queues(options["queues"])
+        if options["concurrency"] < 1:
+            raise CommandError(f"--concurrency {options['concurrency']} is not accepted; use 1 or more")
+        state = worker_state()
+        state.name = options["name"] or state.name
+        worker_shutting_down.connect(lambda **_: state.shut_down(), weak=False)
+        beats = threading.Thread(
+            target=_beat, args=(state, queues, options["concurrency"]), name="heartbeat", daemon=True
+        )
+        beats.start()
+        try:
+            exit_code = _consume(state, queues, options["concurrency"])
+        finally:
+            state.shut_down()
+            beats.join(timeout=HEARTBEAT_S)
+        raise SystemExit(exit_code)
+
+
+def _queues(text: str) -> list[str]:
+    """The queues named; one that no instance type uses is refused, because nothing would ever come from it."""
+    queues = [queue.strip() for queue in text.split(",") if queue.strip()]
+    known = sorted({instance.queue for instance in instance_type_list()})
+    unknown = [queue for queue in queues if queue not in known]
+    if unknown or not queues:
+        raise CommandError(f"--queues {text!r} is not accepted; use one or more of {', '.join(known)}")
+    return queues
+
+
+def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:
+    """Takes tasks until the process is asked to end; returns the exit code."""
+    app.conf.update(
+        worker_disable_prefetch=True,
+        worker_enable_remote_control=False,
+        worker_redirect_stdouts=False,
+        worker_hijack_root_logger=False,
+    )
+    worker = app.Worker(
+        hostname=f"{state.name}@{os.uname().nodename}",
+        pool="threads",
+        concurrency=concurrency,
+        queues=queues,
+        loglevel="WARNING",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    logger.info("%s takes up to %d jobs at a time from %s", state.name, concurrency, ", ".join(queues))
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
+    started_at = clock.now()
+    n_beats = 0
+    try:
+        while True:
+            try:
+                if n_beats % CLEAR_EVERY_BEATS == 0:
+                    leftovers_clear()
+                node_beat(
+                    kind=NodeKind.WORKER,
+                    name=state.name,
+                    started_at=started_at,
+                    queues=queues,
+                    concurrency=concurrency,
+                )
+            except (DatabaseError, OSError) as error:
+                logger.warning("no heartbeat: %s", error)
+                connection.close()
+            n_beats += 1
+            if state.wait(HEARTBEAT_S):
+                break
+        node_gone(kind=NodeKind.WORKER, name=state.name)
+    except DatabaseError as error:
+        logger.warning("the heartbeat stays until it is out of date: %s", error)
+    finally:
+        connection.close()

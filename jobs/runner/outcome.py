@@ -1,0 +1,218 @@
+"""What the end of a job's process means: completed, stopped, or failed and why. Django-free, pure but for reading files.
+
+Called by the worker after `jobs.runner.follow`. The job process says what it knows in `output/failure.json`; what it
+cannot say (killed, out of memory, out of time) is told from how it ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jobs.runner.follow import Cause, Ending
+from mlplatform.core.status import FailureKind, SecondaryStatus, TrainingJobStatus
+
+REASON_MAX: Final = 1024
+TAIL_LINES: Final = 40
+FAILURE_FILE_MAX_BYTES: Final = 256 * 1024
+_KINDS: Final = {
+    "client_error": FailureKind.CLIENT_ERROR,
+    "data_error": FailureKind.DATA_ERROR,
+    "algorithm_error": FailureKind.ALGORITHM_ERROR,
+    "out_of_memory": FailureKind.OUT_OF_MEMORY,
+    "exception": FailureKind.EXCEPTION,
+}
+
+
+_SIGNALS: Final = {
+    int(signal.SIGSEGV): "it crashed in native code",
+    int(signal.SIGABRT): "it aborted in native code",
+    int(signal.SIGKILL): "something outside the platform ended it",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The one end of an attempt. `failure` is what the job's page shows, in the form of `TrainingJob.failure`."""
+
+    status: TrainingJobStatus
+    secondary_status: SecondaryStatus
+    message: str
+    failure: dict[str, Any] | None = None
+
+    @property
+    def may_have_model(self) -> bool:
+        """A model is kept of a job that completed, and of one that saved it when asked to stop."""
+        return self.status in {TrainingJobStatus.COMPLETED, TrainingJobStatus.STOPPED}
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The last lines printed; `first_line` is the number of the first in the log, None if they are not in it."""
+
+    lines: Sequence[str] = ()
+    first_line: int | None = None
+
+
+def outcome_of(
+    *, ending: Ending, root: Path, tail: Tail, max_runtime_s: int, memory_limit_bytes: int
+) -> Outcome:
+    """The outcome of an attempt whose process ended by itself, by a limit or by a stop request."""
+    if ending.cause is Cause.STOP:
+        return Outcome(TrainingJobStatus.STOPPED, SecondaryStatus.STOPPED, "Training job stopped")
+    if ending.cause is Cause.TIME_LIMIT:
+        return _time_limit(ending, tail, max_runtime_s)
+    if ending.cause is Cause.MEMORY_LIMIT:
+        return _failed(FailureKind.OUT_OF_MEMORY, _memory_reason(ending, memory_limit_bytes), ending, tail)
+    if ending.returncode == 0:
+        return _completed(root, ending, tail)
+    said = _failure_file(root)
+    if said is not None:
+        return _failed_as_said(said, ending, tail)
+    if ending.returncode < 0:
+        return _killed(ending, tail)
+    return _failed(FailureKind.EXCEPTION, _exception_reason(ending, tail), ending, tail)
+
+
+def internal_failure(reason: str, *, detail: str = "") -> Outcome:
+    """The platform itself could not run the job."""
+    failure = {"kind": FailureKind.INTERNAL.value, "reason": reason[:REASON_MAX], "detail": detail[:8000]}
+    return Outcome(TrainingJobStatus.FAILED, SecondaryStatus.FAILED, f"InternalError: {reason}", failure)
+
+
+def input_failure(reason: str) -> Outcome:
+    """An input could not be handed to the job."""
+    failure = {"kind": FailureKind.CLIENT_ERROR.value, "reason": reason[:REASON_MAX], "detail": ""}
+    return Outcome(TrainingJobStatus.FAILED, SecondaryStatus.FAILED, f"ClientError: {reason}", failure)
+
+
+def _completed(root: Path, ending: Ending, tail: Tail) -> Outcome:
+    if not any(path.is_file() and not path.is_symlink() for path in (root / "model").rglob("*")):
+        reason = "The process ended with exit code 0 but wrote no file into the model folder"
+        return _failed(FailureKind.NO_MODEL, reason, ending, tail)
+    return Outcome(TrainingJobStatus.COMPLETED, SecondaryStatus.COMPLETED, "Training job completed")
+
+
+def _time_limit(ending: Ending, tail: Tail, max_runtime_s: int) -> Outcome:
+    reason = f"The job ran for its maximum run time of {max_runtime_s:,} s and was stopped"
+    return Outcome(
+        TrainingJobStatus.STOPPED,
+        SecondaryStatus.MAX_RUNTIME_EXCEEDED,
+        reason,
+        _failure(FailureKind.TIME_LIMIT, reason, ending, tail),
+    )
+
+
+def _failed_as_said(said: dict[str, Any], ending: Ending, tail: Tail) -> Outcome:
+    kind = _KINDS.get(str(said.get("kind")), FailureKind.EXCEPTION)
+    message = str(said.get("message") or "no message")
+    outcome = _failed(kind, message, ending, tail)
+    assert outcome.failure is not None
+    outcome.failure.update(
+        detail=str(said.get("traceback") or "")[-8000:],
+        row=said.get("row") if isinstance(said.get("row"), int) else None,
+        column=None if said.get("column") is None else str(said["column"])[:200],
+        value=None if said.get("value") is None else str(said["value"])[:200],
+    )
+    return outcome
+
+
+def _killed(ending: Ending, tail: Tail) -> Outcome:
+    number = -ending.returncode
+    name = _signal_name(number)
+    if number == signal.SIGKILL and ending.kernel_out_of_memory:
+        reason = "The kernel ended the process because the machine had no memory left"
+        return _failed(FailureKind.OUT_OF_MEMORY, reason, ending, tail)
+    said = _SIGNALS.get(number, "it did not handle it")
+    return _failed(
+        FailureKind.SIGNAL, f"The process was killed by signal {number} ({name}): {said}", ending, tail
+    )
+
+
+def _failed(kind: FailureKind, reason: str, ending: Ending, tail: Tail) -> Outcome:
+    failure = _failure(kind, reason, ending, tail)
+    return Outcome(
+        TrainingJobStatus.FAILED, SecondaryStatus.FAILED, f"{kind.value}: {failure['reason']}", failure
+    )
+
+
+def _failure(kind: FailureKind, reason: str, ending: Ending, tail: Tail) -> dict[str, Any]:
+    killed = ending.returncode < 0
+    lines, first_line = _relevant(tail)
+    return {
+        "kind": kind.value,
+        "reason": reason[:REASON_MAX],
+        "detail": "",
+        "row": None,
+        "column": None,
+        "exit_code": None if killed else ending.returncode,
+        "signal": _signal_name(-ending.returncode) if killed else None,
+        "log_tail": lines,
+        "first_line": first_line,
+    }
+
+
+def _relevant(tail: Tail) -> tuple[list[str], int | None]:
+    """The last lines: from the last traceback on where there is one, else the last twenty."""
+    lines = [line[:500] for line in tail.lines]
+    begins = [
+        index for index, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")
+    ]
+    start = begins[-1] if begins else max(0, len(lines) - 20)
+    return lines[start:], None if tail.first_line is None else tail.first_line + start
+
+
+def _memory_reason(ending: Ending, limit_bytes: int) -> str:
+    used, limit = ending.peak_memory_bytes / 2**20, limit_bytes / 2**20
+    return f"The job used {used:,.0f} MiB of memory; its instance type has {limit:,.0f} MiB"
+
+
+def _exception_reason(ending: Ending, tail: Tail) -> str:
+    """The last line printed is, for an uncaught exception, the exception itself."""
+    last = next((line for line in reversed(tail.lines) if line.strip()), "")
+    said = f": {last.strip()}" if last else ", and printed nothing"
+    return f"The process ended with exit code {ending.returncode}{said}"
+
+
+def _failure_file(root: Path) -> dict[str, Any] | None:
+    try:
+        said = json.loads(_head(root / "output" / "failure.json"))
+    except (OSError, ValueError, RecursionError):
+        return _failure_text(root)
+    return said if isinstance(said, dict) else None
+
+
+def _failure_text(root: Path) -> dict[str, Any] | None:
+    """The service's own plain `output/failure`, as a script may write it."""
+    try:
+        text = _head(root / "output" / "failure").decode("utf-8", "replace").strip()[: 4 * REASON_MAX]
+    except OSError:
+        return None
+    kinds = {"ClientError": "client_error", "AlgorithmError": "algorithm_error", "DataError": "data_error"}
+    prefix, colon, rest = text.partition(":")
+    known = kinds.get(prefix.strip())
+    if not text:
+        return None
+    return {"kind": known or "exception", "message": rest.strip() if colon and known else text}
+
+
+def _head(path: Path) -> bytes:
+    """The beginning of a regular file that the job wrote; a link, pipe or device in its place is not opened."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path.name} is not a regular file")
+        return file.read(FAILURE_FILE_MAX_BYTES)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,103 @@
+"""Packs what a job left in its model folder into `model.tar.gz` with our `manifest.json`. Django-free.
+
+The archive is deterministic: the same files give the same bytes. Only regular files go in; links, pipes and devices are
+left out and named. Called by the worker when the job's processes are gone, so that nothing changes underneath.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+MANIFEST: Final = "manifest.json"
+MANIFEST_VERSION: Final = 1
+_COPY_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The archive written, its manifest, and the paths left out because they are no regular files."""
+
+    path: Path
+    manifest: dict[str, Any]
+    left_out: tuple[str, ...]
+
+
+def model_pack(*, model_dir: Path, archive: Path, facts: Mapping[str, Any]) -> Packed:
+    """Writes `archive`.
+
+    Args:
+        facts: What the manifest says beside its files: algorithm, versions, feature and label names, label mapping.
+
+    Raises:
+        OSError: a file cannot be read, or the disk is full.
+    """
+    files, left_out = _scan(model_dir)
+    manifest = {
+        "manifest_version": MANIFEST_VERSION,
+        **facts,
+        "files": {name: _described(model_dir / name) for name in files},
+    }
+    text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True).encode()
+    with archive.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            tar.addfile(_entry(MANIFEST, len(text)), io.BytesIO(text))
+            for name in files:
+                with _open_regular(model_dir / name) as file:
+                    tar.addfile(_entry(name, os.fstat(file.fileno()).st_size), file)
+    return Packed(archive, manifest, left_out)
+
+
+def _scan(model_dir: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Names of regular files in order, and of what is something else. A manifest of the job's own gives way to ours."""
+    files, left_out = [], []
+    for path in _walk(model_dir):
+        name = path.relative_to(model_dir).as_posix()
+        regular = stat.S_ISREG(path.lstat().st_mode) and name != MANIFEST and _is_text(name)
+        (files if regular else left_out).append(name)
+    return sorted(files), tuple(sorted(left_out))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
+def _is_text(name: str) -> bool:
+    """File names that are no UTF-8 cannot stand in a manifest."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with _open_regular(path) as file:
+        digest = hashlib.file_digest(file, "sha256")
+        return {"sha256": digest.hexdigest(), "size_bytes": file.tell()}
+
+
+def _open_regular(path: Path) -> io.BufferedReader:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    return io.BufferedReader(io.FileIO(descriptor, "rb"), _COPY_BYTES)
+
+
+def _entry(name: str, size: int) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    entry.mode = 0o644
+    return entry

@@ -1,0 +1,224 @@
+"""The `/opt/ml`-shaped folder of one attempt: made before the process starts, removed after its outcome is written.
+Django-free.
+
+    input/config/{hyperparameters,inputdataconfig,resourceconfig}.json
+    input/data/<channel>/            File mode: the objects, by hard link where the store is on the same disk
+    input/data/<channel>_<epoch>     Pipe mode: a FIFO per epoch, fed by a thread of the worker (`ChannelFeeder`)
+    model/  output/{data,failure,failure.json}  checkpoints/  code/  tmp/
+
+Folder names come from ids and declared channel names, never from what a person typed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlplatform.core.store import ObjectStore
+
+HOST: Final = "algo-1"
+_FOLDERS: Final = ("input/config", "input/data", "model", "output/data", "checkpoints", "code", "tmp")
+_FICLONE: Final = 0x40049409
+_COPY_BYTES: Final = 1024 * 1024
+_POLL_S: Final = 0.02
+
+
+@dataclass(frozen=True)
+class ChannelSource:
+    """A channel and the objects it is made of. `suffix` ends the names of its files, for instance `.csv`."""
+
+    name: str
+    uris: tuple[str, ...]
+    content_type: str
+    input_mode: str
+    suffix: str = ""
+
+
+class Workspace:
+    """The folder `root` of one attempt."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def model_dir(self) -> Path:
+        return self.root / "model"
+
+    def make(self) -> None:
+        """Makes the empty folders; what an earlier run of the same attempt left is removed."""
+        self.remove()
+        for folder in _FOLDERS:
+            (self.root / folder).mkdir(parents=True, mode=0o700)
+
+    def configure(
+        self,
+        *,
+        hyperparameters: Mapping[str, str],
+        channels: Sequence[ChannelSource],
+        instance_type: str,
+    ) -> None:
+        """Writes the service's three configuration files."""
+        self._write("hyperparameters", dict(hyperparameters))
+        self._write(
+            "inputdataconfig",
+            {
+                channel.name: {
+                    "ContentType": channel.content_type,
+                    "TrainingInputMode": channel.input_mode,
+                    "S3DistributionType": "FullyReplicated",
+                    "RecordWrapperType": "None",
+                }
+                for channel in channels
+            },
+        )
+        self._write(
+            "resourceconfig",
+            {
+                "current_host": HOST,
+                "hosts": [HOST],
+                "network_interface_name": "lo",
+                "current_instance_type": instance_type,
+            },
+        )
+
+    def place(self, channel: ChannelSource, store: ObjectStore) -> int:
+        """Puts a channel where the job looks for it; returns its bytes, 0 in Pipe mode. Raises NotFound, TransientError."""
+        if channel.input_mode == "Pipe":
+            os.mkfifo(self.pipe(channel.name, 0), 0o600)
+            return 0
+        folder = self.root / "input" / "data" / channel.name
+        folder.mkdir(mode=0o700)
+        for index, uri in enumerate(channel.uris):
+            _place(uri, folder / f"part-{index:05d}{channel.suffix}", store)
+        return sum(path.stat().st_size for path in folder.iterdir())
+
+    def pipe(self, channel: str, epoch: int) -> Path:
+        return self.root / "input" / "data" / f"{channel}_{epoch}"
+
+    def remove(self) -> None:
+        """Removes the folder, whatever permissions the job gave to what is in it."""
+        shutil.rmtree(self.root, onerror=_open_up)
+
+    def _write(self, name: str, content: Mapping[str, Any]) -> None:
+        path = self.root / "input" / "config" / f"{name}.json"
+        path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+class ChannelFeeder(threading.Thread):
+    """Writes a channel's objects into its FIFO, epoch after epoch, for as long as somebody opens the next one."""
+
+    def __init__(self, workspace: Workspace, channel: ChannelSource, store: ObjectStore) -> None:
+        super().__init__(name=f"feed-{channel.name}", daemon=True)
+        self._workspace = workspace
+        self._channel = channel
+        self._store = store
+        self._ended = threading.Event()
+        self.error: Exception | None = None
+
+    def run(self) -> None:
+        epoch = 0
+        try:
+            while not self._ended.is_set():
+                if not self._feed(epoch):
+                    return
+                epoch += 1
+        except Exception as error:
+            # The job sees its pipe end early; the worker reports this as the reason.
+            self.error = error
+
+    def end(self) -> None:
+        """Stops waiting for a reader. Call after the job's processes are gone: a pipe without reader ends a write."""
+        self._ended.set()
+        self.join(timeout=5)
+
+    def _feed(self, epoch: int) -> bool:
+        descriptor = self._open(self._workspace.pipe(self._channel.name, epoch))
+        if descriptor is None:
+            return False
+        # The next pipe is there before this one ends, so that a reader never has to wait for it to appear.
+        os.mkfifo(self._workspace.pipe(self._channel.name, epoch + 1), 0o600)
+        try:
+            for piece in self._pieces():
+                _write_all(descriptor, piece)
+        except BrokenPipeError:
+            pass
+        finally:
+            os.close(descriptor)
+        return True
+
+    def _open(self, pipe: Path) -> int | None:
+        """The pipe for writing once somebody reads it; None when the job has ended."""
+        while not self._ended.is_set():
+            try:
+                descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+                time.sleep(_POLL_S)
+                continue
+            os.set_blocking(descriptor, True)
+            return descriptor
+        return None
+
+    def _pieces(self) -> Iterator[bytes]:
+        for uri in self._channel.uris:
+            path = self._store.local_path(uri)
+            if path is None:
+                yield from self._store.chunks(uri)
+                continue
+            with path.open("rb") as file:
+                while piece := file.read(_COPY_BYTES):
+                    yield piece
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _place(uri: str, target: Path, store: ObjectStore) -> None:
+    """By copy-on-write clone, else hard link, else a copy: read once, and on one disk never copied."""
+    source = store.local_path(uri)
+    if source is None or not source.is_file():
+        store.download(uri, target)
+        return
+    if _clone(source, target):
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _clone(source: Path, target: Path) -> bool:
+    try:
+        with source.open("rb") as original, target.open("xb") as clone:
+            fcntl.ioctl(clone.fileno(), _FICLONE, original.fileno())
+    except OSError:
+        target.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _open_up(function: Any, path: str, error: Any) -> None:
+    """A folder without write permission is opened up and its removal tried once more."""
+    if isinstance(error[1], FileNotFoundError):
+        return
+    for place in (os.path.dirname(path), path):
+        if not os.path.islink(place) and os.path.isdir(place):
+            os.chmod(place, stat.S_IRWXU)
+    if function in (os.open, os.scandir, os.rmdir):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        os.unlink(path)

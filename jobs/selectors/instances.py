@@ -1,0 +1,39 @@
+"""How many instances of each type a project has in use, and how busy the workers of a queue are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Sum
+
+from jobs.models import TrainingJob
+from mlplatform.core.models import NodeKind, Project
+from mlplatform.core.nodes import nodes_alive
+from mlplatform.core.status import TERMINAL_TRAINING
+
+
+@dataclass(frozen=True)
+class QueueUse:
+    """A queue's workers alive, their places for jobs, and the jobs that have one."""
+
+    n_workers: int
+    n_places: int
+    n_running: int
+
+
+def instance_type_usage(*, project: Project) -> dict[str, int]:
+    """Instances in use by jobs that have not ended, by type; a type that is not used is left out."""
+    active = TrainingJob.objects.filter(project=project).exclude(status__in=TERMINAL_TRAINING)
+    used = active.order_by().values_list("instance_type").annotate(n=Sum("instance_count"))
+    return {name: n for name, n in used}
+
+
+def queue_use(*, queue: str) -> QueueUse:
+    """What the queue has, over all projects: numbers only, nobody's names."""
+    nodes = [node for node in nodes_alive(kind=NodeKind.WORKER) if queue in node.queues]
+    running = (
+        TrainingJob.objects.filter(queue=queue).exclude(status__in=TERMINAL_TRAINING).exclude(lease_owner="")
+    )
+    return QueueUse(
+        n_workers=len(nodes), n_places=sum(node.concurrency for node in nodes), n_running=running.count()
+    )

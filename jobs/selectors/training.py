@@ -1,0 +1,126 @@
+"""Reading training jobs: lists, one job, its events, its state of waiting, its artifact. Metrics are in `metrics`.
+
+Every function sees only the actor's project; a job of another project is as unknown as one that never was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from django.db.models import Count
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from jobs.models import JobEvent, TrainingJob
+from jobs.selectors.instances import queue_use
+from jobs.selectors.metrics import MetricSeries, training_job_metrics
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import InvalidRequest, NotFound
+from mlplatform.core.objects import object_store
+from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
+from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+
+__all__ = [
+    "MetricSeries",
+    "training_job_artifact",
+    "training_job_counts",
+    "training_job_events",
+    "training_job_get",
+    "training_job_list",
+    "training_job_metrics",
+    "training_job_waiting_reason",
+]
+ORDERS: Final = {
+    "created": "created_at",
+    "name": "name",
+    "status": "status",
+    "algorithm": "algorithm",
+    "instance_type": "instance_type",
+}
+
+
+def training_job_list(
+    *,
+    actor: Actor,
+    search: str = "",
+    status: str = "",
+    algorithm: str = "",
+    order: str = "-created",
+    limit: int = LIMIT_DEFAULT,
+    cursor: str | None = None,
+) -> Page[TrainingJob]:
+    """A page of the project's jobs. Raises InvalidRequest for an unknown status or order, a limit or cursor that is wrong.
+
+    Args:
+        search: Part of the name.
+        status: One of `TrainingJobStatus`.
+    """
+    jobs = TrainingJob.objects.filter(project=actor.project).select_related("project", "created_by")
+    if search:
+        jobs = jobs.filter(name__icontains=search[:100])
+    if status:
+        jobs = jobs.filter(status=_status(status))
+    if algorithm:
+        jobs = jobs.filter(algorithm=algorithm[:40])
+    return page_of(jobs, orders=ORDERS, order=order, limit=limit, cursor=cursor)
+
+
+def training_job_get(*, actor: Actor, name: str) -> TrainingJob:
+    """The job of that name. Raises NotFound."""
+    jobs = TrainingJob.objects.select_related("project", "log", "created_by")
+    job = jobs.filter(project=actor.project, name=name[:64]).first()
+    if job is None:
+        raise NotFound(f"There is no training job {name[:63]!r}")
+    return job
+
+
+def training_job_counts(*, actor: Actor) -> dict[str, int]:
+    """How many jobs the project has in each status; every status is there."""
+    counted = (
+        TrainingJob.objects.filter(project=actor.project)
+        .order_by()
+        .values_list("status")
+        .annotate(n=Count("pk"))
+    )
+    return {status.value: 0 for status in TrainingJobStatus} | {status: n for status, n in counted}
+
+
+def training_job_events(*, job: TrainingJob) -> list[JobEvent]:
+    """All that happened to the job, oldest first."""
+    return list(job.events.all())
+
+
+def training_job_waiting_reason(*, job: TrainingJob) -> str | None:
+    """Why a pending job is not running yet, for its page; None for one that is not pending."""
+    if job.ended or job.secondary_status != SecondaryStatus.PENDING:
+        return None
+    use = queue_use(queue=job.queue)
+    if use.n_workers == 0:
+        return _(
+            "No worker serves the queue “%(queue)s”, which %(instance_type)s needs. The job starts when one is "
+            "started: manage.py worker --queues %(queue)s"
+        ) % {"queue": job.queue, "instance_type": job.instance_type}
+    if use.n_running >= use.n_places:
+        return ngettext(
+            "The one place for jobs on the queue “%(queue)s” is taken. The job starts when it is free.",
+            "All %(n)d places for jobs on the queue “%(queue)s” are taken. The job starts when one is free.",
+            use.n_places,
+        ) % {"queue": job.queue, "n": use.n_places}
+    return _("A worker is about to take the job.")
+
+
+def training_job_artifact(*, actor: Actor, name: str) -> tuple[Iterator[bytes], str, int]:
+    """The artifact's content in pieces, its file name and size. Raises NotFound for a job without one."""
+    job = training_job_get(actor=actor, name=name)
+    if not job.artifact_uri:
+        raise NotFound(f"Training job {name[:63]!r} has no artifact")
+    return object_store().chunks(job.artifact_uri), f"{job.name}-model.tar.gz", job.artifact_bytes or 0
+
+
+def _status(status: str) -> TrainingJobStatus:
+    try:
+        return TrainingJobStatus(status)
+    except ValueError:
+        accepted = ", ".join(TrainingJobStatus)
+        raise InvalidRequest.for_field("status", f"{status[:40]!r} is not a status; use {accepted}") from None

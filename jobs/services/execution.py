@@ -1,0 +1,263 @@
+"""Runs one attempt of a training job, from claim to recorded outcome, in a thread of the worker.
+
+It computes nothing: the work is done by an exec'ed process, which `jobs.runner` starts and follows. All writing while the
+process runs is the `Reporter`'s. Called by the Celery task only.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from jobs.algorithms.registry import algorithm_get
+from jobs.instance_types import InstanceType, cpus_here, instance_type_get
+from jobs.metric_regex import MetricDefinition, MetricMatcher
+from jobs.models import TrainingJob
+from jobs.runner.follow import Cause, Ending, Limits, job_follow
+from jobs.runner.launch import job_environment, job_launch
+from jobs.runner.outcome import Outcome, input_failure, internal_failure, outcome_of
+from jobs.runner.pack import model_pack
+from jobs.runner.workspace import ChannelFeeder, ChannelSource, Workspace
+from jobs.services.clearing import attempt_dir
+from jobs.services.inputs import channel_sources, job_spec, manifest_facts
+from jobs.services.lifecycle import (
+    ATTEMPTS_MAX,
+    Artifact,
+    Lease,
+    LeaseLost,
+    stopped,
+    training_job_claim,
+    training_job_finish,
+    training_job_move,
+    training_job_note,
+    training_job_release,
+)
+from jobs.services.reporting import Reporter
+from jobs.services.worker_state import WorkerState
+from mlplatform.core.errors import NotFound, TransientError
+from mlplatform.core.log_lines import LogLine
+from mlplatform.core.names import uri
+from mlplatform.core.objects import object_store
+from mlplatform.core.status import SecondaryStatus
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+_AWAY: Final = (DatabaseError, InterfaceError)
+_RETRY_S: Final = 0.5
+_GIVE_UP_S: Final = 20.0
+
+
+class _Released(Exception):
+    """The attempt cannot go on here and now; the job is to be started again."""
+
+
+def training_job_run(*, job_id: int, worker: WorkerState) -> bool:
+    """Claims and runs the job. False when there was nothing to claim.
+
+    Returns when the outcome is recorded, the job was given back, or the lease was lost; never raises for what the job did.
+    """
+    if worker.shutting_down():
+        return False
+    lease = training_job_claim(job_id=job_id, owner=f"{worker.name}:{secrets.token_hex(4)}")
+    if lease is None:
+        return False
+    job = TrainingJob.objects.select_related("project", "log").get(pk=job_id)
+    _Attempt(job, lease, worker).run()
+    return True
+
+
+class _Attempt:
+    """One attempt: `run` goes through the secondary statuses and ends with one outcome, written under the lease."""
+
+    def __init__(self, job: TrainingJob, lease: Lease, worker: WorkerState) -> None:
+        self._job = job
+        self._lease = lease
+        self._worker = worker
+        self._instance: InstanceType = instance_type_get(job.instance_type)
+        self._workspace = Workspace(attempt_dir(uid=job.uid, attempt=lease.attempt))
+        self._store = object_store()
+        self._feeders: list[ChannelFeeder] = []
+        self._reporter = Reporter(
+            lease=lease,
+            stream=job.log,
+            matcher=_matcher(job),
+            log_limit_bytes=settings.MLPLATFORM_LOG_LIMIT_BYTES,
+            shutting_down=worker.shutting_down,
+        )
+
+    def run(self) -> None:
+        self._reporter.start()
+        try:
+            self._record(self._outcome())
+        except LeaseLost:
+            logger.warning("job %s: attempt %s lost its lease", self._job.uid, self._lease.attempt)
+        except _Released as reason:
+            self._release(str(reason))
+        finally:
+            self._close()
+            self._workspace.remove()
+
+    def _outcome(self) -> tuple[Outcome, Artifact | None]:
+        """What came of the attempt; what goes wrong in the platform itself is an outcome too."""
+        try:
+            return self._run_process()
+        except (LeaseLost, _Released):
+            raise
+        except NotFound as error:
+            return input_failure(error.message), None
+        except TransientError as error:
+            if self._lease.attempt < ATTEMPTS_MAX:
+                raise _Released(f"{error.message}; the job will be started again") from error
+            return internal_failure(error.message), None
+        except Exception as error:
+            logger.exception("job %s: attempt %s failed in the platform", self._job.uid, self._lease.attempt)
+            return internal_failure(f"The platform could not run the job: {type(error).__name__}"), None
+
+    def _run_process(self) -> tuple[Outcome, Artifact | None]:
+        sources = self._download()
+        order = self._reporter.order()
+        if order is Cause.STOP:
+            return stopped(), None
+        ending = self._train(sources) if order is None else Ending(1, order, 0, 0.0)
+        if ending.cause is Cause.LOST:
+            raise LeaseLost
+        if ending.cause is Cause.SHUTDOWN and ending.returncode != 0:
+            raise _Released(f"Worker {self._worker.name} is shutting down; the job will be started again")
+        outcome = outcome_of(
+            ending=ending,
+            root=self._workspace.root,
+            tail=self._reporter.tail(),
+            max_runtime_s=self._job.max_runtime_s,
+            memory_limit_bytes=self._instance.memory_limit_bytes,
+        )
+        keep = outcome.may_have_model and ending.returncode == 0
+        return outcome, self._upload() if keep else None
+
+    def _download(self) -> list[ChannelSource]:
+        self._move(SecondaryStatus.DOWNLOADING, "Downloading input data")
+        sources = channel_sources(job=self._job)
+        self._workspace.make()
+        self._workspace.configure(
+            hyperparameters=self._job.hyperparameters,
+            channels=sources,
+            instance_type=self._job.instance_type,
+        )
+        for source in sources:
+            self._workspace.place(source, self._store)
+        return sources
+
+    def _train(self, sources: list[ChannelSource]) -> Ending:
+        n_threads = max(1, min(self._instance.vcpus, cpus_here()))
+        spec = job_spec(
+            job=self._job,
+            attempt=self._lease.attempt,
+            root=self._workspace.root,
+            n_threads=n_threads,
+            memory_limit_bytes=self._instance.memory_limit_bytes,
+        )
+        self._move(SecondaryStatus.TRAINING, "Training in progress")
+        if self._lease.attempt > 1:
+            self._reporter.write(
+                [LogLine.of(f"[attempt {self._lease.attempt}]", time.time_ns() // 1_000_000)]
+            )
+        process = job_launch(
+            argv=[sys.executable, "-m", "jobs.runner", str(spec.write())],
+            folder=self._workspace.root,
+            environment=job_environment(
+                folder=self._workspace.root,
+                job_name=self._job.name,
+                job_arn=self._job.arn,
+                given=self._job.environment,
+            ),
+            marker=str(self._workspace.root),
+        )
+        self._feeders = [
+            ChannelFeeder(self._workspace, source, self._store)
+            for source in sources
+            if source.input_mode == "Pipe"
+        ]
+        for feeder in self._feeders:
+            feeder.start()
+        limits = Limits(max_runtime_s=self._job.max_runtime_s, memory_bytes=self._instance.memory_limit_bytes)
+        return job_follow(process=process, sink=self._reporter, orders=self._reporter, limits=limits)
+
+    def _upload(self) -> Artifact | None:
+        """Packs and stores the model; None when a job that was stopped saved none."""
+        self._move(SecondaryStatus.UPLOADING, "Uploading generated training model")
+        packed = model_pack(
+            model_dir=self._workspace.model_dir,
+            archive=self._workspace.root / "tmp" / "model.tar.gz",
+            facts=manifest_facts(job=self._job),
+        )
+        if not packed.manifest["files"]:
+            return None
+        if packed.left_out:
+            names = ", ".join(packed.left_out[:10])
+            self._patiently(
+                lambda: training_job_note(
+                    lease=self._lease, message=f"Not in the model, no regular files: {names}"
+                )
+            )
+        key = f"training-jobs/{self._job.uid}/{self._lease.attempt}/output/model.tar.gz"
+        stored = self._store.put_file(packed.path, uri(self._job.project.bucket, key), move=True)
+        return Artifact(stored.uri, stored.sha256, stored.size_bytes, packed.manifest)
+
+    def _record(self, result: tuple[Outcome, Artifact | None]) -> None:
+        """Writes the outcome once the log is complete; an artifact nobody will refer to is removed."""
+        outcome, artifact = result
+        self._close()
+        try:
+            self._patiently(
+                lambda: training_job_finish(lease=self._lease, outcome=outcome, artifact=artifact)
+            )
+        except LeaseLost:
+            if artifact is not None:
+                self._store.delete([artifact.uri])
+            raise
+
+    def _release(self, message: str) -> None:
+        self._close()
+        try:
+            self._patiently(lambda: training_job_release(lease=self._lease, message=message))
+        except LeaseLost:
+            logger.warning("job %s: attempt %s lost its lease", self._job.uid, self._lease.attempt)
+
+    def _move(self, status: SecondaryStatus, message: str) -> None:
+        self._patiently(lambda: training_job_move(lease=self._lease, status=status, message=message))
+
+    def _patiently(self, write: Callable[[], T]) -> T:
+        """A write that waits for a database that is away; gives up only when the worker is to end."""
+        give_up = self._give_up()
+        while True:
+            try:
+                return write()
+            except _AWAY as error:
+                connection.close()
+                if give_up():
+                    raise LeaseLost from error
+                logger.warning("job %s: database away: %s", self._job.uid, error)
+                time.sleep(_RETRY_S)
+
+    def _give_up(self) -> Callable[[], bool]:
+        """Says, from 20 s after now, whether to stop waiting because the worker is to end."""
+        begun = time.monotonic()
+        return lambda: self._worker.shutting_down() and time.monotonic() - begun > _GIVE_UP_S
+
+    def _close(self) -> None:
+        for feeder in self._feeders:
+            feeder.end()
+        self._reporter.close(give_up=self._give_up())
+
+
+def _matcher(job: TrainingJob) -> MetricMatcher:
+    """The metrics that the algorithm declares and the job's own, which win where a name is used twice."""
+    declared = {metric.name: metric.regex for metric in algorithm_get(job.algorithm).metrics}
+    own = {definition["name"]: definition["regex"] for definition in job.metric_definitions}
+    return MetricMatcher(MetricDefinition(name, regex) for name, regex in (declared | own).items())

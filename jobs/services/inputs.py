@@ -1,0 +1,146 @@
+"""A job's inputs as its process will find them: objects per channel, and the description it is started with.
+
+Called by the worker for each attempt. What a request may ask for is `jobs.services.channels`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from platform import python_version
+from typing import Any, Final
+
+from jobs.models import TrainingInput, TrainingJob
+from jobs.runner.spec import ChannelSpec, JobSpec
+from jobs.runner.workspace import ChannelSource
+from jobs.services.channels import uri_objects
+from mlplatform.core.errors import NotFound
+from mlplatform.core.nodes import VERSION
+from mlplatform.core.tabular.schema import CONTENT_TYPES, SERVICE_CSV, TableSchema
+
+_SUFFIXES: Final = {
+    "text/csv": ".csv",
+    "application/x-parquet": ".parquet",
+    "application/jsonlines": ".jsonl",
+}
+_PACKAGES: Final = ("numpy", "faiss-cpu", "scikit-learn", "pyarrow")
+
+
+def channel_sources(*, job: TrainingJob) -> list[ChannelSource]:
+    """The objects of every channel. Raises NotFound for data that is no longer there."""
+    return [
+        ChannelSource(
+            name=given.channel,
+            uris=_uris(given),
+            content_type=given.content_type,
+            input_mode=given.input_mode,
+            suffix=_SUFFIXES.get(given.content_type.partition(";")[0], ""),
+        )
+        for given in job.inputs.select_related("dataset_version")
+    ]
+
+
+def job_spec(
+    *, job: TrainingJob, attempt: int, root: Path, n_threads: int, memory_limit_bytes: int
+) -> JobSpec:
+    """What the job process is told."""
+    return JobSpec(
+        uid=job.uid,
+        name=job.name,
+        attempt=attempt,
+        algorithm=job.algorithm,
+        root=root,
+        n_threads=n_threads,
+        memory_limit_bytes=memory_limit_bytes,
+        channels=_channel_specs(job),
+        parent_pid=os.getpid(),
+    )
+
+
+def manifest_facts(*, job: TrainingJob) -> dict[str, Any]:
+    """What a model's manifest says beside its files."""
+    schema = next((schema for name, schema in _schemas(job).items() if name == "train"), None)
+    facts: dict[str, Any] = {
+        "algorithm": job.algorithm,
+        "versions": _versions(),
+        "training_job": job.name,
+        "training_job_arn": job.arn,
+        "predictor_type": job.hyperparameters.get("predictor_type"),
+        "n_features": _feature_dim(job),
+        "feature_names": None,
+        "label_name": None,
+        "label_mapping": None,
+    }
+    if schema is not None:
+        facts |= {
+            "n_features": schema.n_features,
+            "feature_names": list(schema.feature_names),
+            "label_name": schema.label_name,
+            "label_mapping": schema.label_mapping,
+        }
+    return facts
+
+
+def _uris(given: TrainingInput) -> tuple[str, ...]:
+    uris = tuple(uri_objects(given.uri))
+    if not uris:
+        what = f"dataset {given.dataset_reference}" if given.dataset_reference else given.uri
+        raise NotFound(f"channel {given.channel}: the data of {what} is no longer there")
+    return uris
+
+
+def _channel_specs(job: TrainingJob) -> dict[str, ChannelSpec]:
+    """All channels are read with the label mapping of train, so that a label means the same number in each."""
+    schemas = _schemas(job)
+    train = schemas.get("train")
+    specs = {}
+    for given in job.inputs.select_related("dataset_version"):
+        schema = schemas.get(given.channel)
+        if schema is not None and train is not None and schema.label_mapping is not None:
+            schema = replace(schema, label_mapping=train.label_mapping)
+        read_as = schema or _service_schema(given.content_type)
+        specs[given.channel] = ChannelSpec(
+            schema=None if read_as is None else read_as.to_dict(),
+            content_type=given.content_type,
+            input_mode=given.input_mode,
+            n_rows=given.dataset_version.n_rows if given.dataset_version else None,
+        )
+    return specs
+
+
+def _schemas(job: TrainingJob) -> Mapping[str, TableSchema]:
+    return {
+        given.channel: TableSchema.from_dict(given.dataset_version.schema)
+        for given in job.inputs.select_related("dataset_version")
+        if given.dataset_version is not None
+    }
+
+
+def _service_schema(content_type: str) -> TableSchema | None:
+    """How objects under a URI are read: the label first, all columns numbers; None for CSV, the process' own default."""
+    bare = content_type.partition(";")[0]
+    formats = {media_type: name for name, media_type in CONTENT_TYPES.items()}
+    if bare == "text/csv" or bare not in formats:
+        return None
+    return TableSchema.from_dict(SERVICE_CSV.to_dict() | {"format": formats[bare], "header": True})
+
+
+def _feature_dim(job: TrainingJob) -> int | None:
+    text = str(job.hyperparameters.get("feature_dim", ""))
+    return int(text) if text.isdecimal() else None
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Versions of what made the model, read from package metadata: nothing heavy is imported."""
+    found = {"mlplatform": VERSION, "python": python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

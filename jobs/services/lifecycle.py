@@ -1,0 +1,264 @@
+"""The life of a training job's row after its creation: claim, renew, move on, release, finish, lose.
+
+Every change is a conditional UPDATE whose row count is checked. A worker writes under its lease (owner and attempt), so
+that one which lost it changes nothing; an end is written only from a status that the table of legal transitions allows.
+Called by the worker (`execution`, `reporting`), the sweeper and the stop service; never by a page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from jobs.models import JobEvent, MetricSummary, TrainingJob
+from jobs.runner.outcome import Outcome
+from jobs.services.metrics import MetricPoint, metric_points_append, metric_points_clear
+from mlplatform.core import clock
+from mlplatform.core.dispatch import dispatch_after_commit
+from mlplatform.core.log_lines import LogLine
+from mlplatform.core.logs import LogFenced, log_append, log_end
+from mlplatform.core.models import LogStream
+from mlplatform.core.status import TRAINING_TRANSITIONS, FailureKind, SecondaryStatus, TrainingJobStatus
+
+LEASE_S: Final = 30
+RENEW_S: Final = 5
+ATTEMPTS_MAX: Final = 3
+TASK: Final = "jobs.training_job_run"
+ACTIVE: Final = tuple(status for status, following in TRAINING_TRANSITIONS.items() if following)
+
+
+class LeaseLost(Exception):
+    """Another attempt, a stop or the sweeper has taken the job: whatever this worker has is of no use any more."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right of one worker to one attempt of a job."""
+
+    job_id: int
+    attempt: int
+    owner: str
+
+    @property
+    def row(self) -> QuerySet[TrainingJob]:
+        """The job's row while this lease holds; empty afterwards."""
+        return TrainingJob.objects.filter(
+            pk=self.job_id, attempt=self.attempt, lease_owner=self.owner, status__in=ACTIVE
+        )
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The stored model of a job."""
+
+    uri: str
+    sha256: str
+    size_bytes: int
+    manifest: Mapping[str, Any]
+
+
+def training_job_claim(*, job_id: int, owner: str) -> Lease | None:
+    """Takes a pending job for `owner`; None when there is nothing to claim (a late or second delivery, a stop)."""
+    now = clock.now()
+    with transaction.atomic():
+        claimed = TrainingJob.objects.filter(
+            pk=job_id,
+            status=TrainingJobStatus.IN_PROGRESS,
+            secondary_status=SecondaryStatus.PENDING,
+            lease_owner="",
+        ).update(
+            attempt=F("attempt") + 1,
+            lease_owner=owner,
+            lease_expires_at=now + timedelta(seconds=LEASE_S),
+            secondary_status=SecondaryStatus.STARTING,
+            started_at=now,
+            progress={},
+        )
+        if not claimed:
+            return None
+        attempt = TrainingJob.objects.values_list("attempt", flat=True).get(pk=job_id)
+        if attempt > 1:
+            metric_points_clear(job_id=job_id)
+        message = (
+            "Starting the training job" if attempt == 1 else f"Starting the training job, attempt {attempt}"
+        )
+        job_event_add(job_id=job_id, attempt=attempt, status=SecondaryStatus.STARTING, message=message)
+    return Lease(job_id=job_id, attempt=attempt, owner=owner)
+
+
+def training_job_renew(*, lease: Lease) -> TrainingJobStatus:
+    """Prolongs the lease and tells the job's status. Raises LeaseLost."""
+    _hold(lease)
+    return training_job_look(lease=lease)
+
+
+def training_job_look(*, lease: Lease) -> TrainingJobStatus:
+    """The job's status, without writing. Raises LeaseLost."""
+    status = lease.row.values_list("status", flat=True).first()
+    if status is None:
+        raise LeaseLost
+    return TrainingJobStatus(status)
+
+
+def training_job_report(
+    *,
+    lease: Lease,
+    stream: LogStream,
+    lines: Sequence[LogLine] = (),
+    points: Sequence[MetricPoint] = (),
+    progress: Mapping[str, Any] | None = None,
+    truncated: bool = False,
+) -> None:
+    """Appends log lines and metric points, sets progress and prolongs the lease: all of it or nothing.
+
+    Raises:
+        LeaseLost: the job is another's, or its log was continued by another.
+    """
+    before = stream.n_bytes, stream.n_lines, stream.truncated
+    try:
+        with transaction.atomic():
+            _hold(lease, **({} if progress is None else {"progress": dict(progress)}))
+            log_append(stream=stream, lines=lines, truncated=truncated)
+            metric_points_append(job_id=lease.job_id, points=points)
+    except LogFenced as error:
+        raise LeaseLost from error
+    except BaseException:
+        stream.n_bytes, stream.n_lines, stream.truncated = before
+        raise
+
+
+def training_job_move(*, lease: Lease, status: SecondaryStatus, message: str) -> None:
+    """The next secondary status, with its event; a job that is being stopped keeps `Stopping`. Raises LeaseLost."""
+    with transaction.atomic():
+        _hold(lease)
+        if lease.row.filter(status=TrainingJobStatus.IN_PROGRESS).update(secondary_status=status):
+            job_event_add(job_id=lease.job_id, attempt=lease.attempt, status=status, message=message)
+
+
+def training_job_note(*, lease: Lease, message: str) -> None:
+    """An event that is no change of status."""
+    job_event_add(job_id=lease.job_id, attempt=lease.attempt, message=message)
+
+
+def training_job_finish(*, lease: Lease, outcome: Outcome, artifact: Artifact | None = None) -> None:
+    """Writes the one outcome of the job. Raises LeaseLost when it is not this worker's to write."""
+    with transaction.atomic():
+        _end(lease.row, outcome=outcome, attempt=lease.attempt, artifact=artifact)
+
+
+def training_job_release(*, lease: Lease, message: str) -> None:
+    """Gives the job back, to be started again by any worker; a job that was being stopped is stopped. Raises LeaseLost."""
+    with transaction.atomic():
+        if training_job_look(lease=lease) is TrainingJobStatus.STOPPING:
+            _end(lease.row, outcome=stopped(), attempt=lease.attempt)
+            return
+        training_job_requeue(rows=lease.row, message=message)
+
+
+def training_job_requeue(*, rows: QuerySet[TrainingJob], message: str) -> bool:
+    """Makes the one job of `rows` pending again, without an owner, and sends its message. False if there is none."""
+    job = rows.only("pk", "attempt", "queue").first()
+    if job is None or not rows.update(
+        secondary_status=SecondaryStatus.PENDING, lease_owner="", lease_expires_at=None, progress={}
+    ):
+        return False
+    job_event_add(job_id=job.pk, attempt=job.attempt, status=SecondaryStatus.INTERRUPTED, message=message)
+    dispatch_after_commit(TASK, object_id=job.pk, queue=job.queue)
+    return True
+
+
+def training_job_lose(*, rows: QuerySet[TrainingJob], attempt: int) -> None:
+    """Fails a job whose worker was lost for the last time. Raises LeaseLost if `rows` is empty."""
+    reason = (
+        f"The worker that ran the job was lost {attempt} times (it ended or could not be reached); "
+        "the job is not tried again"
+    )
+    failure = {"kind": FailureKind.LOST_WORKER.value, "reason": reason, "detail": ""}
+    outcome = Outcome(
+        TrainingJobStatus.FAILED,
+        SecondaryStatus.FAILED,
+        f"{FailureKind.LOST_WORKER.value}: {reason}",
+        failure,
+    )
+    with transaction.atomic():
+        _end(rows, outcome=outcome, attempt=attempt)
+
+
+def training_job_end_unowned(*, rows: QuerySet[TrainingJob], attempt: int) -> None:
+    """Stops a job that no worker has. Raises LeaseLost if `rows` is empty."""
+    with transaction.atomic():
+        _end(rows, outcome=stopped(), attempt=attempt)
+
+
+def stopped() -> Outcome:
+    return Outcome(TrainingJobStatus.STOPPED, SecondaryStatus.STOPPED, "Training job stopped")
+
+
+def job_event_add(
+    *, job_id: int, attempt: int, message: str, status: SecondaryStatus | None = None
+) -> JobEvent:
+    return JobEvent.objects.create(
+        job_id=job_id,
+        attempt=attempt,
+        secondary_status=status.value if status else "",
+        message=message[:1000],
+        at=clock.now(),
+    )
+
+
+def _hold(lease: Lease, **changes: Any) -> None:
+    until = clock.now() + timedelta(seconds=LEASE_S)
+    if not lease.row.update(lease_expires_at=until, **changes):
+        raise LeaseLost
+
+
+def _end(
+    rows: QuerySet[TrainingJob], *, outcome: Outcome, attempt: int, artifact: Artifact | None = None
+) -> None:
+    """Sets the terminal status on the one job of `rows`, if the table allows it from where the job is."""
+    now = clock.now()
+    job = rows.select_related("log").first()
+    if job is None:
+        raise LeaseLost
+    changes: dict[str, Any] = {
+        "status": outcome.status,
+        "secondary_status": outcome.secondary_status,
+        "failure": outcome.failure,
+        "final_metrics": _final_metrics(job.pk),
+        "lease_owner": "",
+        "lease_expires_at": None,
+        "ended_at": now,
+        "billable_s": _billable_s(job.started_at, now) * job.instance_count,
+    }
+    if outcome.status is TrainingJobStatus.COMPLETED:
+        changes["progress"] = {"fraction": 1.0, "text": ""}
+    if artifact is not None:
+        changes |= {
+            "artifact_uri": artifact.uri,
+            "artifact_sha256": artifact.sha256,
+            "artifact_bytes": artifact.size_bytes,
+            "manifest": dict(artifact.manifest),
+        }
+    if not rows.filter(status__in=_before(outcome.status)).update(**changes):
+        raise LeaseLost
+    job_event_add(job_id=job.pk, attempt=attempt, status=outcome.secondary_status, message=outcome.message)
+    log_end(stream=job.log)
+
+
+def _before(status: TrainingJobStatus) -> Iterable[TrainingJobStatus]:
+    return [origin for origin, following in TRAINING_TRANSITIONS.items() if status in following]
+
+
+def _final_metrics(job_id: int) -> dict[str, float]:
+    summaries = MetricSummary.objects.filter(job_id=job_id, last__isnull=False)
+    return {name: last for name, last in summaries.values_list("name", "last") if last is not None}
+
+
+def _billable_s(started_at: datetime | None, ended_at: datetime) -> int:
+    return 0 if started_at is None else max(1, math.ceil((ended_at - started_at).total_seconds()))

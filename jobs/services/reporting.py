@@ -1,0 +1,253 @@
+"""Everything a running attempt writes to the database, by a thread of its own: log, metrics, progress, lease.
+
+So a locked or absent database never holds up the one who follows the process: lines wait here, bounded, and are delivered
+when the database is back. It is the `Sink` and the `Orders` of `jobs.runner.follow`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from jobs.metric_regex import MetricMatcher
+from jobs.runner.follow import Cause
+from jobs.runner.outcome import TAIL_LINES, Tail
+from jobs.services.lifecycle import (
+    RENEW_S,
+    Lease,
+    LeaseLost,
+    training_job_look,
+    training_job_renew,
+    training_job_report,
+)
+from jobs.services.metrics import MetricPoint
+from mlplatform.core.log_lines import LogBudget, LogLine
+from mlplatform.core.models import LogStream
+from mlplatform.core.status import TrainingJobStatus
+
+logger = logging.getLogger(__name__)
+BATCH_S: Final = 0.25
+BATCH_BYTES: Final = 64 * 1024
+DELIVERY_BYTES: Final = 1024 * 1024
+BUFFER_BYTES: Final = 8 * 1024 * 1024
+LOOK_S: Final = 0.5
+RETRY_S: Final = 0.5
+_PROGRESS: Final = re.compile(rb"#progress_metric: host=\S{1,40}, completed ([0-9.]{1,12}) ?% of (\w{1,20})")
+_AWAY: Final = (DatabaseError, InterfaceError)
+
+
+@dataclass
+class _Batch:
+    """Lines on their way to the database, with what was read out of them."""
+
+    lines: list[LogLine]
+    points: list[MetricPoint]
+    progress: dict[str, Any] | None
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(len(line.data) + 1 for line in self.lines)
+
+
+class Reporter(threading.Thread):
+    """Reports for one attempt until `close`.
+
+    Args:
+        lease: The attempt.
+        stream: The job's log as it stands.
+        matcher: The declared metrics of the algorithm and the job's own.
+        log_limit_bytes: What the whole log may have.
+        shutting_down: Says whether the worker is about to end.
+    """
+
+    def __init__(
+        self,
+        *,
+        lease: Lease,
+        stream: LogStream,
+        matcher: MetricMatcher,
+        log_limit_bytes: int,
+        shutting_down: Callable[[], bool],
+    ) -> None:
+        super().__init__(name=f"report-{lease.job_id}", daemon=True)
+        self._lease = lease
+        self._stream = stream
+        self._matcher = matcher
+        self._budget = LogBudget(log_limit_bytes, used_bytes=stream.n_bytes)
+        self._shutting_down = shutting_down
+        self._condition = threading.Condition()
+        self._waiting: deque[LogLine] = deque()
+        self._waiting_bytes = 0
+        self._closing = False
+        self._batch: _Batch | None = None
+        self._order: Cause | None = None
+        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._n_lines = stream.n_lines
+        self._renewed_at = self._looked_at = time.monotonic()
+
+    # Sink
+
+    @property
+    def full(self) -> bool:
+        return self._waiting_bytes > BUFFER_BYTES
+
+    def write(self, lines: Sequence[LogLine]) -> None:
+        with self._condition:
+            self._waiting.extend(lines)
+            self._waiting_bytes += sum(len(line.data) + 1 for line in lines)
+            self._tail.extend(line.text for line in lines)
+            self._n_lines += len(lines)
+            if self._waiting_bytes >= BATCH_BYTES:
+                self._condition.notify()
+
+    # Orders
+
+    def order(self) -> Cause | None:
+        if self._order is None and self._shutting_down():
+            return Cause.SHUTDOWN
+        return self._order
+
+    def tail(self) -> Tail:
+        """The last lines printed and where they stand in the log."""
+        with self._condition:
+            lines = list(self._tail)
+            first_line = None if self._budget.spent else self._n_lines - len(lines) + 1
+            return Tail(lines, first_line)
+
+    def close(self, *, give_up: Callable[[], bool]) -> None:
+        """Delivers the rest and ends the thread; a database that is away is waited for until `give_up` says not to."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        while self.is_alive() and not give_up():
+            self.join(0.5)
+
+    def run(self) -> None:
+        try:
+            while not self._done():
+                self._wait()
+                self._turn()
+            self._close_log()
+        except LeaseLost:
+            self._order = Cause.LOST
+        except Exception:
+            logger.exception("reporting for job %s ended", self._lease.job_id)
+            self._order = Cause.LOST
+        finally:
+            connection.close()
+
+    def _close_log(self) -> None:
+        """Says how much was left out of the log, if anything was."""
+        closing = self._budget.closing(time.time_ns() // 1_000_000)
+        self._batch = _Batch(closing, [], None) if closing else None
+        while self._batch is not None:
+            self._turn()
+
+    def _done(self) -> bool:
+        with self._condition:
+            return self._closing and not self._waiting and self._batch is None
+
+    def _wait(self) -> None:
+        with self._condition:
+            ready = self._closing or self._waiting_bytes >= BATCH_BYTES
+            if not ready:
+                self._condition.wait(BATCH_S)
+
+    def _turn(self) -> None:
+        """One delivery, renewal or look; a database that is away is tried again."""
+        try:
+            if self._batch is None:
+                self._batch = self._take()
+            if self._batch is not None:
+                self._deliver(self._batch)
+                self._batch = None
+            self._renew()
+        except _AWAY as error:
+            logger.warning(
+                "job %s: database away, %s bytes wait: %s", self._lease.job_id, self._waiting_bytes, error
+            )
+            connection.close()
+            time.sleep(RETRY_S)
+            self._forget_delivered()
+
+    def _take(self) -> _Batch | None:
+        """The next lines, at most a megabyte of them."""
+        taken: list[LogLine] = []
+        n_bytes = 0
+        with self._condition:
+            while self._waiting and n_bytes < DELIVERY_BYTES:
+                line = self._waiting.popleft()
+                n_bytes += len(line.data) + 1
+                taken.append(line)
+            self._waiting_bytes = max(0, self._waiting_bytes - n_bytes)
+        if not taken:
+            return None
+        points = [
+            MetricPoint(name, line.at_ms, value)
+            for line in taken
+            for name, value in self._matcher.values(line.data)
+        ]
+        return _Batch(self._budget.admit(taken), points, _progress(taken))
+
+    def _deliver(self, batch: _Batch) -> None:
+        training_job_report(
+            lease=self._lease,
+            stream=self._stream,
+            lines=batch.lines,
+            points=batch.points,
+            progress=batch.progress,
+            truncated=self._budget.spent,
+        )
+        self._renewed_at = time.monotonic()
+
+    def _renew(self) -> None:
+        now = time.monotonic()
+        if now - self._renewed_at >= RENEW_S:
+            self._see(training_job_renew(lease=self._lease))
+            self._renewed_at = self._looked_at = now
+        elif now - self._looked_at >= LOOK_S:
+            self._see(training_job_look(lease=self._lease))
+            self._looked_at = now
+
+    def _see(self, status: TrainingJobStatus) -> None:
+        if status is TrainingJobStatus.STOPPING:
+            self._order = Cause.STOP
+
+    def _forget_delivered(self) -> None:
+        """Drops a batch whose commit succeeded although the answer was lost."""
+        if self._batch is None or not self._batch.lines:
+            return
+        try:
+            there = LogStream.objects.values_list("n_bytes", "n_lines").get(pk=self._stream.pk)
+        except _AWAY:
+            return
+        n_bytes = self._stream.n_bytes + self._batch.n_bytes
+        n_lines = self._stream.n_lines + len(self._batch.lines)
+        if there == (n_bytes, n_lines):
+            self._stream.n_bytes, self._stream.n_lines = n_bytes, n_lines
+            self._batch = None
+
+
+def _progress(lines: Sequence[LogLine]) -> dict[str, Any] | None:
+    """The last progress line among `lines`, as the service's algorithms print it."""
+    for line in reversed(lines):
+        match = _PROGRESS.search(line.data) if b"#progress_metric" in line.data else None
+        percent = None if match is None else _percent(match[1])
+        if match is not None and percent is not None:
+            return {"fraction": percent / 100, "text": f"{percent:g} % of {match[2].decode()}"}
+    return None
+
+
+def _percent(text: bytes) -> float | None:
+    try:
+        return min(100.0, max(0.0, float(text)))
+    except ValueError:
+        return None

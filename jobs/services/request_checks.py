@@ -1,0 +1,88 @@
+"""Checks of the plain parts of a training job's request: hyperparameters as text, environment, tags, limits.
+
+Each returns what is to be stored and appends what is wrong to `errors`, so that a request is answered with all of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mlplatform.core.errors import FieldError
+
+ENVIRONMENT_MAX: Final = 100
+ENVIRONMENT_VALUE_MAX: Final = 512
+TAGS_MAX: Final = 50
+RUNTIME_MAX_S: Final = 28 * 24 * 3600
+_ENVIRONMENT_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,511}\Z")
+_RESERVED: Final = re.compile(
+    r"(?:LD_|DYLD_|PYTHON|MLPLATFORM_|DJANGO_|SM_|AWS_|TRAINING_JOB_|OMP_|OPENBLAS_|MKL_)"
+    r"|(?:PATH|HOME|TMPDIR|LANG|SHELL|USER|IFS|BASH_ENV|ENV)\Z"
+)
+
+
+def hyperparameters_as_text(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, str]:
+    """Every value as the text the service would get: `true`, `5`, `0.1`."""
+    texts: dict[str, str] = {}
+    for name, value in given.items():
+        if isinstance(value, bool):
+            texts[name] = "true" if value else "false"
+        elif isinstance(value, str | int | float):
+            texts[name] = str(value)
+        elif value is not None:
+            kind = type(value).__name__
+            errors.append(FieldError(f"hyperparameters.{name[:80]}", f"is a {kind}; use text or a number"))
+    return texts
+
+
+def environment_check(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, str]:
+    if len(given) > ENVIRONMENT_MAX:
+        errors.append(FieldError("environment", f"has {len(given)} variables; use at most {ENVIRONMENT_MAX}"))
+        return {}
+    for name, value in given.items():
+        reason = _variable_refusal(name, value)
+        if reason:
+            errors.append(FieldError(f"environment.{name[:80]}", reason))
+    return {name: str(value) for name, value in given.items()}
+
+
+def tags_check(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, str]:
+    if len(given) > TAGS_MAX:
+        errors.append(FieldError("tags", f"has {len(given)} tags; use at most {TAGS_MAX}"))
+        return {}
+    for name, value in given.items():
+        if not 0 < len(name) <= 128 or not name.isprintable():
+            errors.append(
+                FieldError(f"tags.{name[:40]}", "is not a tag name; use 1 to 128 printable characters")
+            )
+        if not isinstance(value, str) or len(value) > 256 or not (value.isprintable() or not value):
+            message = "has a value that is not accepted; use text of at most 256 printable characters"
+            errors.append(FieldError(f"tags.{name[:40]}", message))
+    return {name: str(value) for name, value in given.items()}
+
+
+def runtime_check(max_runtime_s: Any, errors: list[FieldError]) -> int:
+    whole = isinstance(max_runtime_s, int) and not isinstance(max_runtime_s, bool)
+    if not whole or not 1 <= max_runtime_s <= RUNTIME_MAX_S:
+        message = f"{str(max_runtime_s)[:40]} is not accepted; use whole seconds from 1 to {RUNTIME_MAX_S:,} (28 days)"
+        errors.append(FieldError("max_runtime_s", message))
+        return 0
+    return int(max_runtime_s)
+
+
+def instance_count_check(instance_count: Any, errors: list[FieldError]) -> int:
+    if instance_count != 1 or isinstance(instance_count, bool):
+        message = f"{str(instance_count)[:40]} is not accepted; a job runs on 1 instance"
+        errors.append(FieldError("instance_count", message))
+    return 1
+
+
+def _variable_refusal(name: str, value: Any) -> str:
+    if not _ENVIRONMENT_NAME.match(name):
+        return "is not a variable name; use letters, digits and underscores, not beginning with a digit"
+    if _RESERVED.match(name):
+        return "is set by the platform; use another name"
+    if not isinstance(value, str) or len(value) > ENVIRONMENT_VALUE_MAX or "\0" in value:
+        return f"has a value that is not accepted; use text of at most {ENVIRONMENT_VALUE_MAX} characters"
+    return ""

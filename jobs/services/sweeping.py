@@ -1,0 +1,116 @@
+"""Mends what a lost worker or message left: expired leases, stops that nobody carries out, pending jobs never delivered.
+
+Called every second or two by the scheduler; any number of schedulers may run, every change is conditional.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+
+from jobs.models import TrainingJob
+from jobs.services.lifecycle import (
+    ACTIVE,
+    ATTEMPTS_MAX,
+    TASK,
+    LeaseLost,
+    training_job_end_unowned,
+    training_job_lose,
+    training_job_requeue,
+)
+from mlplatform.core import clock
+from mlplatform.core.dispatch import dispatch_after_commit
+from mlplatform.core.models import Node
+from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+
+logger = logging.getLogger(__name__)
+PENDING_S: Final = 5
+RESEND_FIRST_S: Final = 5.0
+RESEND_MAX_S: Final = 60.0
+BATCH: Final = 200
+NODE_FORGET_S: Final = 3600
+
+
+@dataclass
+class Resending:
+    """When the message of each pending job was last sent again, and how long to wait before the next time."""
+
+    due: dict[int, tuple[float, float]] = field(default_factory=dict)
+
+    def take_due(self, pending: list[int]) -> list[int]:
+        now = time.monotonic()
+        self.due = {job_id: self.due.get(job_id, (now, RESEND_FIRST_S)) for job_id in pending}
+        due = [job_id for job_id, (at, _) in self.due.items() if at <= now]
+        for job_id in due:
+            wait_s = self.due[job_id][1]
+            self.due[job_id] = (now + wait_s, min(2 * wait_s, RESEND_MAX_S))
+        return due
+
+
+def sweep_leases() -> int:
+    """Jobs whose worker has not prolonged its lease: started again, stopped, or failed after the last attempt."""
+    expired = TrainingJob.objects.filter(status__in=ACTIVE, lease_expires_at__lt=clock.now()).exclude(
+        lease_owner=""
+    )
+    return sum(_sweep_lease(job) for job in expired[:BATCH])
+
+
+def sweep_stopping() -> int:
+    """Jobs to be stopped that no worker has."""
+    waiting = TrainingJob.objects.filter(status=TrainingJobStatus.STOPPING, lease_owner="")
+    swept = 0
+    for job in waiting[:BATCH]:
+        with contextlib.suppress(LeaseLost):
+            training_job_end_unowned(rows=waiting.filter(pk=job.pk), attempt=job.attempt)
+            swept += 1
+    return swept
+
+
+def sweep_pending(*, resending: Resending) -> int:
+    """Sends again the message of jobs that have been pending for a while: the broker may have lost it."""
+    pending = TrainingJob.objects.filter(
+        status=TrainingJobStatus.IN_PROGRESS,
+        secondary_status=SecondaryStatus.PENDING,
+        created_at__lt=clock.now() - timedelta(seconds=PENDING_S),
+    )
+    queues = dict(pending.order_by("created_at", "pk").values_list("pk", "queue")[:BATCH])
+    due = resending.take_due(list(queues))
+    for job_id in due:
+        dispatch_after_commit(TASK, object_id=job_id, queue=queues[job_id])
+    return len(due)
+
+
+def _sweep_lease(job: TrainingJob) -> bool:
+    """One job, if its lease is still the expired one that was seen."""
+    rows = TrainingJob.objects.filter(
+        pk=job.pk,
+        attempt=job.attempt,
+        lease_owner=job.lease_owner,
+        lease_expires_at=job.lease_expires_at,
+        status=job.status,
+    )
+    logger.warning("job %s: lease of %s ran out in attempt %s", job.uid, job.lease_owner, job.attempt)
+    try:
+        if job.status == TrainingJobStatus.STOPPING:
+            training_job_end_unowned(rows=rows, attempt=job.attempt)
+        elif job.attempt >= ATTEMPTS_MAX:
+            training_job_lose(rows=rows, attempt=job.attempt)
+        else:
+            with transaction.atomic():
+                message = f"The worker of attempt {job.attempt} was lost; the job will be started again"
+                return training_job_requeue(rows=rows, message=message)
+    except LeaseLost:
+        return False
+    return True
+
+
+def sweep_nodes() -> int:
+    """Forgets processes that have shown no sign of life for an hour."""
+    deleted, _ = Node.objects.filter(seen_at__lt=clock.now() - timedelta(seconds=NODE_FORGET_S)).delete()
+    return deleted

@@ -1,0 +1,310 @@
+"""Creating, stopping, deleting and cloning training jobs: what a person asks for. Called by pages, REST and admin.
+
+What happens to a job afterwards is `jobs.services.lifecycle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.db import IntegrityError, transaction
+
+from jobs.algorithms.base import AlgorithmSpec, DataFacts
+from jobs.algorithms.registry import algorithm_get
+from jobs.instance_types import InstanceType, instance_type_get
+from jobs.metric_regex import metric_definition_check
+from jobs.models import TrainingInput, TrainingJob
+from jobs.selectors.instances import instance_type_usage
+from jobs.selectors.training import training_job_get
+from jobs.services.channels import ChannelRequest, ResolvedChannel, channels_resolve
+from jobs.services.lifecycle import TASK, LeaseLost, job_event_add, training_job_end_unowned
+from jobs.services.request_checks import (
+    environment_check,
+    hyperparameters_as_text,
+    instance_count_check,
+    runtime_check,
+    tags_check,
+)
+from mlplatform.core import clock, names
+from mlplatform.core.access import Actor
+from mlplatform.core.dispatch import dispatch_after_commit
+from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, LimitExceeded, NotFound
+from mlplatform.core.logs import log_stream_create, log_stream_delete
+from mlplatform.core.models import Project, Role
+from mlplatform.core.objects import object_store
+from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+
+T = TypeVar("T")
+
+__all__ = [
+    "ChannelRequest",
+    "training_job_clone_request",
+    "training_job_create",
+    "training_job_delete",
+    "training_job_stop",
+]
+
+
+def training_job_create(
+    *,
+    actor: Actor,
+    name: str | None,
+    algorithm: str,
+    hyperparameters: Mapping[str, Any],
+    channels: Mapping[str, ChannelRequest],
+    instance_type: str = "local.cpu",
+    instance_count: int = 1,
+    max_runtime_s: int = 86400,
+    metric_definitions: Sequence[Mapping[str, Any]] = (),
+    environment: Mapping[str, Any] | None = None,
+    tags: Mapping[str, Any] | None = None,
+    cloned_from: str = "",
+) -> TrainingJob:
+    """Stores a training job and sends it to the queue of its instance type.
+
+    Args:
+        name: Unique in the project; None or empty for a name made of the algorithm and the time.
+        hyperparameters: Name to text or number, as SageMaker takes them.
+        channels: Channel name to the dataset or URI it reads.
+        cloned_from: Name of the job whose request was the draft of this one.
+
+    Raises:
+        InvalidRequest: with every field that is wrong.
+        Conflict: the name is taken.
+        LimitExceeded: as many instances of the type as allowed are in use.
+        AccessDenied: the actor may not edit.
+    """
+    actor.require(Role.EDITOR)
+    errors: list[FieldError] = []
+    name = _name(name, algorithm, errors)
+    spec = _collect(errors, lambda: _algorithm(algorithm))
+    instance = _collect(errors, lambda: instance_type_get(instance_type))
+    definitions = _collect(errors, lambda: metric_definition_check(metric_definitions)) or []
+    resolved = _channels(actor.project, spec, channels, errors)
+    texts = _hyperparameters(spec, hyperparameters, resolved, errors)
+    count = instance_count_check(instance_count, errors)
+    runtime_s = runtime_check(max_runtime_s, errors)
+    variables = environment_check(environment or {}, errors)
+    checked_tags = tags_check(tags or {}, errors)
+    if errors or spec is None or instance is None:
+        raise InvalidRequest.for_fields(errors)
+    job = TrainingJob(
+        project=actor.project,
+        name=name,
+        uid=names.uid_new(),
+        algorithm=spec.name,
+        hyperparameters=texts,
+        instance_type=instance.name,
+        instance_count=count,
+        queue=instance.queue,
+        max_runtime_s=runtime_s,
+        metric_definitions=[{"name": found.name, "regex": found.regex} for found in definitions],
+        environment=variables,
+        tags=checked_tags,
+        cloned_from=cloned_from[: names.NAME_MAX_LENGTH],
+        created_by=actor.user,
+        created_at=clock.now(),
+    )
+    return _store(job, instance, list(resolved.values()))
+
+
+def training_job_stop(*, actor: Actor, name: str) -> TrainingJob:
+    """Asks a job to stop: at once while it is pending, else within its grace time. A second request changes nothing.
+
+    Raises:
+        NotFound: no such job.
+        Conflict: the job has ended.
+        AccessDenied: the actor may not edit.
+    """
+    actor.require(Role.EDITOR)
+    job = training_job_get(actor=actor, name=name)
+    with transaction.atomic():
+        if not _stop_pending(job):
+            _stop_running(job)
+    job = training_job_get(actor=actor, name=name)
+    if job.stop_requested_at is None:
+        raise Conflict(f"Training job {name!r} has ended already ({job.status}) and cannot be stopped")
+    return job
+
+
+def training_job_delete(*, actor: Actor, name: str) -> None:
+    """Deletes a job that has ended, with its log, metrics, events and artifact.
+
+    Raises:
+        NotFound: no such job.
+        Conflict: it is running, or a model uses its artifact (the message names the models).
+        AccessDenied: the actor may not edit.
+    """
+    actor.require(Role.EDITOR)
+    job = training_job_get(actor=actor, name=name)
+    with transaction.atomic():
+        locked = TrainingJob.objects.select_for_update().filter(pk=job.pk).first()
+        if locked is None:
+            raise NotFound(f"There is no training job {name[:63]!r}")
+        if not locked.ended:
+            raise Conflict(f"Training job {name!r} is {locked.status}; stop it and wait until it has ended")
+        _refuse_used(locked)
+        artifact_uri, log_id = locked.artifact_uri, locked.log_id
+        locked.delete()
+        log_stream_delete(stream_id=log_id)
+        if artifact_uri:
+            transaction.on_commit(lambda: object_store().delete([artifact_uri]))
+
+
+def training_job_clone_request(*, actor: Actor, name: str) -> dict[str, Any]:
+    """The request that would create the same job again, with a fresh name; for a form to begin with. Raises NotFound."""
+    job = training_job_get(actor=actor, name=name)
+    return {
+        "name": names.name_with_time(job.algorithm, clock.now()),
+        "algorithm": job.algorithm,
+        "hyperparameters": dict(job.hyperparameters),
+        "channels": {given.channel: _channel_request(given) for given in job.inputs.all()},
+        "instance_type": job.instance_type,
+        "instance_count": job.instance_count,
+        "max_runtime_s": job.max_runtime_s,
+        "metric_definitions": list(job.metric_definitions),
+        "environment": dict(job.environment),
+        "tags": dict(job.tags),
+        "cloned_from": job.name,
+    }
+
+
+def _name(name: str | None, algorithm: str, errors: list[FieldError]) -> str:
+    if not name:
+        stem = "".join(letter for letter in algorithm if letter.isascii() and letter.isalnum()) or "job"
+        return names.name_with_time(stem, clock.now())
+    _collect(errors, lambda: names.name_check(name))
+    return name
+
+
+def _algorithm(name: str) -> AlgorithmSpec:
+    try:
+        return algorithm_get(name)
+    except NotFound as error:
+        raise InvalidRequest.for_field("algorithm", error.message) from None
+
+
+def _channels(
+    project: Project,
+    spec: AlgorithmSpec | None,
+    requests: Mapping[str, ChannelRequest],
+    errors: list[FieldError],
+) -> dict[str, ResolvedChannel]:
+    if spec is None:
+        return {}
+    resolved, wrong = channels_resolve(project=project, spec=spec, requests=requests)
+    errors += wrong
+    return resolved
+
+
+def _hyperparameters(
+    spec: AlgorithmSpec | None,
+    given: Mapping[str, Any],
+    resolved: Mapping[str, ResolvedChannel],
+    errors: list[FieldError],
+) -> dict[str, str]:
+    texts = hyperparameters_as_text(given, errors)
+    facts = resolved["train"].facts if "train" in resolved else DataFacts()
+    if spec is not None:
+        _collect(errors, lambda: spec.validate(texts, facts))
+    return texts
+
+
+def _collect(errors: list[FieldError], check: Callable[[], T]) -> T | None:
+    """The result of `check`, or None with its complaints added to `errors`."""
+    try:
+        return check()
+    except InvalidRequest as error:
+        errors += error.errors
+        return None
+
+
+def _store(job: TrainingJob, instance: InstanceType, channels: Sequence[ResolvedChannel]) -> TrainingJob:
+    """The job, its inputs, log and first event in one transaction; its message goes out afterwards."""
+    with transaction.atomic():
+        # The row of the project is the lock that makes counting and inserting one step.
+        Project.objects.select_for_update().get(pk=job.project_id)
+        if TrainingJob.objects.filter(project=job.project, name=job.name).exists():
+            raise _taken(job)
+        _limit_check(job, instance)
+        job.log = log_stream_create()
+        try:
+            with transaction.atomic():
+                job.save(force_insert=True)
+        except IntegrityError:
+            raise _taken(job) from None
+        TrainingInput.objects.bulk_create(channel.input_for(job.pk) for channel in channels)
+        job_event_add(
+            job_id=job.pk, attempt=0, status=SecondaryStatus.PENDING, message="Waiting for a worker"
+        )
+        dispatch_after_commit(TASK, object_id=job.pk, queue=job.queue)
+    return job
+
+
+def _taken(job: TrainingJob) -> Conflict:
+    message = f"A training job named {job.name!r} already exists in project {job.project.name}"
+    return Conflict(message, errors=[FieldError("name", message)])
+
+
+def _limit_check(job: TrainingJob, instance: InstanceType) -> None:
+    used = instance_type_usage(project=job.project).get(instance.name, 0)
+    if used + job.instance_count > instance.limit:
+        raise LimitExceeded(
+            f"The project limit '{instance.name} for training job usage' is {instance.limit} instances, with current "
+            f"utilization of {used} instances and a request delta of {job.instance_count} instances. "
+            "Wait until a job ends, or use another instance type.",
+            errors=[
+                FieldError(
+                    "instance_type", f"{used} of {instance.limit} instances of {instance.name} are in use"
+                )
+            ],
+        )
+
+
+def _stop_pending(job: TrainingJob) -> bool:
+    """A job that nobody has claimed ends here and now."""
+    pending = TrainingJob.objects.filter(
+        pk=job.pk,
+        status=TrainingJobStatus.IN_PROGRESS,
+        secondary_status=SecondaryStatus.PENDING,
+        lease_owner="",
+    )
+    if not pending.update(stop_requested_at=clock.now()):
+        return False
+    try:
+        training_job_end_unowned(rows=pending, attempt=job.attempt)
+    except LeaseLost:
+        return False
+    return True
+
+
+def _stop_running(job: TrainingJob) -> None:
+    running = TrainingJob.objects.filter(pk=job.pk, status=TrainingJobStatus.IN_PROGRESS)
+    if running.update(
+        status=TrainingJobStatus.STOPPING,
+        secondary_status=SecondaryStatus.STOPPING,
+        stop_requested_at=clock.now(),
+    ):
+        job_event_add(
+            job_id=job.pk,
+            attempt=job.attempt,
+            status=SecondaryStatus.STOPPING,
+            message="Stopping the training job",
+        )
+
+
+def _refuse_used(job: TrainingJob) -> None:
+    """The room above has the models; it is asked through the reverse relation, not imported."""
+    if not job.artifact_uri:
+        return
+    users = job.models.filter(artifact_uri=job.artifact_uri).values_list("name", flat=True)[:10]  # type: ignore[attr-defined]
+    if users:
+        raise Conflict(
+            f"The artifact of training job {job.name!r} is used by model {', '.join(users)}; delete that first"
+        )
+
+
+def _channel_request(given: TrainingInput) -> dict[str, Any]:
+    source = {"dataset": given.dataset_reference} if given.dataset_reference else {"uri": given.uri}
+    return {**source, "content_type": given.content_type, "input_mode": given.input_mode}

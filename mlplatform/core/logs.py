@@ -1,0 +1,294 @@
+"""Logs in the database: append with a fence, read from an offset, by line, from the end, search, download.
+
+A stream is written by one process at a time; the row's size, as the writer last knew it, is the fence. Lines are numbered
+from 1, offsets are bytes of UTF-8. Cutting output into lines is `mlplatform.core.log_lines`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import re2
+from django.db import transaction
+from django.db.models import QuerySet
+
+from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.log_lines import LogLine
+from mlplatform.core.models import LogChunk, LogStream
+from mlplatform.core.names import uid_new
+
+COALESCE_BYTES = 16 * 1024
+READ_BYTES = 256 * 1024
+SEARCH_PATTERN_MAX = 500
+
+
+class LogFenced(Exception):
+    """Somebody else appended to the stream, or it has ended: this writer has lost it."""
+
+
+@dataclass(frozen=True)
+class LogSlice:
+    """A stretch of whole lines.
+
+    Args:
+        text: The lines, each ended by a newline.
+        next: The offset after them, to read on from.
+        end: True when the process has ended and nothing follows.
+        first_line: Number of the first line, from 1.
+        line_times_ms: Per line, milliseconds since the epoch.
+        truncated: True when lines were left out because the log reached its limit.
+    """
+
+    text: str
+    next: int
+    end: bool
+    first_line: int
+    line_times_ms: list[int]
+    truncated: bool = False
+
+
+def log_stream_create() -> LogStream:
+    return LogStream.objects.create(uid=uid_new())
+
+
+def log_append(*, stream: LogStream, lines: Sequence[LogLine], truncated: bool = False) -> None:
+    """Appends whole lines and moves `stream` on, in memory too.
+
+    Args:
+        stream: As this writer last knew it: its `n_bytes` fences out a writer that was replaced.
+        truncated: Marks the stream as one whose limit was reached.
+
+    Raises:
+        LogFenced: the stream has grown or ended behind this writer's back; nothing was written.
+    """
+    if not lines:
+        return
+    n_bytes = stream.n_bytes + sum(len(line.data) + 1 for line in lines)
+    n_lines = stream.n_lines + len(lines)
+    with transaction.atomic():
+        same = LogStream.objects.filter(pk=stream.pk, n_bytes=stream.n_bytes, ended=False)
+        if not same.update(n_bytes=n_bytes, n_lines=n_lines, truncated=stream.truncated or truncated):
+            raise LogFenced(f"log {stream.uid} was continued by another process")
+        _chunks_write(stream, lines)
+    stream.n_bytes, stream.n_lines, stream.truncated = n_bytes, n_lines, stream.truncated or truncated
+
+
+def log_end(*, stream: LogStream) -> None:
+    """Nothing will be appended any more; readers that follow stop."""
+    LogStream.objects.filter(pk=stream.pk).update(ended=True)
+    stream.ended = True
+
+
+def log_read(*, stream: LogStream, after: int = 0, limit_bytes: int = READ_BYTES) -> LogSlice:
+    """Whole lines from offset `after`, about `limit_bytes` of them; an offset inside a line begins at the next one."""
+    fresh = LogStream.objects.get(pk=stream.pk)
+    after = min(max(after, 0), fresh.n_bytes)
+    pieces = _Pieces(fresh)
+    for chunk in _chunks_from(fresh, after).iterator(chunk_size=16):
+        pieces.add(chunk, skip_bytes=max(0, after - chunk.offset))
+        if pieces.n_bytes >= limit_bytes:
+            break
+    return pieces.slice(at=after)
+
+
+def log_tail(*, stream: LogStream, n_lines: int = 200) -> LogSlice:
+    """The last lines."""
+    fresh = LogStream.objects.get(pk=stream.pk)
+    first = max(1, fresh.n_lines - n_lines + 1)
+    return log_lines(stream=fresh, first_line=first, n_lines=n_lines)
+
+
+def log_lines(*, stream: LogStream, first_line: int, n_lines: int) -> LogSlice:
+    """Lines `first_line` (from 1) to `first_line + n_lines - 1`, as many of them as there are."""
+    fresh = LogStream.objects.get(pk=stream.pk)
+    first_line = max(1, first_line)
+    begin, end = first_line - 1, first_line - 1 + n_lines
+    holding = (
+        fresh.chunks.filter(first_line__lte=begin).order_by("-first_line").values_list("pk", flat=True)[:1]
+    )
+    chunks = fresh.chunks.filter(first_line__lt=end, first_line__gt=begin) | fresh.chunks.filter(
+        pk__in=list(holding)
+    )
+    pieces = _Pieces(fresh)
+    for chunk in chunks.order_by("offset").iterator(chunk_size=16):
+        lines = bytes(chunk.data).split(b"\n")[:-1]
+        low, high = max(0, begin - chunk.first_line), min(chunk.n_lines, end - chunk.first_line)
+        pieces.add_lines(chunk, lines, low, high)
+    return pieces.slice(at=fresh.n_bytes)
+
+
+def log_search(
+    *, stream: LogStream, pattern: str, limit: int = 200, regular: bool = False
+) -> list[tuple[int, str]]:
+    """The first `limit` lines that contain `pattern`, with their numbers; letter case does not matter.
+
+    Args:
+        regular: `pattern` is an RE2 regular expression and not plain text.
+
+    Raises:
+        InvalidRequest: empty, too long or not RE2.
+    """
+    expression = _search_expression(pattern, regular=regular)
+    found: list[tuple[int, str]] = []
+    for chunk in stream.chunks.order_by("offset").iterator(chunk_size=16):
+        data = bytes(chunk.data)
+        if not regular and not expression.search(data):
+            continue
+        for index, line in enumerate(data.split(b"\n")[:-1]):
+            if expression.search(line):
+                found.append((chunk.first_line + index + 1, line.decode("utf-8", "replace")))
+                if len(found) >= limit:
+                    return found
+    return found
+
+
+def log_download(*, stream: LogStream) -> Iterator[bytes]:
+    """The whole log in pieces, in constant memory."""
+    for data in stream.chunks.order_by("offset").values_list("data", flat=True).iterator(chunk_size=16):
+        yield bytes(data)
+
+
+def log_stream_delete(*, stream_id: int) -> None:
+    """Removes the stream with all its lines."""
+    LogChunk.objects.filter(stream_id=stream_id).delete()
+    LogStream.objects.filter(pk=stream_id).delete()
+
+
+def _chunks_write(stream: LogStream, lines: Sequence[LogLine]) -> None:
+    """Adds to the last chunk while that is small, so that a slow talker does not leave a row per line."""
+    offset, first_line = stream.n_bytes, stream.n_lines
+    last = stream.chunks.order_by("-offset").first() if offset else None
+    for group in _groups(lines):
+        data = b"".join(line.data + b"\n" for line in group)
+        times_ms = [line.at_ms for line in group]
+        if last is not None and last.n_bytes + len(data) <= COALESCE_BYTES:
+            _chunk_extend(last, data, times_ms)
+        else:
+            last = _chunk_new(stream, offset, first_line, data, times_ms)
+        offset += len(data)
+        first_line += len(group)
+
+
+def _groups(lines: Sequence[LogLine]) -> Iterator[list[LogLine]]:
+    """Lines in groups of at most `READ_BYTES`, so that no chunk is larger than what a reader asks for."""
+    group: list[LogLine] = []
+    n_bytes = 0
+    for line in lines:
+        if group and n_bytes + len(line.data) + 1 > READ_BYTES:
+            yield group
+            group, n_bytes = [], 0
+        group.append(line)
+        n_bytes += len(line.data) + 1
+    yield group
+
+
+def _chunk_new(stream: LogStream, offset: int, first_line: int, data: bytes, times_ms: list[int]) -> LogChunk:
+    first_at = datetime.fromtimestamp(times_ms[0] / 1000, tz=UTC)
+    return LogChunk.objects.create(
+        stream=stream,
+        offset=offset,
+        n_bytes=len(data),
+        first_line=first_line,
+        n_lines=len(times_ms),
+        first_at=first_at,
+        line_times=_times_pack(first_at, times_ms),
+        data=data,
+    )
+
+
+def _chunk_extend(chunk: LogChunk, data: bytes, times_ms: list[int]) -> None:
+    chunk.line_times = bytes(chunk.line_times) + _times_pack(chunk.first_at, times_ms)
+    chunk.data = bytes(chunk.data) + data
+    chunk.n_bytes += len(data)
+    chunk.n_lines += len(times_ms)
+    chunk.save(update_fields=["line_times", "data", "n_bytes", "n_lines"])
+
+
+def _times_pack(first_at: datetime, times_ms: list[int]) -> bytes:
+    begin = _ms(first_at)
+    offsets = [min(max(0, time - begin), 2**32 - 1) for time in times_ms]
+    return struct.pack(f"<{len(offsets)}I", *offsets)
+
+
+def _times_of(chunk: LogChunk) -> list[int]:
+    begin = _ms(chunk.first_at)
+    return [begin + offset for (offset,) in struct.iter_unpack("<I", bytes(chunk.line_times))]
+
+
+def _ms(at: datetime) -> int:
+    return (at - datetime.fromtimestamp(0, tz=UTC)) // timedelta(milliseconds=1)
+
+
+def _chunks_from(stream: LogStream, after: int) -> QuerySet[LogChunk]:
+    holding = (
+        stream.chunks.filter(offset__lte=after).order_by("-offset").values_list("offset", flat=True).first()
+    )
+    return stream.chunks.filter(offset__gte=holding or 0).order_by("offset")
+
+
+class _Pieces:
+    """Collects lines of consecutive chunks into one slice."""
+
+    def __init__(self, stream: LogStream) -> None:
+        self._stream = stream
+        self._data: list[bytes] = []
+        self._times: list[int] = []
+        self._first: int | None = None
+        self._next: int | None = None
+        self.n_bytes = 0
+
+    def add(self, chunk: LogChunk, *, skip_bytes: int) -> None:
+        if skip_bytes >= chunk.n_bytes:
+            return
+        data = bytes(chunk.data)
+        if skip_bytes and data[skip_bytes - 1] != 0x0A:
+            skip_bytes = data.index(b"\n", skip_bytes) + 1
+        skipped = data.count(b"\n", 0, skip_bytes)
+        self._extend(chunk, data[skip_bytes:], skipped, chunk.n_lines, chunk.offset + chunk.n_bytes)
+
+    def add_lines(self, chunk: LogChunk, lines: list[bytes], low: int, high: int) -> None:
+        if low >= high:
+            return
+        data = b"".join(line + b"\n" for line in lines[low:high])
+        before = sum(len(line) + 1 for line in lines[:low])
+        self._extend(chunk, data, low, high, chunk.offset + before + len(data))
+
+    def _extend(self, chunk: LogChunk, data: bytes, low: int, high: int, following: int) -> None:
+        if not data:
+            self._next = following
+            return
+        if self._first is None:
+            self._first = chunk.first_line + low + 1
+        self._data.append(data)
+        self._times += _times_of(chunk)[low:high]
+        self._next = following
+        self.n_bytes += len(data)
+
+    def slice(self, *, at: int) -> LogSlice:
+        following = at if self._next is None else self._next
+        return LogSlice(
+            text=b"".join(self._data).decode("utf-8", "replace"),
+            next=following,
+            end=self._stream.ended and following >= self._stream.n_bytes,
+            first_line=self._first if self._first is not None else self._stream.n_lines + 1,
+            line_times_ms=self._times,
+            truncated=self._stream.truncated,
+        )
+
+
+def _search_expression(pattern: str, *, regular: bool) -> re2._Regexp:
+    if not 0 < len(pattern) <= SEARCH_PATTERN_MAX:
+        raise InvalidRequest.for_field(
+            "pattern", f"has {len(pattern)} characters; use 1 to {SEARCH_PATTERN_MAX}"
+        )
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    try:
+        return re2.compile((pattern if regular else re2.escape(pattern)).encode(), options)
+    except re2.error as error:
+        reason = error.args[0].decode("utf-8", "replace") if error.args else "not valid"
+        raise InvalidRequest.for_field("pattern", f"is not an RE2 regular expression: {reason}") from None
