@@ -12,10 +12,15 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from jobs.runner.process import StopRequested, StopSignal, parent_follow, sacrifice_first, threads_limit
+from jobs.runner.process import (
+    STOPPED,
+    StopRequested,
+    StopSignal,
+    parent_follow,
+    sacrifice_first,
+    threads_limit,
+)
 from jobs.runner.spec import JobSpec
-
-STOPPED = 143
 
 
 def main(arguments: list[str]) -> int:
@@ -34,15 +39,16 @@ def main(arguments: list[str]) -> int:
 
 
 def run(job: JobSpec, stop: StopSignal) -> int:
-    """Trains and returns the exit code. Whatever is not a finished model is removed from the model folder."""
+    """Trains and returns the exit code. `model/` gets a finished model in one step, or nothing."""
     try:
         _train(job, stop)
-        stop.disarm()
+        with stop.committing():
+            job.partial_model_dir.rename(job.model_dir)  # replaces the empty folder
     except StopRequested:
-        return _stopped(job, stop)
+        return _stopped(job)
     except Exception as error:
         # A library interrupted by SIGTERM may turn it into an error of its own.
-        return _stopped(job, stop) if stop.requested else _failed(job, stop, error)
+        return _stopped(job) if stop.requested else _failed(job, error)
     return 0
 
 
@@ -59,38 +65,25 @@ def _train(job: JobSpec, stop: StopSignal) -> None:
     context = JobContext(job, algorithm, log, stop)
     engine = algorithm.engine_load()
     stop.check()
-    job.model_dir.mkdir(exist_ok=True)
-    context.output_dir.mkdir(parents=True, exist_ok=True)
     engine.train(context)
-    stop.check()
     log.line("Training job finished")
 
 
-def _stopped(job: JobSpec, stop: StopSignal) -> int:
-    stop.disarm()
-    _empty(job.model_dir)
+def _stopped(job: JobSpec) -> int:
+    shutil.rmtree(job.partial_model_dir, ignore_errors=True)
     print("Stopped on request; no model was written.", flush=True)
     return STOPPED
 
 
-def _failed(job: JobSpec, stop: StopSignal, error: Exception) -> int:
+def _failed(job: JobSpec, error: Exception) -> int:
     from jobs.runner.failure import failure_from
 
-    stop.disarm()
     failure = failure_from(error)
-    _empty(job.model_dir)
+    shutil.rmtree(job.partial_model_dir, ignore_errors=True)
     failure.write(job.output_dir)
     sys.stdout.flush()
     print(failure.traceback + failure.text, file=sys.stderr, flush=True)
     return 1
-
-
-def _empty(folder: Path) -> None:
-    """Removes what is in the folder, and keeps the folder."""
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _exit(code: int) -> NoReturn:

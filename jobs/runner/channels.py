@@ -27,9 +27,10 @@ class TableChannel:
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
-        """Names of the feature columns; None where the data has none of its own."""
-        named = self._schema is not None and self._schema.header and self._schema.columns
-        return self._schema.feature_names if named and self._schema else None
+        """Names of the feature columns; None for the service's own CSV, where only the file knows them."""
+        if self._schema is None or not self._schema.columns:
+            return None
+        return self._schema.feature_names
 
     def batches(self, batch_rows: int, *, require_label: bool = False) -> Iterator[Batch]:
         """One pass over all rows; in Pipe mode each pass reads the FIFO of the next epoch.

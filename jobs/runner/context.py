@@ -38,7 +38,7 @@ class JobContext:
     host = "algo-1"
 
     def __init__(self, job: JobSpec, algorithm: AlgorithmSpec, log: TrainingLog, stop: StopSignal) -> None:
-        self.model_dir: Path = job.model_dir
+        self.model_dir: Path = job.partial_model_dir
         self.output_dir: Path = job.output_dir / "data"
         self.n_threads = job.n_threads
         self.hyperparameters = hyperparameters_read(job, algorithm, log)
@@ -48,6 +48,8 @@ class JobContext:
         self._stop = stop
         self._progress_at = -_PROGRESS_EVERY_S
         self._percent = -1
+        for folder in (self.model_dir, self.output_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def log(self, message: str, *, level: str = "INFO") -> None:
         self._log.line(message, level=level)

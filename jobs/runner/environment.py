@@ -1,6 +1,7 @@
-"""The environment variables of a job process: what it needs, what its owner set, and nothing of the worker's own.
+"""The environment variables of a job process: what it needs, what its owner set, nothing of the worker's own.
 
-The worker passes them at exec; the process sets the thread counts for itself too, before libraries read them.
+The worker passes them at exec; the process sets the thread counts for itself too, before any library reads
+them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ def job_environment(spec: JobSpec) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": str(PROJECT_ROOT),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": str(spec.root / "tmp"),
         "TMPDIR": str(spec.root / "tmp"),
         "TRAINING_JOB_NAME": spec.name,
@@ -42,5 +42,5 @@ def job_environment(spec: JobSpec) -> dict[str, str]:
 
 
 def thread_variables(n_threads: int) -> dict[str, str]:
-    """The thread counts of numeric libraries, which see the machine's processors but not an instance type's."""
+    """The thread counts of numeric libraries, which see the machine's processors, not an instance type's."""
     return dict.fromkeys(_THREAD_VARIABLES, str(n_threads)) | {"OMP_WAIT_POLICY": "PASSIVE"}

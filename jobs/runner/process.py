@@ -11,12 +11,15 @@ import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from jobs.runner.environment import thread_variables
 
+STOPPED: Final = 143
+"""Exit code of a job that ended because it was asked to."""
 _PR_SET_PDEATHSIG: Final = 1
 _OOM_SCORE: Final = "900"
 
@@ -26,17 +29,24 @@ class StopRequested(BaseException):
 
 
 class StopSignal:
-    """Turns SIGTERM into StopRequested at the next bytecode of the main thread, also out of a blocked read.
+    """SIGTERM as a flag that algorithms look at, and the end of the process where they do not look in time.
 
-    Where an exception cannot pass (a destructor, a callback from C++) the flag remains for `check`.
+    The main thread may be deep in C++ (waiting for a pipe, clustering) where Python's handler does not run. So
+    the signal also wakes a thread, which ends the process after `patience_s` unless `committing` has begun.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience_s: float = 1.0) -> None:
         self._requested = threading.Event()
-        self._armed = True
+        self._patience_s = patience_s
+        self._commit = threading.Lock()
 
     def install(self) -> None:
-        signal.signal(signal.SIGTERM, self._handle)
+        """Call once, from the main thread."""
+        reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        os.set_blocking(reading, True)
+        signal.signal(signal.SIGTERM, lambda number, frame: self._requested.set())
+        signal.set_wakeup_fd(writing)
+        threading.Thread(target=self._watch, args=(reading,), name="stop", daemon=True).start()
 
     @property
     def requested(self) -> bool:
@@ -47,15 +57,21 @@ class StopSignal:
         if self.requested:
             raise StopRequested
 
-    def disarm(self) -> None:
-        """From now on SIGTERM only sets the flag: the job is writing down how it ended."""
-        self._armed = False
+    @contextlib.contextmanager
+    def committing(self) -> Iterator[None]:
+        """Around steps that may not be cut in two. Raises StopRequested instead if SIGTERM has arrived."""
+        with self._commit:
+            self.check()
+            yield
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        first = not self._requested.is_set()
+    def _watch(self, wakeup: int) -> None:
+        while os.read(wakeup, 1) != bytes([signal.SIGTERM]):
+            continue
         self._requested.set()
-        if first and self._armed:
-            raise StopRequested
+        time.sleep(self._patience_s)
+        with self._commit:
+            sys.stdout.flush()
+            os._exit(STOPPED)
 
 
 def threads_limit(n_threads: int) -> None:

@@ -88,6 +88,11 @@ class JobSpec:
         return self.root / "model"
 
     @property
+    def partial_model_dir(self) -> Path:
+        """Where a built-in algorithm writes; becomes `model_dir` when it is complete."""
+        return self.root / "model.partial"
+
+    @property
     def output_dir(self) -> Path:
         return self.root / "output"
 

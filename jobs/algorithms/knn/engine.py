@@ -1,7 +1,6 @@
 """k-NN as a training job: sample, project, index, score. The log lines are the managed service's own.
 
-NaN policy: a NaN or infinite feature or label ends the job with the row and the column; hence the log's
-`NaNs=0`.
+NaN policy: a missing feature or label ends the job with the row and the column; hence the log's `NaNs=0`.
 """
 
 from __future__ import annotations
@@ -121,22 +120,18 @@ def _rows(context: TrainingContext, channel: ChannelInput) -> Iterator[Batch]:
 
 
 def _require_finite(batch: Batch, channel: ChannelInput) -> None:
-    """Raises DataError naming the first NaN or infinite value."""
-    assert batch.y is not None
-    if np.isfinite(batch.X).all() and np.isfinite(batch.y).all():
+    """Raises DataError naming the first missing feature."""
+    if np.isfinite(batch.X).all():
         return
-    bad = ~np.isfinite(np.column_stack((batch.X, batch.y)))
-    row, position = (int(found) for found in np.argwhere(bad)[0])
-    is_label = position == batch.X.shape[1]
-    value = float(batch.y[row] if is_label else batch.X[row, position])
+    row, position = (int(found) for found in np.argwhere(~np.isfinite(batch.X))[0])
+    # Without names of its own the data is the service's CSV: the label is c0, features begin at c1.
     names = channel.feature_names
-    column = "label" if is_label else names[position] if names else str(position)
     raise DataError(
         f"the value is missing or not a finite number; k-NN needs a number in every cell "
         f"({channel.name} channel)",
         row=batch.first_row + row,
-        column=column,
-        value=str(value),
+        column=names[position] if names else f"c{position + 1}",
+        value=str(batch.X[row, position]),
     )
 
 

@@ -63,7 +63,7 @@ class NeighbourIndex:
         # faiss would allocate up to 1 TiB on a damaged header's word; nothing in a file exceeds the file.
         faiss.set_deserialization_vector_byte_limit(16 * path.stat().st_size + 65536)
         try:
-            index = faiss.downcast_index(faiss.read_index(str(path)))
+            index = faiss.read_index(str(path))
         except RuntimeError as error:
             raise ValueError(f"{path.name} is not a readable faiss index: {error}") from None
         if not isinstance(index, faiss.IndexFlat | faiss.IndexIVFFlat | faiss.IndexIVFPQ):
