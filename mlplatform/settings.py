@@ -108,7 +108,9 @@ TEMPLATES = [
 # Database: SQLite in WAL mode unless DATABASE_URL says otherwise.
 DATABASES = {
     "default": dj_database_url.parse(
-        env_text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'db.sqlite3'}", conn_max_age=60, conn_health_checks=True
+        env_text("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'db.sqlite3'}",
+        conn_max_age=60,
+        conn_health_checks=True,
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

@@ -6,4 +6,12 @@ from endpoints.models.models import Model
 from endpoints.models.replicas import Replica
 from endpoints.models.tables import TableRun
 
-__all__ = ["Endpoint", "EndpointConfig", "EndpointMetric", "Model", "ProductionVariant", "Replica", "TableRun"]
+__all__ = [
+    "Endpoint",
+    "EndpointConfig",
+    "EndpointMetric",
+    "Model",
+    "ProductionVariant",
+    "Replica",
+    "TableRun",
+]

@@ -69,7 +69,9 @@ class Endpoint(models.Model):
         choices=[(status.value, status.value) for status in EndpointStatus],
     )
     wanted = models.ForeignKey(EndpointConfig, on_delete=models.PROTECT, related_name="+")
-    live = models.ForeignKey(EndpointConfig, on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    live = models.ForeignKey(
+        EndpointConfig, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
     failure = models.JSONField(_("failure"), null=True, blank=True)
     tags = models.JSONField(_("tags"), default=dict, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")

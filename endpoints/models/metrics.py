@@ -8,7 +8,7 @@ from endpoints.models.endpoints import Endpoint
 
 
 class EndpointMetric(models.Model):
-    """Counts of one minute. `latency` is a histogram of whole-request milliseconds as JSON (endpoints.gateway.histogram)."""
+    """Counts of one minute. `latency` is a histogram of milliseconds as JSON (endpoints.gateway.histogram)."""
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="metrics")
     variant = models.CharField(max_length=63)

@@ -11,7 +11,7 @@ from jobs.models import DatasetVersion
 
 
 class TableRun(models.Model):
-    """`summary` has accuracy, per-class table and confusion matrix (or RMSE, MAE); `result_uri` the rows as JSON Lines."""
+    """`summary` has accuracy, classes and confusion matrix (or RMSE, MAE); `result_uri` the rows as JSON Lines."""
 
     class Status(models.TextChoices):
         IN_PROGRESS = "InProgress", _("InProgress")

@@ -48,12 +48,12 @@ def env_list(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def data_dir() -> Path:
-    """The one folder that holds everything the platform keeps on this machine (`MLPLATFORM_DATA_DIR`, default `./var`)."""
+    """The one folder of everything the platform keeps on this machine (`MLPLATFORM_DATA_DIR`, default `./var`)."""
     return Path(env_text("MLPLATFORM_DATA_DIR") or PROJECT_ROOT / "var").expanduser().resolve()
 
 
 def runtime_dir() -> Path:
-    """The folder of unix sockets: `<data dir>/run`, or a short folder under the system's temporary one where that is too long."""
+    """The folder of unix sockets: `<data dir>/run`, or a short temporary folder where that path is too long."""
     folder = data_dir() / "run"
     if len(os.fsencode(folder)) <= _MAX_SOCKET_FOLDER_BYTES:
         return folder

@@ -20,7 +20,7 @@ class FieldError:
 
 
 class PlatformError(Exception):
-    """Base of all errors a user may see. `code` is the service's error code, `http_status` the status it answers with."""
+    """Base of all errors a user may see. `code` is the service's error code, `http_status` what it answers with."""
 
     code: ClassVar[str] = "InternalFailure"
     http_status: ClassVar[int] = 500

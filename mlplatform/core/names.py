@@ -52,8 +52,15 @@ def uri_split(value: str, *, field: str = "uri") -> tuple[str, str]:
     bucket, slash, key = value.removeprefix("s3://").partition("/")
     parts = key.split("/")
     legal = value.startswith("s3://") and bucket and slash and key and "\0" not in value
-    if not legal or ".." in parts or "." in parts or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
-        raise InvalidRequest.for_field(field, f"{value[:200]!r} is not an object's address; use s3://bucket/key")
+    if (
+        not legal
+        or ".." in parts
+        or "." in parts
+        or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket)
+    ):
+        raise InvalidRequest.for_field(
+            field, f"{value[:200]!r} is not an object's address; use s3://bucket/key"
+        )
     return bucket, key
 
 

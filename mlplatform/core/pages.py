@@ -62,7 +62,9 @@ def _order_field(orders: Mapping[str, str], order: str) -> tuple[str, bool]:
     name = order.removeprefix("-")
     if name not in orders:
         accepted = ", ".join(orders)
-        raise InvalidRequest.for_field("order", f"{order[:60]!r} is not a field to order by; use {accepted}, or -name")
+        raise InvalidRequest.for_field(
+            "order", f"{order[:60]!r} is not a field to order by; use {accepted}, or -name"
+        )
     return orders[name], order.startswith("-")
 
 
@@ -82,7 +84,9 @@ def _decode(cursor: str, order: str) -> list[Any]:
     try:
         made_for, value, pk = signing.loads(cursor, salt="cursor")
     except (signing.BadSignature, ValueError, TypeError):
-        raise InvalidRequest.for_field("cursor", "is not a cursor of this list; use `next` of the page before") from None
+        raise InvalidRequest.for_field(
+            "cursor", "is not a cursor of this list; use `next` of the page before"
+        ) from None
     if made_for != order:
         raise InvalidRequest.for_field("cursor", f"belongs to the order {made_for!r}, not {order!r}")
     return [value, pk]

@@ -6,9 +6,9 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 
+from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
-from asgiref.sync import iscoroutinefunction
 
 _LEGAL = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -25,7 +25,7 @@ def request_id_of(request: HttpRequest) -> str:
 
 
 @sync_and_async_middleware
-def RequestIdMiddleware(  # noqa: N802  Django's settings name middleware like a class
+def RequestIdMiddleware(
     get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]],
 ) -> Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]:
     if iscoroutinefunction(get_response):

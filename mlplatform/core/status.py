@@ -88,7 +88,12 @@ ENDPOINT_TRANSITIONS: Final[dict[EndpointStatus, frozenset[EndpointStatus]]] = {
         {EndpointStatus.IN_SERVICE, EndpointStatus.FAILED, EndpointStatus.DELETING}
     ),
     EndpointStatus.UPDATING: frozenset(
-        {EndpointStatus.IN_SERVICE, EndpointStatus.ROLLING_BACK, EndpointStatus.FAILED, EndpointStatus.DELETING}
+        {
+            EndpointStatus.IN_SERVICE,
+            EndpointStatus.ROLLING_BACK,
+            EndpointStatus.FAILED,
+            EndpointStatus.DELETING,
+        }
     ),
     EndpointStatus.ROLLING_BACK: frozenset(
         {EndpointStatus.IN_SERVICE, EndpointStatus.FAILED, EndpointStatus.DELETING}

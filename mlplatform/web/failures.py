@@ -20,7 +20,9 @@ def failure_cause(kind: str) -> Cause:
     causes = {
         FailureKind.DATA_ERROR: Cause(
             _("The data cannot be used"),
-            _("Correct the cell or row named here, upload a new version of the dataset and run the job again."),
+            _(
+                "Correct the cell or row named here, upload a new version of the dataset and run the job again."
+            ),
         ),
         FailureKind.CLIENT_ERROR: Cause(
             _("A setting does not fit the data"),
@@ -36,7 +38,9 @@ def failure_cause(kind: str) -> Cause:
         ),
         FailureKind.SIGNAL: Cause(
             _("The process was killed"),
-            _("A crash in native code, or the machine ran out of memory. Try less data or a larger instance type."),
+            _(
+                "A crash in native code, or the machine ran out of memory. Try less data or a larger instance type."
+            ),
         ),
         FailureKind.OUT_OF_MEMORY: Cause(
             _("Out of memory"),
@@ -48,11 +52,15 @@ def failure_cause(kind: str) -> Cause:
         ),
         FailureKind.LOST_WORKER: Cause(
             _("The worker was lost"),
-            _("The process that ran the job went away several times. Look at the workers page, then run it again."),
+            _(
+                "The process that ran the job went away several times. Look at the workers page, then run it again."
+            ),
         ),
         FailureKind.NO_MODEL: Cause(
             _("No model was written"),
-            _("The process ended without an error but left nothing in the model folder. The log says what it did."),
+            _(
+                "The process ended without an error but left nothing in the model folder. The log says what it did."
+            ),
         ),
         FailureKind.INTERNAL: Cause(
             _("Something failed on our side"),

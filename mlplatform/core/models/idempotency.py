@@ -20,5 +20,7 @@ class IdempotentRequest(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "user_id", "key"], name="one_answer_per_idempotency_key")
+            models.UniqueConstraint(
+                fields=["project", "user_id", "key"], name="one_answer_per_idempotency_key"
+            )
         ]

@@ -1,4 +1,4 @@
-"""Figures of endpoints: traffic, latency and the confusion matrix. Pure: data in, Plotly figure (a plain dict) out."""
+"""Figures of endpoints: traffic, latency, confusion matrix. Pure: data in, Plotly figure (a plain dict) out."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def latency_figure(traffic: Traffic) -> dict[str, Any]:
 
 
 def confusion_figure(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The confusion matrix as a heat map: a row per label, a column per prediction, the counts written into the cells."""
+    """The confusion matrix as a heat map: a row per label, a column per prediction, counts in the cells."""
     labels = [str(label) for label in summary["labels"]]
     matrix = summary["confusion"]
     return {

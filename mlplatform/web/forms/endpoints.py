@@ -1,4 +1,4 @@
-"""The endpoint form: rows of variants ⇄ the requests of the service. Rules are the service's; this only reads and shows."""
+"""The endpoint form: rows of variants ⇄ the requests of the service, whose rules are not repeated here."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class EndpointForm:
         )
 
     @classmethod
-    def from_variants(cls, variants: Iterable[ProductionVariant], *, name: str, description: str) -> EndpointForm:
+    def from_variants(
+        cls, variants: Iterable[ProductionVariant], *, name: str, description: str
+    ) -> EndpointForm:
         return cls(
             name=name,
             description=description,
@@ -102,7 +104,10 @@ def weights_from_post(post: QueryDict) -> tuple[dict[str, float], dict[str, int]
     weights: dict[str, float] = {}
     counts: dict[str, int] = {}
     rows = zip(
-        post.getlist("variant.name"), post.getlist("variant.weight"), post.getlist("variant.instance_count"), strict=False
+        post.getlist("variant.name"),
+        post.getlist("variant.weight"),
+        post.getlist("variant.instance_count"),
+        strict=False,
     )
     for number, (name, weight, count) in enumerate(rows):
         row = {"weight": weight.strip(), "instance_count": count.strip()}

@@ -1,4 +1,4 @@
-"""The new-job form: what was posted ⇄ the create request of the service. Rules are the service's; this only reads and shows.
+"""The new-job form: what was posted ⇄ the create request of the service, whose rules are not repeated here.
 
 The same request, as JSON, is what "Show API call" displays.
 """
@@ -118,7 +118,7 @@ class TrainingJobForm:
 
 
 def errors_by_field(errors: tuple[FieldError, ...]) -> dict[str, str]:
-    """Messages by form field; a deeper path (`channels.train.dataset`) is found under each of its prefixes that has none."""
+    """The first message of each form field, by its dotted path."""
     found: dict[str, str] = {}
     for error in errors:
         found.setdefault(error.field, error.message)
@@ -132,7 +132,9 @@ def _channels(post: QueryDict) -> dict[str, dict[str, str]]:
         name, _, attribute = rest.partition(".")
         if kind == "channel" and attribute in {"dataset", "uri", "input_mode"} and isinstance(value, str):
             channels.setdefault(name, {})[attribute] = value.strip()
-    return {name: channel for name, channel in channels.items() if channel.get("dataset") or channel.get("uri")}
+    return {
+        name: channel for name, channel in channels.items() if channel.get("dataset") or channel.get("uri")
+    }
 
 
 def _metric_definitions(post: QueryDict) -> list[dict[str, str]]:
@@ -145,7 +147,9 @@ def _whole_number(field_name: str, text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InvalidRequest.for_field(field_name, f"{text[:40]!r} is not a whole number of seconds") from None
+        raise InvalidRequest.for_field(
+            field_name, f"{text[:40]!r} is not a whole number of seconds"
+        ) from None
 
 
 def _pairs(field_name: str, text: str) -> dict[str, str]:
@@ -155,7 +159,9 @@ def _pairs(field_name: str, text: str) -> dict[str, str]:
             continue
         name, equals, value = line.partition("=")
         if not equals or not name.strip():
-            raise InvalidRequest.for_field(field_name, f"line {number}: {line[:60]!r} is not of the form NAME=value")
+            raise InvalidRequest.for_field(
+                field_name, f"line {number}: {line[:60]!r} is not of the form NAME=value"
+            )
         pairs[name.strip()] = value.strip()
     return pairs
 

@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from jobs.selectors.datasets import dataset_list
 
 from endpoints.models import Endpoint, Replica
 from endpoints.selectors.endpoints import (
@@ -23,7 +24,6 @@ from endpoints.selectors.endpoints import (
     replica_list,
 )
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
-from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound, PlatformError
 from mlplatform.core.models import LogStream, Role

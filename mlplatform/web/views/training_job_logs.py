@@ -86,6 +86,6 @@ def _search_answer(request: HttpRequest, stream: LogStream) -> JsonResponse:
 
 def _number(request: HttpRequest, name: str, default: int) -> int:
     text = request.GET.get(name, "")
-    if text and not text.isascii() or text and not text.isdigit() or len(text) > 15:
+    if (text and not text.isascii()) or (text and not text.isdigit()) or len(text) > 15:
         raise InvalidRequest.for_field(name, f"{text[:40]!r} is not a whole number")
     return int(text) if text else default

@@ -12,20 +12,22 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from jobs.selectors.datasets import dataset_list
 
 from jobs.algorithms.registry import algorithm_get, algorithm_list
 from jobs.instance_types import instance_type_list
 from jobs.metric_regex import metric_definition_check, metric_matches
 from jobs.models import JobEvent, TrainingJob
-from jobs.selectors.datasets import dataset_list
 from jobs.selectors.instances import instance_type_usage
 from jobs.selectors.training import (
     training_job_artifact,
     training_job_events,
     training_job_get,
-    training_job_list as training_jobs_page,
     training_job_metrics,
     training_job_waiting_reason,
+)
+from jobs.selectors.training import (
+    training_job_list as training_jobs_page,
 )
 from jobs.services.training import (
     training_job_clone_request,
@@ -39,10 +41,10 @@ from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.nodes import queues_served
 from mlplatform.web.access import page_actor
-from mlplatform.web.views.confirm import confirm_page
-from mlplatform.web.failures import failure_cause
 from mlplatform.web.charts.training_jobs import metric_figure, metric_groups
+from mlplatform.web.failures import failure_cause
 from mlplatform.web.forms.training_jobs import TrainingJobForm, errors_by_field
+from mlplatform.web.views.confirm import confirm_page
 
 TABS = ("overview", "metrics", "logs", "events", "api")
 
@@ -188,7 +190,11 @@ def _form_page(
         "spec": spec,
         "algorithms": algorithm_list(),
         "hyperparameters": [
-            (declared.describe(), form.hyperparameters.get(declared.name), errors.get(f"hyperparameters.{declared.name}"))
+            (
+                declared.describe(),
+                form.hyperparameters.get(declared.name),
+                errors.get(f"hyperparameters.{declared.name}"),
+            )
             for declared in spec.hyperparameters
             if not declared.hidden
         ],
@@ -198,7 +204,8 @@ def _form_page(
         ],
         "datasets": dataset_list(actor=actor, limit=100).items,
         "instance_types": [
-            (instance, usage.get(instance.name, 0), instance.queue in served) for instance in instance_type_list()
+            (instance, usage.get(instance.name, 0), instance.queue in served)
+            for instance in instance_type_list()
         ],
         "metric_rows": [*form.metric_definitions, {"name": "", "regex": ""}],
         "errors": errors,
@@ -213,12 +220,24 @@ def _form_page(
 
 def _channel_error(errors: dict[str, str], channel: str) -> str:
     prefix = f"channels.{channel}"
-    return " ".join(message for name, message in errors.items() if name == prefix or name.startswith(f"{prefix}."))
+    return " ".join(
+        message for name, message in errors.items() if name == prefix or name.startswith(f"{prefix}.")
+    )
 
 
 def _unplaced(field: str) -> bool:
-    shown = ("name", "algorithm", "instance_type", "max_runtime_s", "environment", "tags", "metric_definitions")
-    return not field.startswith(("hyperparameters.", "channels.", "metric_definitions")) and field not in shown
+    shown = (
+        "name",
+        "algorithm",
+        "instance_type",
+        "max_runtime_s",
+        "environment",
+        "tags",
+        "metric_definitions",
+    )
+    return (
+        not field.startswith(("hyperparameters.", "channels.", "metric_definitions")) and field not in shown
+    )
 
 
 def _detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: str) -> dict[str, Any]:
