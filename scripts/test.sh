@@ -1,5 +1,6 @@
 #!/bin/sh
 # Everything that must hold: style, types, layers, templates, and every test. Arguments go to pytest.
+# Two test processes: one starts the platform and takes all tests that need it, the other the rest.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -7,7 +8,7 @@ scripts/install.sh test
 scripts/browser.sh
 failed=""
 scripts/lint.sh || failed="$failed lint"
-.venv/bin/python -m pytest "$@" || failed="$failed tests"
+.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup "$@" || failed="$failed tests"
 if [ -n "$failed" ]; then
     echo "make test: failed:$failed" >&2
     exit 1

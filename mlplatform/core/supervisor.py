@@ -185,7 +185,7 @@ class Supervisor:
         await self._end_leftovers()
 
     async def _end_leftovers(self) -> None:
-        """Descendants without parents, in sessions of their own: they end in a moment by themselves, or here."""
+        """Descendants without parents, in sessions of their own: they end by themselves soon, or here."""
         import psutil  # only needed here, and not small
 
         me, now = psutil.Process(), asyncio.get_running_loop().time
