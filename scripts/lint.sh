@@ -19,7 +19,7 @@ check() {
 check ruff .venv/bin/ruff check .
 check mypy .venv/bin/mypy .
 check lint-imports .venv/bin/lint-imports
-check djlint .venv/bin/djlint --lint --quiet templates
+check djlint .venv/bin/djlint --lint --quiet templates mlplatform
 if [ -n "$failed" ]; then
     echo "not clean:$failed" >&2
     exit 1
