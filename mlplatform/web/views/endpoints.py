@@ -21,11 +21,14 @@ from endpoints.selectors.endpoints import (
     endpoint_sample_row,
     endpoint_snippets,
     endpoint_traffic,
+    endpoint_waiting_reason,
+    replica_get,
     replica_list,
 )
+from endpoints.selectors.models import model_labels
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
 from mlplatform.core.access import Actor
-from mlplatform.core.errors import NotFound, PlatformError
+from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import LogStream, Role
 from mlplatform.core.status import EndpointStatus
 from mlplatform.web.access import page_actor
@@ -147,18 +150,14 @@ def _replica_stream(request: HttpRequest, project: str, name: str, uid: str) -> 
 
 
 def _replica(request: HttpRequest, project: str, name: str, uid: str) -> Replica:
-    endpoint = endpoint_get(actor=page_actor(request, project), name=name)
-    replica = endpoint.replicas.select_related("log").filter(uid=uid).first()
-    if replica is None:
-        raise NotFound(f"There is no replica {uid[:26]!r} of endpoint {name}")
-    return replica
+    return replica_get(endpoint=endpoint_get(actor=page_actor(request, project), name=name), uid=uid)
 
 
 def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab: str) -> dict[str, Any]:
     base_url = request.build_absolute_uri("/").rstrip("/")
     variants = list((endpoint.live or endpoint.wanted).variants.select_related("model"))
     total = sum(variant.weight for variant in variants) or 1.0
-    replicas = list(replica_list(endpoint=endpoint))
+    replicas = replica_list(endpoint=endpoint)
     return {
         "endpoint": endpoint,
         "tab": tab,
@@ -179,6 +178,7 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
         "datasets": dataset_list(actor=actor, limit=100).items if tab == "try" else [],
         "table_runs": list(endpoint.table_runs.select_related("dataset_version__dataset")[:10]),
         "settled": endpoint.status in SETTLED,
+        "waiting_reason": endpoint_waiting_reason(endpoint=endpoint),
     }
 
 
@@ -199,7 +199,7 @@ def _shown_result(endpoint: Endpoint, result: InvokeResult) -> dict[str, Any]:
         "status": result.status,
         "variant": result.headers.get("x-amzn-invoked-production-variant", ""),
         "text": text,
-        "duration_ms": getattr(result, "duration_ms", None),
+        "duration_ms": result.duration_ms,
     }
     try:
         answer = json.loads(text)
@@ -213,12 +213,12 @@ def _shown_result(endpoint: Endpoint, result: InvokeResult) -> dict[str, Any]:
 def _predicted_labels(endpoint: Endpoint, answer: Any) -> list[str]:
     """The text labels of predicted codes, where the training data had text labels."""
     variant = (endpoint.live or endpoint.wanted).variants.select_related("model").first()
-    mapping = (variant.model.manifest or {}).get("label_mapping") if variant else None
+    labels = model_labels(model=variant.model) if variant else None
     predictions = answer.get("predictions") if isinstance(answer, dict) else None
-    if not mapping or not isinstance(predictions, list):
+    if labels is None or not isinstance(predictions, list):
         return []
-    texts = {float(code): text for text, code in mapping.items()}
     codes = [one.get("predicted_label") for one in predictions if isinstance(one, dict)]
+    texts = dict(enumerate(labels))
     return [texts.get(code, str(code)) for code in codes]
 
 
