@@ -131,7 +131,7 @@ def _decodes(path: Path, encoding: str) -> bool:
 
 
 def _sample_text(path: Path, encoding: str) -> str | None:
-    """The characters beyond ASCII of the first megabytes that have some; None where the file does not decode."""
+    """The first thousands of characters beyond ASCII; None where the file does not decode."""
     decoder = codecs.getincrementaldecoder(encoding)()
     found = ""
     with open_source(path) as stream:

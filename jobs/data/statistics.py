@@ -103,7 +103,7 @@ class NumberStatistics:
 
 
 class TextStatistics:
-    """Of a column of text or truth values: the most frequent values. Long texts are told apart by a digest."""
+    """Of a column of text or truth values: the most frequent ones. Long texts are told apart by a digest."""
 
     exceeded = False
 
