@@ -13,6 +13,7 @@ import logging
 import queue
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
@@ -101,7 +102,8 @@ class Batcher:
             self._busy_since = monotonic()
             outcomes = self._outcomes(batch)
             self._busy_since = None
-            self._loop.call_soon_threadsafe(_deliver, batch, outcomes)
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(_deliver, batch, outcomes)
             if is_last:
                 return
 

@@ -13,11 +13,16 @@ from numpy.typing import NDArray
 
 
 class LinearPredictor:
-    """score = X @ weights. `pause_s` makes each call slow, and the weights' sign decides nothing."""
+    """score = X @ weights.
 
-    def __init__(self, weights: list[float], pause_s: float = 0.0) -> None:
+    Each call takes `pause_s` longer, and if there is a `gate`, as long as no file of that name exists (not for rows
+    that begin with 0, as the one that tries the model does). Rows that begin with 666 to 668 break it in three ways.
+    """
+
+    def __init__(self, weights: list[float], pause_s: float = 0.0, gate: str = "") -> None:
         self.weights = np.array(weights, dtype=np.float32)
         self.pause_s = pause_s
+        self.gate = Path(gate) if gate else None
         self.batch_sizes: list[int] = []
 
     @property
@@ -28,6 +33,8 @@ class LinearPredictor:
         self.batch_sizes.append(len(X))
         if self.pause_s:
             time.sleep(self.pause_s)
+        while self.gate and X[0, 0] and not self.gate.exists():
+            time.sleep(0.002)
         if (X[:, 0] == 666).any():
             raise ArithmeticError("the number of the beast")
         if (X[:, 0] == 667).any():
@@ -42,7 +49,7 @@ class LinearPredictor:
 
 
 class Linear:
-    """Loads `weights.json`: {"weights": [..], "pause_s": 0}."""
+    """Loads `weights.json`: {"weights": [..], "pause_s": 0, "gate": ""}."""
 
     def load(self, model_dir: Path, *, n_threads: int) -> LinearPredictor:
         return LinearPredictor(**json.loads((model_dir / "weights.json").read_text()))

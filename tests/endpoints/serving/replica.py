@@ -66,8 +66,12 @@ class ReplicaProcess:
             return client.answer()
 
 
-def linear(folder: Path, weights: Sequence[float] = (1, 10), pause_s: float = 0.0) -> list[str]:
+def linear(
+    folder: Path, weights: Sequence[float] = (1, 10), *, pause_s: float = 0.0, gate: Path | None = None
+) -> list[str]:
     """Writes a linear model's artifact; answers with the options that load it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "weights.json").write_text(json.dumps({"weights": list(weights), "pause_s": pause_s}))
+    (folder / "weights.json").write_text(
+        json.dumps({"weights": list(weights), "pause_s": pause_s, "gate": str(gate or "")})
+    )
     return ["--engine", "tests.endpoints.serving.engines:Linear"]

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,10 @@ from endpoints.serving.app import MAX_BODY_BYTES
 from mlplatform.core.env import PROJECT_ROOT
 from tests.endpoints.loop_thread import RawClient, poll
 from tests.endpoints.serving.replica import ReplicaProcess, linear
+
+INVOCATION = (
+    b"POST /invocations HTTP/1.1\r\nHost: m\r\nContent-Type: text/csv\r\nContent-Length: 3\r\n\r\n1,2"
+)
 
 
 @pytest.fixture(scope="module")
@@ -128,55 +134,44 @@ def test_the_socket_is_for_its_owner_only(replica: ReplicaProcess) -> None:
 def test_ping_answers_while_a_prediction_runs_and_a_full_queue_is_429(
     tmp_path: Path, socket_dir: Path
 ) -> None:
-    with ReplicaProcess(socket_dir / "s", tmp_path, linear(tmp_path, pause_s=1.0)) as slow:
-        slow.wait_ready()
-        statuses: list[int] = []
-        clients = [slow.client() for _ in range(301)]
-        request = (
-            b"POST /invocations HTTP/1.1\r\nHost: m\r\nContent-Type: text/csv\r\nContent-Length: 3\r\n\r\n1,2"
-        )
+    gate = tmp_path / "gate"
+    with (
+        ReplicaProcess(socket_dir / "s", tmp_path, linear(tmp_path, gate=gate)) as busy,
+        ExitStack() as stack,
+    ):
+        busy.wait_ready()
+        clients = [stack.enter_context(busy.client()) for _ in range(301)]
         for client in clients:
-            client.send(request)
+            client.send(INVOCATION)
             if client is clients[0]:
-                _ping(slow)  # the first is being predicted from here on, the others wait
-        with slow.client() as client:
-            client.sock.settimeout(0.8)
-            client.send(b"GET /ping HTTP/1.1\r\nHost: m\r\n\r\n")
-            assert client.answer()[0] == 200
-        for client in clients:
-            status, headers, _ = client.answer()
-            statuses.append(status)
-            if status == 429:
-                assert int(headers["retry-after"]) >= 1
-            client.sock.close()
-        assert (statuses.count(200), statuses.count(429)) == (257, 44)
+                _ping(busy)  # the first is being predicted from here on, the others wait
+        _ping(busy)
+        gate.touch()
+        answers = [client.answer() for client in clients]
+        assert Counter(status for status, _, _ in answers) == {200: 257, 429: 44}
+        assert {headers["retry-after"] for status, headers, _ in answers if status == 429} == {"1"}
 
 
 def _ping(replica: ReplicaProcess) -> None:
     with replica.client() as client:
         client.send(b"GET /ping HTTP/1.1\r\nHost: m\r\n\r\n")
-        client.answer()
+        assert client.answer()[0] == 200
 
 
 def test_sigterm_answers_what_has_begun_and_then_ends(tmp_path: Path, socket_dir: Path) -> None:
-    with ReplicaProcess(socket_dir / "s", tmp_path, linear(tmp_path, pause_s=0.5)) as slow:
-        slow.wait_ready()
-        answers: list[int] = []
-        caller = threading.Thread(target=lambda: answers.append(slow.invoke(b"1,2")[0]))
-        caller.start()
-        poll(lambda: _has_connection(slow))
-        slow.process.send_signal(signal.SIGTERM)
-        caller.join(10)
-        assert answers == [200]
-        assert slow.process.wait(10) == 0
-        assert not slow.socket.exists()
-
-
-def _has_connection(replica: ReplicaProcess) -> bool:
-    import psutil
-
-    connections = psutil.Process(replica.process.pid).net_connections("unix")
-    return sum(connection.laddr == str(replica.socket) for connection in connections) > 1
+    gate = tmp_path / "gate"
+    with ReplicaProcess(socket_dir / "s", tmp_path, linear(tmp_path, gate=gate)) as busy:
+        busy.wait_ready()
+        with busy.client() as client:
+            client.send(INVOCATION)
+            _ping(busy)
+            busy.process.send_signal(signal.SIGTERM)
+            poll(lambda: not busy.socket.exists())
+            gate.touch()
+            status, headers, _ = client.answer()
+            assert (status, headers["connection"]) == (200, "close")
+        assert busy.process.wait(10) == 0
+        assert "answering 1 requests" in busy.log
 
 
 def test_a_model_that_cannot_be_loaded_ends_with_its_traceback(tmp_path: Path, socket_dir: Path) -> None:

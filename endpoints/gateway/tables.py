@@ -1,0 +1,130 @@
+"""The gateway's two doors to the database: the routing table in, the counts of traffic out.
+
+Given to the gateway by `manage.py gateway`; each is called on a thread of its own. Nothing else of the gateway
+knows that there is a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from django.db import close_old_connections, transaction
+from django.db.models import Q
+
+from endpoints.gateway.histogram import Histogram
+from endpoints.gateway.routing import KeyRecord, Route, RouteVariant, RoutingTable, Version
+from endpoints.gateway.tally import MinuteCounts
+from endpoints.models import Endpoint, EndpointMetric, ProductionVariant, Replica
+from endpoints.serving.address import Address, address_parse
+from mlplatform.core import clock
+from mlplatform.core.models import AccessKey, Membership
+from mlplatform.core.revisions import revision_value
+from mlplatform.core.status import EndpointStatus, ReplicaStatus
+
+T = TypeVar("T")
+_LATENCY_COUNTS = ("n_requests", "n_4xx", "n_5xx", "n_model_errors")
+
+
+def load_table(known_version: Version | None) -> RoutingTable | None:
+    """The newest table, or None while its version is the known one: then it is one small query."""
+    return _with_fresh_connection(_load_table, known_version)
+
+
+def flush(counts: Sequence[MinuteCounts]) -> None:
+    """Adds the counts to the rows of their minutes, all or nothing; those of deleted endpoints are dropped."""
+    _with_fresh_connection(_flush, counts)
+
+
+def _with_fresh_connection(work: Callable[[Any], T], argument: Any) -> T:
+    close_old_connections()
+    try:
+        return work(argument)
+    finally:
+        close_old_connections()
+
+
+def _load_table(known_version: Version | None) -> RoutingTable | None:
+    # The version is read first: what changes while the rows are read is then loaded again the next time.
+    version = revision_value()
+    if version == known_version:
+        return None
+    return RoutingTable(version, tuple(_routes()), _keys())
+
+
+def _routes() -> list[Route]:
+    addresses: dict[int, list[Address]] = {}
+    ready = (
+        Replica.objects.filter(status=ReplicaStatus.IN_SERVICE).exclude(address="").order_by("index", "pk")
+    )
+    for variant_id, address in ready.values_list("variant_id", "address"):
+        addresses.setdefault(variant_id, []).append(address_parse(address))
+    variants: dict[int, list[RouteVariant]] = {}
+    for variant in ProductionVariant.objects.order_by("pk"):
+        replicas = tuple(addresses.get(variant.pk, ()))
+        variants.setdefault(variant.config_id, []).append(
+            RouteVariant(variant.name, variant.weight, replicas)
+        )
+    endpoints = Endpoint.objects.exclude(status=EndpointStatus.DELETING).select_related("project")
+    return [
+        Route(
+            project=endpoint.project.name,
+            endpoint_name=endpoint.name,
+            endpoint_id=endpoint.pk,
+            status=endpoint.status,
+            variants=tuple(variants.get(endpoint.live_id or endpoint.wanted_id, ())),
+        )
+        for endpoint in endpoints
+    ]
+
+
+def _keys() -> dict[str, KeyRecord]:
+    """Access keys that may be used: not revoked or expired, of an active user who is still a member."""
+    roles = dict(_memberships())
+    usable = AccessKey.objects.filter(
+        Q(expires_at__isnull=True) | Q(expires_at__gt=clock.now()),
+        revoked_at__isnull=True,
+        user__is_active=True,
+    )
+    return {
+        key.key_id: KeyRecord(
+            secret_sha256=key.secret_sha256,
+            project_name=key.project.name,
+            role=roles[key.user_id, key.project_id],
+            user=key.user.get_username(),
+            expires_at=key.expires_at.timestamp() if key.expires_at else None,
+        )
+        for key in usable.select_related("project", "user")
+        if (key.user_id, key.project_id) in roles
+    }
+
+
+def _memberships() -> list[tuple[tuple[int, int], str]]:
+    rows = Membership.objects.values_list("user_id", "project_id", "role")
+    return [((user_id, project_id), role) for user_id, project_id, role in rows]
+
+
+def _flush(counts: Sequence[MinuteCounts]) -> None:
+    with transaction.atomic():
+        wanted = {count.endpoint_id for count in counts}
+        known = set(Endpoint.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+        for count in counts:
+            if count.endpoint_id in known:
+                _add(count)
+
+
+def _add(count: MinuteCounts) -> None:
+    place = {
+        "endpoint_id": count.endpoint_id,
+        "variant": count.variant,
+        "minute_at": datetime.fromtimestamp(count.minute * 60, tz=UTC),
+    }
+    EndpointMetric.objects.get_or_create(**place)
+    metric = EndpointMetric.objects.select_for_update().get(**place)
+    for name in _LATENCY_COUNTS:
+        setattr(metric, name, getattr(metric, name) + getattr(count, name))
+    histogram = Histogram.from_dict(metric.latency or {})
+    histogram.merge(count.latency)
+    metric.latency = histogram.to_dict()
+    metric.save(update_fields=[*_LATENCY_COUNTS, "latency"])
