@@ -32,7 +32,7 @@ def colour_of(name: str) -> str:
 
 def migrate_process() -> ProcessSpec:
     """Brings the database's tables up to date."""
-    return _manage("migrate", "migrate", "--verbosity", "0", "--no-input", restarts=False)
+    return _manage("migrate", "migrate", "--verbosity", "0", "--no-input", "--skip-checks", restarts=False)
 
 
 def front_processes(options: Options) -> list[ProcessSpec]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 from django.core.management.base import BaseCommand, CommandParser
+from django.urls import get_resolver
 
 from mlplatform.core.env import runtime_dir
 
@@ -30,6 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["socket"] or runtime_dir() / "web.sock"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        assert get_resolver().url_patterns  # loads every view now: no slow first request, no late surprise
         server = uvicorn.Server(_config())
         with _listener(path) as listener:
             server.run(sockets=[listener])
