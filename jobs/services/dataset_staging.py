@@ -1,0 +1,112 @@
+"""Where bytes wait until they are known to be a dataset: a folder of its own under `<data dir>/tmp`, gone
+afterwards.
+
+Called by the dataset services only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from mlplatform.core.errors import InvalidRequest, TooLarge
+
+CHUNK_BYTES: Final = 1024 * 1024
+_PREFIX = "dataset-"
+_ABANDONED_S = 24 * 3600
+
+
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+Upload = Readable | Iterable[bytes]
+"""An open file, Django's uploaded file, or pieces of bytes."""
+
+
+@contextmanager
+def staging_folder() -> Iterator[Path]:
+    """A fresh private folder; what a process that was killed left behind is cleared on the way."""
+    parent = Path(settings.DATA_DIR) / "tmp"
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _clear_abandoned(parent)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def upload_receive(upload: Upload, path: Path, *, field: str = "file") -> None:
+    """Writes the upload to `path`, piece by piece; one that Django has on disk already is linked, not copied.
+
+    Raises:
+        TooLarge: over `MLPLATFORM_UPLOAD_LIMIT_BYTES`.
+        InvalidRequest: it is empty.
+    """
+    limit = settings.MLPLATFORM_UPLOAD_LIMIT_BYTES
+    if not _linked(upload, path):
+        pieces_write(_pieces(upload), path, limit)
+    size = path.stat().st_size
+    if size > limit:
+        raise too_large(limit)
+    if size == 0:
+        raise InvalidRequest.for_field(field, _("the file is empty; a table with at least one row is needed"))
+
+
+def pieces_write(pieces: Iterable[bytes], path: Path, limit: int) -> None:
+    """Writes pieces until they end. Raises TooLarge as soon as they are more than `limit` bytes."""
+    size = 0
+    with path.open("wb") as file:
+        for piece in pieces:
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            file.write(piece)
+
+
+def too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        _("The file is larger than %(limit)s bytes, the most that may be uploaded") % {"limit": f"{limit:,}"}
+    )
+
+
+def _linked(upload: Upload, path: Path) -> bool:
+    where = getattr(upload, "temporary_file_path", None)
+    if where is None:
+        return False
+    try:
+        os.link(where(), path)
+    except OSError:
+        return False
+    return True
+
+
+def _pieces(upload: Upload) -> Iterable[bytes]:
+    chunks = getattr(upload, "chunks", None)
+    if chunks is not None:
+        pieces: Iterable[bytes] = chunks(CHUNK_BYTES)
+        return pieces
+    read = getattr(upload, "read", None)
+    if read is not None:
+        return iter(lambda: read(CHUNK_BYTES), b"")
+    assert isinstance(upload, Iterable)
+    return upload
+
+
+def _clear_abandoned(parent: Path) -> None:
+    oldest = time.time() - _ABANDONED_S
+    for folder in parent.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
