@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -110,8 +111,9 @@ def test_a_long_data_directory_still_gives_sockets_that_can_be_bound(tmp_path: P
     path = runtime_dir() / "replicas" / f"{2**63}.sock"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
-    path.unlink()
     assert stat.S_IMODE(runtime_dir().stat().st_mode) == 0o700
+    assert not runtime_dir().is_relative_to(tmp_path)
+    shutil.rmtree(runtime_dir())
 
 
 def test_the_arguments_win_over_the_environment(tmp_path: Path) -> None:
