@@ -1,7 +1,7 @@
 """The instance types: what a job or replica may use, what it costs and how many may run at once. Django-free.
 
-A literal table with the service's names and its on-demand prices in us-east-1; `local.*` is the machine itself. A type
-decides the queue, the threads and the memory limit of a process.
+A literal table with the service's names and its on-demand prices in us-east-1; `local.*` is the machine
+itself. A type decides the queue, the threads and the memory limit of a process.
 """
 
 from __future__ import annotations

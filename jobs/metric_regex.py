@@ -1,7 +1,8 @@
 """Metric definitions: a name and a regular expression whose first group is the value. Django-free.
 
 Only RE2 is used, because its time is linear in the text; what RE2 refuses (look-around, back-references, huge
-repetitions) is refused here with its reason. Called by the job service, by the worker for every line, and by the tester.
+repetitions) is refused here with its reason. Called by the job service, by the worker for every line, and by
+the tester.
 """
 
 from __future__ import annotations
@@ -67,7 +68,9 @@ def metric_definition_check(definitions: Sequence[Mapping[str, Any]]) -> list[Me
 
 
 def metric_matches(definitions: Sequence[Mapping[str, Any]], text: str) -> list[Match]:
-    """What the definitions find in `text`, for the tester. Raises InvalidRequest as `metric_definition_check` does."""
+    """What the definitions find in `text`, for the tester. Raises InvalidRequest as `metric_definition_check`
+    does.
+    """
     if len(text) > TEXT_MAX_BYTES:
         raise InvalidRequest.for_field(
             "text", f"has {len(text):,} characters; use at most {TEXT_MAX_BYTES:,}"

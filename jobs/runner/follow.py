@@ -1,7 +1,8 @@
-"""Follows a job's process until it has ended: reads its output, enforces its limits, carries out orders. Django-free.
+"""Follows a job's process until it has ended: reads its output, enforces its limits, carries out orders.
+Django-free.
 
-It knows neither the database nor what the ending means; that is `jobs.runner.outcome`. Called by the worker in the
-thread that launched the process.
+It knows neither the database nor what the ending means; that is `jobs.runner.outcome`. Called by the worker
+in the thread that launched the process.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Starts a job's process in a session of its own, and ends it with everything it started. Django-free.
 
-What the process prints is followed by `jobs.runner.follow`. The process is exec'ed, never forked and run on, because a
-fork after an OpenMP computation hangs; its environment holds no secret of the platform.
+What the process prints is followed by `jobs.runner.follow`. The process is exec'ed, never forked and run on,
+because a fork after an OpenMP computation hangs; its environment holds no secret of the platform.
 
-The thread that launches must outlive the process: the kernel's parent-death signal, which the process asks for, follows
-the thread and not the worker.
+The thread that launches must outlive the process: the kernel's parent-death signal, which the process asks
+for, follows the thread and not the worker.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class JobProcess:
         self.output: IO[bytes] = popen.stdout
 
     def exited(self) -> bool:
-        """Whether the first process has ended. It is not reaped, so that its number cannot be given to another."""
+        """Whether the first process has ended. It is not reaped, so that its number cannot be given to
+        another.
+        """
         if self._popen.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
@@ -55,7 +57,9 @@ class JobProcess:
             os.killpg(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends every process of the job, those that left its group and session too. Waits until they are gone."""
+        """Ends every process of the job, those that left its group and session too. Waits until they are
+        gone.
+        """
         deadline = time.monotonic() + _KILL_ROUNDS_S
         while True:
             with contextlib.suppress(*_GONE):
@@ -98,7 +102,8 @@ def job_launch(
     """Starts `argv` in `folder`.
 
     Args:
-        environment: The whole environment of the process; nothing of this process' own is added but the marker.
+        environment: The whole environment of the process; nothing of this process' own is added but the
+            marker.
         marker: Names the job and attempt.
 
     Raises:
@@ -119,7 +124,9 @@ def job_launch(
 
 
 def job_environment(*, folder: Path, job_name: str, job_arn: str, given: Mapping[str, str]) -> dict[str, str]:
-    """The whole environment of a job process: what Python needs, what the service sets, and the job's own variables."""
+    """The whole environment of a job process: what Python needs, what the service sets, and the job's own
+    variables.
+    """
     return {
         **given,
         "PATH": os.environ.get("PATH", os.defpath),

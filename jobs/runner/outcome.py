@@ -1,7 +1,8 @@
-"""What the end of a job's process means: completed, stopped, or failed and why. Django-free, pure but for reading files.
+"""What the end of a job's process means: completed, stopped, or failed and why. Django-free, pure but for
+reading files.
 
-Called by the worker after `jobs.runner.follow`. The job process says what it knows in `output/failure.json`; what it
-cannot say (killed, out of memory, out of time) is told from how it ended.
+Called by the worker after `jobs.runner.follow`. The job process says what it knows in `output/failure.json`;
+what it cannot say (killed, out of memory, out of time) is told from how it ended.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ _SIGNALS: Final = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """The one end of an attempt. `failure` is what the job's page shows, in the form of `TrainingJob.failure`."""
+    """The one end of an attempt. `failure` is what the job's page shows, in the form of
+    `TrainingJob.failure`.
+    """
 
     status: TrainingJobStatus
     secondary_status: SecondaryStatus

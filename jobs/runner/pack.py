@@ -1,7 +1,8 @@
 """Packs what a job left in its model folder into `model.tar.gz` with our `manifest.json`. Django-free.
 
-The archive is deterministic: the same files give the same bytes. Only regular files go in; links, pipes and devices are
-left out and named. Called by the worker when the job's processes are gone, so that nothing changes underneath.
+The archive is deterministic: the same files give the same bytes. Only regular files go in; links, pipes and
+devices are left out and named. Called by the worker when the job's processes are gone, so that nothing
+changes underneath.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def model_pack(*, model_dir: Path, archive: Path, facts: Mapping[str, Any]) -> P
     """Writes `archive`.
 
     Args:
-        facts: What the manifest says beside its files: algorithm, versions, feature and label names, label mapping.
+        facts: What the manifest says beside its files: algorithm, versions, feature and label names, label
+            mapping.
 
     Raises:
         OSError: a file cannot be read, or the disk is full.
@@ -48,18 +50,24 @@ def model_pack(*, model_dir: Path, archive: Path, facts: Mapping[str, Any]) -> P
         "files": {name: _described(model_dir / name) for name in files},
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True).encode()
-    with archive.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as packed:
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            tar.addfile(_entry(MANIFEST, len(text)), io.BytesIO(text))
-            for name in files:
-                with _open_regular(model_dir / name) as file:
-                    tar.addfile(_entry(name, os.fstat(file.fileno()).st_size), file)
+    with (
+        archive.open("wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        tar.addfile(_entry(MANIFEST, len(text)), io.BytesIO(text))
+        for name in files:
+            with _open_regular(model_dir / name) as file:
+                tar.addfile(_entry(name, os.fstat(file.fileno()).st_size), file)
     return Packed(archive, manifest, left_out)
 
 
 def _scan(model_dir: Path) -> tuple[list[str], tuple[str, ...]]:
-    """Names of regular files in order, and of what is something else. A manifest of the job's own gives way to ours."""
-    files, left_out = [], []
+    """Names of regular files in order, and of what is something else. A manifest of the job's own gives way
+    to ours.
+    """
+    files: list[str] = []
+    left_out: list[str] = []
     for path in _walk(model_dir):
         name = path.relative_to(model_dir).as_posix()
         regular = stat.S_ISREG(path.lstat().st_mode) and name != MANIFEST and _is_text(name)

@@ -1,10 +1,10 @@
-"""The `/opt/ml`-shaped folder of one attempt: made before the process starts, removed after its outcome is written.
-Django-free.
+"""The `/opt/ml`-shaped folder of one attempt: made before the process starts, removed after its outcome is
+written. Django-free.
 
     input/config/{hyperparameters,inputdataconfig,resourceconfig}.json
     input/data/<channel>/            File mode: the objects, by hard link where the store is on the same disk
-    input/data/<channel>_<epoch>     Pipe mode: a FIFO per epoch, fed by a thread of the worker (`ChannelFeeder`)
-    model/  output/{data,failure,failure.json}  checkpoints/  code/  tmp/
+    input/data/<channel>_<epoch>     Pipe mode: a FIFO per epoch, fed by a thread of the worker
+    (`ChannelFeeder`) model/  output/{data,failure,failure.json}  checkpoints/  code/  tmp/
 
 Folder names come from ids and declared channel names, never from what a person typed.
 """
@@ -92,7 +92,9 @@ class Workspace:
         )
 
     def place(self, channel: ChannelSource, store: ObjectStore) -> int:
-        """Puts a channel where the job looks for it; returns its bytes, 0 in Pipe mode. Raises NotFound, TransientError."""
+        """Puts a channel where the job looks for it; returns its bytes, 0 in Pipe mode. Raises NotFound,
+        TransientError.
+        """
         if channel.input_mode == "Pipe":
             os.mkfifo(self.pipe(channel.name, 0), 0o600)
             return 0
@@ -115,7 +117,9 @@ class Workspace:
 
 
 class ChannelFeeder(threading.Thread):
-    """Writes a channel's objects into its FIFO, epoch after epoch, for as long as somebody opens the next one."""
+    """Writes a channel's objects into its FIFO, epoch after epoch, for as long as somebody opens the next
+    one.
+    """
 
     def __init__(self, workspace: Workspace, channel: ChannelSource, store: ObjectStore) -> None:
         super().__init__(name=f"feed-{channel.name}", daemon=True)
@@ -137,7 +141,9 @@ class ChannelFeeder(threading.Thread):
             self.error = error
 
     def end(self) -> None:
-        """Stops waiting for a reader. Call after the job's processes are gone: a pipe without reader ends a write."""
+        """Stops waiting for a reader. Call after the job's processes are gone: a pipe without reader ends a
+        write.
+        """
         self._ended.set()
         self.join(timeout=5)
 
@@ -212,13 +218,13 @@ def _clone(source: Path, target: Path) -> bool:
 
 
 def _open_up(function: Any, path: str, error: Any) -> None:
-    """A folder without write permission is opened up and its removal tried once more."""
+    """A folder that the job made inaccessible is opened up and its removal tried once more."""
     if isinstance(error[1], FileNotFoundError):
         return
-    for place in (os.path.dirname(path), path):
-        if not os.path.islink(place) and os.path.isdir(place):
-            os.chmod(place, stat.S_IRWXU)
-    if function in (os.open, os.scandir, os.rmdir):
-        shutil.rmtree(path, ignore_errors=True)
+    place = Path(path)
+    place.parent.chmod(stat.S_IRWXU)
+    if place.is_dir() and not place.is_symlink():
+        place.chmod(stat.S_IRWXU)
+        shutil.rmtree(place, ignore_errors=True)
     else:
-        os.unlink(path)
+        place.unlink(missing_ok=True)

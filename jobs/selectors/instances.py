@@ -25,7 +25,7 @@ def instance_type_usage(*, project: Project) -> dict[str, int]:
     """Instances in use by jobs that have not ended, by type; a type that is not used is left out."""
     active = TrainingJob.objects.filter(project=project).exclude(status__in=TERMINAL_TRAINING)
     used = active.order_by().values_list("instance_type").annotate(n=Sum("instance_count"))
-    return {name: n for name, n in used}
+    return dict(used)
 
 
 def queue_use(*, queue: str) -> QueueUse:

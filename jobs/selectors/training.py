@@ -1,4 +1,5 @@
-"""Reading training jobs: lists, one job, its events, its state of waiting, its artifact. Metrics are in `metrics`.
+"""Reading training jobs: lists, one job, its events, its state of waiting, its artifact. Metrics are in
+`metrics`.
 
 Every function sees only the actor's project; a job of another project is as unknown as one that never was.
 """
@@ -50,7 +51,8 @@ def training_job_list(
     limit: int = LIMIT_DEFAULT,
     cursor: str | None = None,
 ) -> Page[TrainingJob]:
-    """A page of the project's jobs. Raises InvalidRequest for an unknown status or order, a limit or cursor that is wrong.
+    """A page of the project's jobs. Raises InvalidRequest for an unknown status or order, a limit or cursor
+    that is wrong.
 
     Args:
         search: Part of the name.
@@ -83,7 +85,7 @@ def training_job_counts(*, actor: Actor) -> dict[str, int]:
         .values_list("status")
         .annotate(n=Count("pk"))
     )
-    return {status.value: 0 for status in TrainingJobStatus} | {status: n for status, n in counted}
+    return {status.value: 0 for status in TrainingJobStatus} | dict(counted)
 
 
 def training_job_events(*, job: TrainingJob) -> list[JobEvent]:

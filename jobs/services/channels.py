@@ -1,6 +1,8 @@
-"""The channels of a training job's request, checked: which data goes in, and whether the algorithm can use it.
+"""The channels of a training job's request, checked: which data goes in, and whether the algorithm can use
+it.
 
-Called by `training_job_create` before anything is stored. How a channel reaches the process is `jobs.services.inputs`.
+Called by `training_job_create` before anything is stored. How a channel reaches the process is
+`jobs.services.inputs`.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class ChannelRequest:
 
 @dataclass(frozen=True)
 class ResolvedChannel:
-    """A channel that can be used. `schema` is None for objects under a URI, which are read as the service reads them."""
+    """A channel that can be used. `schema` is None for objects under a URI, which are read as the service
+    reads them.
+    """
 
     channel: str
     uri: str

@@ -1,4 +1,6 @@
-"""Clears away what attempts of dead workers left on this machine: processes and work folders. Called by live workers."""
+"""Clears away what attempts of dead workers left on this machine: processes and work folders. Called by live
+workers.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Runs one attempt of a training job, from claim to recorded outcome, in a thread of the worker.
 
-It computes nothing: the work is done by an exec'ed process, which `jobs.runner` starts and follows. All writing while the
-process runs is the `Reporter`'s. Called by the Celery task only.
+It computes nothing: the work is done by an exec'ed process, which `jobs.runner` starts and follows. All
+writing while the process runs is the `Reporter`'s. Called by the Celery task only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from django.conf import settings
@@ -52,16 +52,19 @@ T = TypeVar("T")
 _AWAY: Final = (DatabaseError, InterfaceError)
 _RETRY_S: Final = 0.5
 _GIVE_UP_S: Final = 20.0
+PROGRAM: Final = (sys.executable, "-m", "jobs.runner")
+"""What is exec'ed for an attempt; the path of its `job.json` is added."""
 
 
 class _Released(Exception):
     """The attempt cannot go on here and now; the job is to be started again."""
 
 
-def training_job_run(*, job_id: int, worker: WorkerState) -> bool:
+def training_job_run(*, job_id: int, worker: WorkerState, program: Sequence[str] = PROGRAM) -> bool:
     """Claims and runs the job. False when there was nothing to claim.
 
-    Returns when the outcome is recorded, the job was given back, or the lease was lost; never raises for what the job did.
+    Returns when the outcome is recorded, the job was given back, or the lease was lost; never raises for what
+    the job did.
     """
     if worker.shutting_down():
         return False
@@ -69,17 +72,20 @@ def training_job_run(*, job_id: int, worker: WorkerState) -> bool:
     if lease is None:
         return False
     job = TrainingJob.objects.select_related("project", "log").get(pk=job_id)
-    _Attempt(job, lease, worker).run()
+    _Attempt(job, lease, worker, program).run()
     return True
 
 
 class _Attempt:
-    """One attempt: `run` goes through the secondary statuses and ends with one outcome, written under the lease."""
+    """One attempt: `run` goes through the secondary statuses and ends with one outcome, written under the
+    lease.
+    """
 
-    def __init__(self, job: TrainingJob, lease: Lease, worker: WorkerState) -> None:
+    def __init__(self, job: TrainingJob, lease: Lease, worker: WorkerState, program: Sequence[str]) -> None:
         self._job = job
         self._lease = lease
         self._worker = worker
+        self._program = program
         self._instance: InstanceType = instance_type_get(job.instance_type)
         self._workspace = Workspace(attempt_dir(uid=job.uid, attempt=lease.attempt))
         self._store = object_store()
@@ -168,7 +174,7 @@ class _Attempt:
                 [LogLine.of(f"[attempt {self._lease.attempt}]", time.time_ns() // 1_000_000)]
             )
         process = job_launch(
-            argv=[sys.executable, "-m", "jobs.runner", str(spec.write())],
+            argv=[*self._program, str(spec.write())],
             folder=self._workspace.root,
             environment=job_environment(
                 folder=self._workspace.root,
@@ -186,7 +192,16 @@ class _Attempt:
         for feeder in self._feeders:
             feeder.start()
         limits = Limits(max_runtime_s=self._job.max_runtime_s, memory_bytes=self._instance.memory_limit_bytes)
-        return job_follow(process=process, sink=self._reporter, orders=self._reporter, limits=limits)
+        ending = job_follow(process=process, sink=self._reporter, orders=self._reporter, limits=limits)
+        self._check_feeders(ending)
+        return ending
+
+    def _check_feeders(self, ending: Ending) -> None:
+        """A pipe that ended early for want of its data is the cause of what the process then complained of."""
+        for feeder in self._feeders:
+            feeder.end()
+            if ending.cause is Cause.EXIT and ending.returncode != 0 and feeder.error is not None:
+                raise feeder.error
 
     def _upload(self) -> Artifact | None:
         """Packs and stores the model; None when a job that was stopped saved none."""

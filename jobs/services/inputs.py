@@ -121,7 +121,9 @@ def _schemas(job: TrainingJob) -> Mapping[str, TableSchema]:
 
 
 def _service_schema(content_type: str) -> TableSchema | None:
-    """How objects under a URI are read: the label first, all columns numbers; None for CSV, the process' own default."""
+    """How objects under a URI are read: the label first, all columns numbers; None for CSV, the process' own
+    default.
+    """
     bare = content_type.partition(";")[0]
     formats = {media_type: name for name, media_type in CONTENT_TYPES.items()}
     if bare == "text/csv" or bare not in formats:

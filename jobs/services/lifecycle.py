@@ -1,8 +1,9 @@
 """The life of a training job's row after its creation: claim, renew, move on, release, finish, lose.
 
-Every change is a conditional UPDATE whose row count is checked. A worker writes under its lease (owner and attempt), so
-that one which lost it changes nothing; an end is written only from a status that the table of legal transitions allows.
-Called by the worker (`execution`, `reporting`), the sweeper and the stop service; never by a page.
+Every change is a conditional UPDATE whose row count is checked. A worker writes under its lease (owner and
+attempt), so that one which lost it changes nothing; an end is written only from a status that the table of
+legal transitions allows. Called by the worker (`execution`, `reporting`), the sweeper and the stop service;
+never by a page.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ ACTIVE: Final = tuple(status for status, following in TRAINING_TRANSITIONS.items
 
 
 class LeaseLost(Exception):
-    """Another attempt, a stop or the sweeper has taken the job: whatever this worker has is of no use any more."""
+    """Another attempt, a stop or the sweeper has taken the job: whatever this worker has is of no use any
+    more.
+    """
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ class Artifact:
 
 
 def training_job_claim(*, job_id: int, owner: str) -> Lease | None:
-    """Takes a pending job for `owner`; None when there is nothing to claim (a late or second delivery, a stop)."""
+    """Takes a pending job for `owner`; None when there is nothing to claim (a late or second delivery, a
+    stop).
+    """
     now = clock.now()
     with transaction.atomic():
         claimed = TrainingJob.objects.filter(
@@ -134,7 +139,9 @@ def training_job_report(
 
 
 def training_job_move(*, lease: Lease, status: SecondaryStatus, message: str) -> None:
-    """The next secondary status, with its event; a job that is being stopped keeps `Stopping`. Raises LeaseLost."""
+    """The next secondary status, with its event; a job that is being stopped keeps `Stopping`. Raises
+    LeaseLost.
+    """
     with transaction.atomic():
         _hold(lease)
         if lease.row.filter(status=TrainingJobStatus.IN_PROGRESS).update(secondary_status=status):
@@ -153,7 +160,9 @@ def training_job_finish(*, lease: Lease, outcome: Outcome, artifact: Artifact | 
 
 
 def training_job_release(*, lease: Lease, message: str) -> None:
-    """Gives the job back, to be started again by any worker; a job that was being stopped is stopped. Raises LeaseLost."""
+    """Gives the job back, to be started again by any worker; a job that was being stopped is stopped. Raises
+    LeaseLost.
+    """
     with transaction.atomic():
         if training_job_look(lease=lease) is TrainingJobStatus.STOPPING:
             _end(lease.row, outcome=stopped(), attempt=lease.attempt)
@@ -162,7 +171,9 @@ def training_job_release(*, lease: Lease, message: str) -> None:
 
 
 def training_job_requeue(*, rows: QuerySet[TrainingJob], message: str) -> bool:
-    """Makes the one job of `rows` pending again, without an owner, and sends its message. False if there is none."""
+    """Makes the one job of `rows` pending again, without an owner, and sends its message. False if there is
+    none.
+    """
     job = rows.only("pk", "attempt", "queue").first()
     if job is None or not rows.update(
         secondary_status=SecondaryStatus.PENDING, lease_owner="", lease_expires_at=None, progress={}

@@ -1,4 +1,6 @@
-"""Appends a job's metric points: chunks of points, and a summary row per metric. Called under the job's lease."""
+"""Appends a job's metric points: chunks of points, and a summary row per metric. Called under the job's
+lease.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ def metric_points_clear(*, job_id: int) -> None:
 def _append(job_id: int, name: str, series: Sequence[MetricPoint]) -> None:
     summary, _ = MetricSummary.objects.get_or_create(job_id=job_id, name=name)
     rows = [
-        [point.at_ms, step, point.value if math.isfinite(point.value) else None]
+        (point.at_ms, step, point.value if math.isfinite(point.value) else None)
         for step, point in enumerate(series, start=summary.n_points)
     ]
     _chunks_write(job_id, name, rows)
@@ -56,12 +58,12 @@ def _known(value: float | None) -> list[float]:
     return [] if value is None else [value]
 
 
-def _chunks_write(job_id: int, name: str, rows: list[list[float | None]]) -> None:
+def _chunks_write(job_id: int, name: str, rows: list[tuple[int, int, float | None]]) -> None:
     """Fills up the last chunk, then begins new ones."""
     last = MetricChunk.objects.filter(job_id=job_id, name=name).order_by("-first_step").first()
     if last is not None and len(last.points) < CHUNK_POINTS:
         room = CHUNK_POINTS - len(last.points)
-        last.points = last.points + rows[:room]
+        last.points = [*last.points, *rows[:room]]
         last.save(update_fields=["points"])
         rows = rows[room:]
     for begin in range(0, len(rows), CHUNK_POINTS):

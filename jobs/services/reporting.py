@@ -1,7 +1,7 @@
 """Everything a running attempt writes to the database, by a thread of its own: log, metrics, progress, lease.
 
-So a locked or absent database never holds up the one who follows the process: lines wait here, bounded, and are delivered
-when the database is back. It is the `Sink` and the `Orders` of `jobs.runner.follow`.
+So a locked or absent database never holds up the one who follows the process: lines wait here, bounded, and
+are delivered when the database is back. It is the `Sink` and the `Orders` of `jobs.runner.follow`.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ class Reporter(threading.Thread):
             return Tail(lines, first_line)
 
     def close(self, *, give_up: Callable[[], bool]) -> None:
-        """Delivers the rest and ends the thread; a database that is away is waited for until `give_up` says not to."""
+        """Delivers the rest and ends the thread; a database that is away is waited for until `give_up` says
+        not to.
+        """
         with self._condition:
             self._closing = True
             self._condition.notify()

@@ -1,6 +1,7 @@
 """Checks of the plain parts of a training job's request: hyperparameters as text, environment, tags, limits.
 
-Each returns what is to be stored and appends what is wrong to `errors`, so that a request is answered with all of it.
+Each returns what is to be stored and appends what is wrong to `errors`, so that a request is answered with
+all of it.
 """
 
 from __future__ import annotations

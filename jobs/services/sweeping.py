@@ -1,4 +1,5 @@
-"""Mends what a lost worker or message left: expired leases, stops that nobody carries out, pending jobs never delivered.
+"""Mends what a lost worker or message left: expired leases, stops that nobody carries out, pending jobs never
+delivered.
 
 Called every second or two by the scheduler; any number of schedulers may run, every change is conditional.
 """
@@ -54,7 +55,9 @@ class Resending:
 
 
 def sweep_leases() -> int:
-    """Jobs whose worker has not prolonged its lease: started again, stopped, or failed after the last attempt."""
+    """Jobs whose worker has not prolonged its lease: started again, stopped, or failed after the last
+    attempt.
+    """
     expired = TrainingJob.objects.filter(status__in=ACTIVE, lease_expires_at__lt=clock.now()).exclude(
         lease_owner=""
     )

@@ -1,4 +1,5 @@
-"""Creating, stopping, deleting and cloning training jobs: what a person asks for. Called by pages, REST and admin.
+"""Creating, stopping, deleting and cloning training jobs: what a person asks for. Called by pages, REST and
+admin.
 
 What happens to a job afterwards is `jobs.services.lifecycle`.
 """
@@ -110,7 +111,8 @@ def training_job_create(
 
 
 def training_job_stop(*, actor: Actor, name: str) -> TrainingJob:
-    """Asks a job to stop: at once while it is pending, else within its grace time. A second request changes nothing.
+    """Asks a job to stop: at once while it is pending, else within its grace time. A second request changes
+    nothing.
 
     Raises:
         NotFound: no such job.
@@ -153,7 +155,9 @@ def training_job_delete(*, actor: Actor, name: str) -> None:
 
 
 def training_job_clone_request(*, actor: Actor, name: str) -> dict[str, Any]:
-    """The request that would create the same job again, with a fresh name; for a form to begin with. Raises NotFound."""
+    """The request that would create the same job again, with a fresh name; for a form to begin with. Raises
+    NotFound.
+    """
     job = training_job_get(actor=actor, name=name)
     return {
         "name": names.name_with_time(job.algorithm, clock.now()),
@@ -298,7 +302,7 @@ def _refuse_used(job: TrainingJob) -> None:
     """The room above has the models; it is asked through the reverse relation, not imported."""
     if not job.artifact_uri:
         return
-    users = job.models.filter(artifact_uri=job.artifact_uri).values_list("name", flat=True)[:10]  # type: ignore[attr-defined]
+    users = job.models.filter(artifact_uri=job.artifact_uri).values_list("name", flat=True)[:10]
     if users:
         raise Conflict(
             f"The artifact of training job {job.name!r} is used by model {', '.join(users)}; delete that first"

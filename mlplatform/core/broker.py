@@ -1,4 +1,5 @@
-"""The Celery application: how tasks are sent and received. A message carries only an id; the database row is the truth.
+"""The Celery application: how tasks are sent and received. A message carries only an id; the database row is
+the truth.
 
 Sending is `mlplatform.core.dispatch`; the worker process is `manage.py worker`.
 """

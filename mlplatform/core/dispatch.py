@@ -1,4 +1,6 @@
-"""Sends a task by name once the transaction is committed. A lost message is no loss: the sweeper sends it again."""
+"""Sends a task by name once the transaction is committed. A lost message is no loss: the sweeper sends it
+again.
+"""
 
 from __future__ import annotations
 

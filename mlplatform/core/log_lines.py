@@ -31,8 +31,8 @@ class LogLine:
 class LineSplitter:
     """Joins what was read piecewise into lines; holds at most `LINE_LIMIT_BYTES` of a line that does not end.
 
-    What is longer is cut, and the line says by how much. Of a line that overflows with carriage returns (a progress bar)
-    the newest part is kept, as a terminal would show it.
+    What is longer is cut, and the line says by how much. Of a line that overflows with carriage returns (a
+    progress bar) the newest part is kept, as a terminal would show it.
     """
 
     def __init__(self, limit_bytes: int = LINE_LIMIT_BYTES) -> None:

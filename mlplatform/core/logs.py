@@ -1,7 +1,7 @@
 """Logs in the database: append with a fence, read from an offset, by line, from the end, search, download.
 
-A stream is written by one process at a time; the row's size, as the writer last knew it, is the fence. Lines are numbered
-from 1, offsets are bytes of UTF-8. Cutting output into lines is `mlplatform.core.log_lines`.
+A stream is written by one process at a time; the row's size, as the writer last knew it, is the fence. Lines
+are numbered from 1, offsets are bytes of UTF-8. Cutting output into lines is `mlplatform.core.log_lines`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,9 @@ def log_end(*, stream: LogStream) -> None:
 
 
 def log_read(*, stream: LogStream, after: int = 0, limit_bytes: int = READ_BYTES) -> LogSlice:
-    """Whole lines from offset `after`, about `limit_bytes` of them; an offset inside a line begins at the next one."""
+    """Whole lines from offset `after`, about `limit_bytes` of them; an offset inside a line begins at the
+    next one.
+    """
     fresh = LogStream.objects.get(pk=stream.pk)
     after = min(max(after, 0), fresh.n_bytes)
     pieces = _Pieces(fresh)

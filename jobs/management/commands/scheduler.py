@@ -1,4 +1,6 @@
-"""`manage.py scheduler`: sweeps, every second, what lost workers and messages left undone. Any number may run."""
+"""`manage.py scheduler`: sweeps, every second, what lost workers and messages left undone. Any number may
+run.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`manage.py worker`: takes jobs from queues and runs each as a process of its own.
 
-A Celery consumer with a pool of threads: a thread does no more than follow its job's process. Beside it a thread writes
-the heartbeat and clears away what dead workers left on this machine. A second way to find work, for when the broker has
-lost a message, is the scheduler's sweeping.
+A Celery consumer with a pool of threads: a thread does no more than follow its job's process. Beside it a
+thread writes the heartbeat and clears away what dead workers left on this machine. A second way to find work,
+for when the broker has lost a message, is the scheduler's sweeping.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from typing import Any
 
-from celery.signals import worker_shutting_down
+from celery.exceptions import SecurityWarning
+from celery.signals import setup_logging, worker_shutting_down
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
@@ -48,6 +50,7 @@ class Command(BaseCommand):
             raise CommandError(f"--concurrency {options['concurrency']} is not accepted; use 1 or more")
         state = worker_state()
         state.name = options["name"] or state.name
+        setup_logging.connect(_keep_logging, weak=False)
         worker_shutting_down.connect(lambda **_: state.shut_down(), weak=False)
         beats = threading.Thread(
             target=_beat, args=(state, queues, options["concurrency"]), name="heartbeat", daemon=True
@@ -73,6 +76,10 @@ def _queues(text: str) -> list[str]:
 
 def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:
     """Takes tasks until the process is asked to end; returns the exit code."""
+    # Celery's Django fixup would check, and thereby import, every page and view.
+    os.environ["CELERY_SKIP_CHECKS"] = "1"
+    # It warns of root; messages carry ids only and are JSON.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     app.conf.update(
         worker_disable_prefetch=True,
         worker_enable_remote_control=False,
@@ -84,7 +91,6 @@ def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:
         pool="threads",
         concurrency=concurrency,
         queues=queues,
-        loglevel="WARNING",
         quiet=True,
         without_gossip=True,
         without_mingle=True,
@@ -93,6 +99,10 @@ def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:
     logger.info("%s takes up to %d jobs at a time from %s", state.name, concurrency, ", ".join(queues))
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _keep_logging(**_: Any) -> None:
+    """Celery sets up logging only where nobody listens to its signal; ours stands already."""
 
 
 def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:

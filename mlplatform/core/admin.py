@@ -1,0 +1,166 @@
+"""The operations console for the floor: projects, members, access keys, processes. Reading, mostly; no secret
+is ever shown.
+
+What changes something goes through a service. An operator (a user of the admin site) acts with an
+administrator's role.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import Count, Model, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from mlplatform.core import clock
+from mlplatform.core.access import Actor, access_key_revoke
+from mlplatform.core.errors import PlatformError
+from mlplatform.core.models import AccessKey, Membership, Node, Project, Role
+from mlplatform.core.nodes import ALIVE_S
+from mlplatform.core.revisions import revision_bump
+
+admin.site.site_header = gettext_lazy("mlplatform operations")
+admin.site.site_title = gettext_lazy("mlplatform")
+admin.site.index_title = gettext_lazy("Operations console")
+
+
+def operator_actor(request: HttpRequest, project: Project) -> Actor:
+    """A user of the admin site as administrator of any project."""
+    assert isinstance(request.user, User)
+    return Actor(user=request.user, project=project, role=Role.ADMIN)
+
+
+def admin_link(row: Model | None, text: str | None = None) -> str:
+    """A link to the row's own admin page; a dash for none."""
+    if row is None:
+        return "-"
+    options = row._meta
+    url = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[row.pk])
+    return format_html('<a href="{}">{}</a>', url, text or str(row))
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+    """Everything is shown and nothing edited; services, by actions, are the only way to change something."""
+
+    show_full_result_count = False
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def each(self, request: HttpRequest, queryset: QuerySet[Any], act: Any, done: str) -> None:
+        """Calls `act` for every row chosen and says how many succeeded and why others did not."""
+        succeeded = 0
+        for row in queryset:
+            try:
+                act(row)
+                succeeded += 1
+            except PlatformError as error:
+                self.message_user(request, error.message, messages.ERROR)
+        if succeeded:
+            self.message_user(request, f"{done}: {succeeded}", messages.SUCCESS)
+
+
+class MembershipInline(admin.TabularInline[Membership, Project]):
+    model = Membership
+    extra = 1
+    autocomplete_fields = ("user",)
+
+
+@admin.register(Project)
+class ProjectAdmin(admin.ModelAdmin[Project]):
+    """Operators add projects' members here; the name and the account id never change."""
+
+    list_display = ("name", "display_name", "account_id", "n_members", "created_at")
+    search_fields = ("name", "display_name", "account_id")
+    readonly_fields = ("name", "account_id", "created_at")
+    fields = ("name", "display_name", "account_id", "created_at")
+    inlines = (MembershipInline,)
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
+        return super().get_queryset(request).annotate(_n_members=Count("memberships"))
+
+    @admin.display(description=gettext_lazy("members"), ordering="_n_members")
+    def n_members(self, row: Any) -> int:
+        return int(row._n_members)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        # The gateway knows members by its table of keys, which it reads again when the revision changes.
+        revision_bump()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Project | None = None) -> bool:
+        return False
+
+
+@admin.register(Membership)
+class MembershipAdmin(ReadOnlyAdmin):
+    list_display = ("project", "user", "role", "created_at")
+    list_filter = ("role", "project")
+    search_fields = ("user__username", "project__name")
+    list_select_related = ("project", "user")
+
+
+@admin.register(AccessKey)
+class AccessKeyAdmin(ReadOnlyAdmin):
+    list_display = ("key_id", "user", "project", "state", "description", "created_at", "last_used_at")
+    list_filter = ("project", ("revoked_at", admin.EmptyFieldListFilter))
+    search_fields = ("key_id", "user__username", "description")
+    list_select_related = ("user", "project")
+    fields = (
+        "key_id",
+        "user",
+        "project",
+        "description",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+    )
+    actions = ("revoke",)
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, row: AccessKey) -> str:
+        if row.revoked_at:
+            return _("revoked")
+        return _("expired") if row.expires_at and row.expires_at < clock.now() else _("active")
+
+    @admin.action(description=gettext_lazy("Revoke the chosen access keys"), permissions=["operate"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[AccessKey]) -> None:
+        def act(key: AccessKey) -> None:
+            access_key_revoke(actor=operator_actor(request, key.project), key_id=key.key_id)
+
+        self.each(request, queryset.select_related("project"), act, _("Revoked"))
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.change_accesskey")
+
+
+@admin.register(Node)
+class NodeAdmin(ReadOnlyAdmin):
+    list_display = ("name", "kind", "state", "queues", "concurrency", "hostname", "pid", "version", "seen_at")
+    list_filter = ("kind",)
+    search_fields = ("name", "hostname")
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, row: Node) -> str:
+        silent_s = int((clock.now() - row.seen_at).total_seconds())
+        if silent_s < ALIVE_S:
+            return _("alive")
+        return ngettext("silent for %(n)d second", "silent for %(n)d seconds", silent_s) % {"n": silent_s}
