@@ -32,6 +32,7 @@ from endpoints.replica_plan import (
 from endpoints.replicas import ModelServer, ServerEnd, ServerSpec, leftovers_kill
 from endpoints.services import replicas as rows
 from endpoints.services.rollout import rollout_steps
+from endpoints.services.tables import table_run_sweep
 from jobs.instance_types import cpus_here, instance_type_get
 from mlplatform.core import clock
 from mlplatform.core.env import data_dir, runtime_dir
@@ -48,6 +49,7 @@ logger = logging.getLogger(__name__)
 IDLE_TICK_S = 0.25
 BUSY_TICK_S = 0.05
 FULL_PASS_EVERY_S = 5.0
+TABLE_SWEEP_EVERY_S = 15.0
 LOG_FLUSH_EVERY_S = 0.5
 SHUTDOWN_GRACE_S = 10.0
 
@@ -88,6 +90,7 @@ class Host:
         self._full_pass_at = 0.0
         self._beat_at = 0.0
         self._flush_at = 0.0
+        self._table_sweep_at = 0.0
         self._database_away = False
         self._socket_dir = runtime_dir() / "replicas"
         self._models_dir = data_dir() / "models"
@@ -119,6 +122,9 @@ class Host:
             self._read_rows()
         for served in list(self._served.values()):
             self._advance(served)
+        if now >= self._table_sweep_at:
+            self._table_sweep_at = now + TABLE_SWEEP_EVERY_S
+            table_run_sweep()
         if now >= self._flush_at:
             self._flush_at = now + LOG_FLUSH_EVERY_S
             self._store_logs()

@@ -5,12 +5,27 @@ from __future__ import annotations
 from django.db.models import Count, Prefetch, Q
 
 from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica
+from endpoints.selectors.samples import endpoint_sample_row
+from endpoints.selectors.snippets import endpoint_snippets
+from endpoints.selectors.traffic import endpoint_traffic
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound
-from mlplatform.core.nodes import nodes_alive
 from mlplatform.core.models import NodeKind
+from mlplatform.core.nodes import nodes_alive
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
+
+__all__ = [
+    "endpoint_counts",
+    "endpoint_get",
+    "endpoint_list",
+    "endpoint_sample_row",
+    "endpoint_snippets",
+    "endpoint_traffic",
+    "endpoint_waiting_reason",
+    "replica_get",
+    "replica_list",
+]
 
 ENDPOINT_ORDERS = {"created": "created_at", "name": "name", "status": "status", "updated": "updated_at"}
 

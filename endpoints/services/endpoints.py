@@ -12,6 +12,7 @@ from django.db.models import Sum
 
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
 from endpoints.selectors.endpoints import endpoint_get
+from endpoints.services.invocations import InvokeResult, endpoint_invoke
 from endpoints.services.rollout import rollout_step
 from jobs.instance_types import instance_type_get
 from mlplatform.core import clock
@@ -21,6 +22,17 @@ from mlplatform.core.models import Project, Role
 from mlplatform.core.names import name_check, name_with_time, uid_new
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus
+
+__all__ = [
+    "InvokeResult",
+    "VariantRequest",
+    "endpoint_create",
+    "endpoint_delete",
+    "endpoint_invoke",
+    "endpoint_update",
+    "endpoint_update_weights",
+    "variant_requests",
+]
 
 VARIANTS_MAX = 10
 DEFAULT_VARIANT = "AllTraffic"

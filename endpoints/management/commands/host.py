@@ -38,7 +38,7 @@ def _lock(name: str) -> IO[str]:
     """Held while the host runs: a second one on this data directory would end the first one's model servers."""
     folder = runtime_dir()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = Path(folder / "host.lock").open("a+", encoding="ascii")
+    file = Path(folder / "host.lock").open("a+", encoding="ascii")  # noqa: SIM115  open while the host runs
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,0 +1,78 @@
+"""`manage.py gateway`: the one public port. Predictions are served here, all else is handed on to the web process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from argparse import ArgumentParser
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, close_old_connections
+
+from endpoints.gateway.server import GatewayConfig, gateway_run
+from endpoints.gateway.tables import flush, load_table
+from endpoints.serving.address import Address
+from endpoints.serving.lifeline import Lifeline
+from mlplatform.core import clock
+from mlplatform.core.env import env_int, env_list, env_text, runtime_dir
+from mlplatform.core.models import NodeKind
+from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+
+
+class Command(BaseCommand):
+    help = "Serves the public port: predictions here, everything else handed on to the web process."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="", help="MLPLATFORM_HOST; default 127.0.0.1")
+        parser.add_argument("--port", type=int, default=None, help="MLPLATFORM_PORT; default 8000")
+        parser.add_argument("--web-socket", type=Path, default=None, help="default: run/web.sock")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        lifeline = Lifeline(parent_pid=env_int("MLPLATFORM_PARENT_PID", 0))
+        heartbeat = _Heartbeat()
+        heartbeat.start()
+        code = gateway_run(_config(options), load_table=load_table, flush=flush, lifeline=lifeline)
+        heartbeat.end()
+        if code:
+            raise CommandError("the gateway could not start", returncode=code)
+
+
+def _config(options: dict[str, Any]) -> GatewayConfig:
+    folder = runtime_dir()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    port = env_int("MLPLATFORM_PORT", 8000) if options["port"] is None else options["port"]
+    return GatewayConfig(
+        public=Address(host=options["host"] or env_text("MLPLATFORM_HOST", "127.0.0.1"), port=port),
+        trusted=Address(path=str(folder / "gateway.sock")),
+        web=Address(path=str(options["web_socket"] or folder / "web.sock")),
+        trusted_proxies=frozenset(env_list("MLPLATFORM_TRUSTED_PROXIES")),
+    )
+
+
+class _Heartbeat(threading.Thread):
+    """Tells the database that this gateway is alive; a database that is away is waited for."""
+
+    def __init__(self) -> None:
+        super().__init__(name="heartbeat", daemon=True)
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._started_at: datetime = clock.now()
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(DatabaseError):
+                close_old_connections()
+                node_beat(kind=NodeKind.GATEWAY, name=self._name, started_at=self._started_at)
+            self._ended.wait(HEARTBEAT_S)
+
+    def end(self) -> None:
+        self._ended.set()
+        self.join(2.0)
+        with contextlib.suppress(DatabaseError):
+            node_gone(kind=NodeKind.GATEWAY, name=self._name)

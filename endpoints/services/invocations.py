@@ -1,0 +1,76 @@
+"""One prediction on behalf of a signed-in person, through the gateway's trusted socket as any client's would go."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from urllib.parse import quote, urlencode
+
+from endpoints.selectors.endpoints import endpoint_get
+from endpoints.unix_http import unix_call
+from mlplatform.core.access import Actor
+from mlplatform.core.env import runtime_dir
+from mlplatform.core.errors import ServiceUnavailable
+from mlplatform.core.names import name_check
+
+TIMEOUT_S = 60.0
+BODY_MAX_BYTES = 6 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class InvokeResult:
+    """What the gateway answered, errors of the model included. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    duration_ms: float
+
+
+def endpoint_invoke(
+    *,
+    actor: Actor,
+    name: str,
+    body: bytes,
+    content_type: str = "text/csv",
+    accept: str = "application/json",
+    variant: str | None = None,
+) -> InvokeResult:
+    """Sends `body` to the endpoint and returns whatever it answers.
+
+    Raises:
+        NotFound: no such endpoint in the actor's project.
+        InvalidRequest: a variant that cannot be a name.
+        ServiceUnavailable: the gateway does not run or gave no answer within 60 s.
+    """
+    endpoint = endpoint_get(actor=actor, name=name)
+    if variant:
+        name_check(variant, field="variant")
+    project = actor.project.name
+    target = f"/api/v1/projects/{quote(project)}/endpoints/{quote(endpoint.name)}/invocations"
+    began = perf_counter()
+    try:
+        answer = unix_call(
+            str(runtime_dir() / "gateway.sock"),
+            "POST",
+            f"{target}?{urlencode({'variant': variant})}" if variant else target,
+            body=body,
+            headers={
+                "Content-Type": _header(content_type),
+                "Accept": _header(accept),
+                "X-Mlplatform-Project": project,
+            },
+            timeout_s=TIMEOUT_S,
+        )
+    except TimeoutError:
+        raise ServiceUnavailable(f"Endpoint {name!r} gave no answer within {TIMEOUT_S:g} s") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise ServiceUnavailable(f"The gateway cannot be reached: {error or type(error).__name__}") from error
+    return InvokeResult(answer.status, answer.headers, answer.body, (perf_counter() - began) * 1000)
+
+
+def _header(value: str) -> str:
+    """A caller's header value without what would end it."""
+    return value.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace").decode("latin-1")[:200]
