@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.live import ROOT, LivePlatform
+from tests.live import ROOT, LivePlatform, platform_running
 
 SHARED_DATA = ROOT.parent / "shared" / "data"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -44,11 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePlatform]:
     """The whole platform after its first run, ended like a person ends it; no process may be left."""
-    running = LivePlatform(tmp_path_factory.mktemp("platform"))
-    running.start()
-    running.sign_up()
-    yield running
-    running.stop()
+    with platform_running(tmp_path_factory.mktemp("platform")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

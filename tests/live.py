@@ -5,6 +5,7 @@ Used by the fixture `platform`; nothing of it runs in the test's own process.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import HTTPMessage
 from pathlib import Path
@@ -140,7 +141,7 @@ class LivePlatform:
             self._popen = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--data-dir", self.data_dir, "--port", str(self.port)],
                 cwd=ROOT,
-                env=self.environment(),
+                env={**self.environment(), "MLPLATFORM_ENDS_WITH_PARENT": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -253,6 +254,20 @@ class LivePlatform:
             return in_arguments or process.environ().get("MLPLATFORM_DATA_DIR") == folder
         except psutil.Error:
             return False
+
+
+@contextlib.contextmanager
+def platform_running(folder: Path) -> Iterator[LivePlatform]:
+    """A platform after its first run; at the end it is ended as a person does, and nothing may be left."""
+    running = LivePlatform(folder)
+    running.start()
+    try:
+        running.sign_up()
+    except BaseException:
+        running.kill()
+        raise
+    yield running
+    running.stop()
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live import Client, LivePlatform
+from tests.live import Client, LivePlatform, platform_running
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live")]
@@ -23,11 +23,8 @@ PROCESSES = ("redis", "web", "gateway", "worker", "host", "scheduler")
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePlatform]:
     """A platform that these tests may kill; each test finds it running, after its first run."""
-    running = LivePlatform(tmp_path_factory.mktemp("own"))
-    running.start()
-    running.sign_up()
-    yield running
-    running.stop()
+    with platform_running(tmp_path_factory.mktemp("own")) as running:
+        yield running
 
 
 def process_of(platform: LivePlatform, word: str) -> psutil.Process:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import io
 import os
+import resource
 import signal
 import sys
 import time
@@ -32,11 +34,15 @@ from mlplatform.core.startup.redis import redis_is_private, redis_process
 from mlplatform.core.supervisor import ProcessFailed, Supervisor
 
 _PR_SET_PDEATHSIG = 1
+_MAX_OPEN_FILES = 65_536
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the platform to its end: 0 when asked to end, 1 when it could not start or go on."""
-    _end_with_make()
+    _end_with_parent()
+    _allow_many_connections()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may know fewer characters than a process writes
     try:
         options = options_read(arguments)
         options_export(options)
@@ -73,10 +79,17 @@ async def _run(options: Options, log: ProcessLog) -> None:
     log.notice("ended")
 
 
-def _end_with_make() -> None:
-    """`make run` waits for this process but cannot end it when it is killed itself."""
-    if "MAKELEVEL" in os.environ:
+def _end_with_parent() -> None:
+    """For `make run` and tests, which wait for this process but cannot end it when they are killed."""
+    if os.environ.pop("MLPLATFORM_ENDS_WITH_PARENT", ""):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _allow_many_connections() -> None:
+    """The usual soft limit of 1,024 open files is what the gateway would run into first; children inherit this."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _flush_quietly() -> None:
