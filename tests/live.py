@@ -187,7 +187,6 @@ class LivePlatform:
             "CELERY_BROKER_URL",
             "DATABASE_URL",
             "OBJECT_STORE_URL",
-            "MAKELEVEL",
         }
         return {
             name: value
