@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
@@ -69,6 +69,23 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
     },
 }
 
+_INVOCATION_ERROR: dict[str, Any] = {
+    "type": "object",
+    "description": "An error of the inference path, as the managed service's runtime has it.",
+    "required": ["__type", "message"],
+    "properties": {
+        "__type": {"type": "string"},
+        "message": {"type": "string"},
+        "code": {"type": "string"},
+        "detail": {"type": "string"},
+        "request_id": {"type": "string"},
+        "OriginalStatusCode": {"type": "integer"},
+        "OriginalMessage": {"type": "string"},
+        "row": {"type": ["integer", "null"]},
+        "column": {"type": ["string", "null"]},
+    },
+}
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -84,7 +101,7 @@ class Operation:
     media_types: Sequence[str]
     examples: Sequence[OpenApiExample]
     idempotent: bool
-    headers: Sequence[OpenApiParameter] = field(default=())
+    invocation: bool
 
 
 def operation(
@@ -99,6 +116,7 @@ def operation(
     media_types: Sequence[str] = (),
     examples: Sequence[OpenApiExample] = (),
     idempotent: bool = False,
+    invocation: bool = False,
 ) -> Callable[[F], F]:
     """Describes a view's method.
 
@@ -108,11 +126,12 @@ def operation(
         errors: Statuses beyond those that follow from rule, path, query and body.
         media_types: Of the answer, where it is not JSON.
         idempotent: The operation takes an `Idempotency-Key`.
+        invocation: Errors may also be in the form of the managed service's runtime.
     """
 
     def describe(method: F) -> F:
         described = Operation(
-            id, summary, answer, status, request, query, errors, media_types, examples, idempotent
+            id, summary, answer, status, request, query, errors, media_types, examples, idempotent, invocation
         )
         method.operation = described  # type: ignore[attr-defined]
         return method
@@ -120,8 +139,12 @@ def operation(
     return describe
 
 
-def example(name: str, value: Any, *, of: Literal["request", "answer"] = "request") -> OpenApiExample:
-    return OpenApiExample(name, value=value, request_only=of == "request", response_only=of == "answer")
+def example(
+    name: str, value: Any, *, of: Literal["request", "answer"] = "request", media_type: str | None = None
+) -> OpenApiExample:
+    return OpenApiExample(
+        name, value=value, request_only=of == "request", response_only=of == "answer", media_type=media_type
+    )
 
 
 class OperationSchema(AutoSchema):
@@ -222,6 +245,10 @@ class OperationSchema(AutoSchema):
         name, description = _PROBLEMS[status]
         problem = self._component("Problem", ResolvedComponent.SCHEMA, _PROBLEM_SCHEMA)
         content = {PROBLEM_JSON: {"schema": problem.ref}}
+        if self.described.invocation:
+            fault = self._component("InvocationError", ResolvedComponent.SCHEMA, _INVOCATION_ERROR)
+            content["application/json"] = {"schema": fault.ref}
+            return {"description": description, "content": content}
         return dict(
             self._component(
                 name, ResolvedComponent.RESPONSE, {"description": description, "content": content}

@@ -7,9 +7,12 @@ from django.urls import URLPattern, URLResolver, include, path, re_path, registe
 from mlplatform.api.views import (
     access,
     algorithms,
+    dataset_content,
+    datasets,
     document,
     endpoints,
     instances,
+    invocations,
     models,
     platform,
     training,
@@ -39,6 +42,25 @@ _in_project: list[URLPattern | URLResolver] = [
     path("members/<str:username>/", access.MemberView.as_view(), name="member-detail"),
     path("access-keys/", access.AccessKeyListView.as_view(), name="access-key-list"),
     path("access-keys/<name:key_id>/", access.AccessKeyView.as_view(), name="access-key-detail"),
+    path("datasets/", datasets.DatasetListView.as_view(), name="dataset-list"),
+    path("datasets/<name:name>/", datasets.DatasetView.as_view(), name="dataset-detail"),
+    path("datasets/<name:name>/split/", datasets.DatasetSplitView.as_view(), name="dataset-split"),
+    path(
+        "datasets/<name:name>/versions/",
+        datasets.DatasetVersionListView.as_view(),
+        name="dataset-version-list",
+    ),
+    path(
+        "datasets/<name:name>/preview/", dataset_content.DatasetPreviewView.as_view(), name="dataset-preview"
+    ),
+    path(
+        "datasets/<name:name>/profile/", dataset_content.DatasetProfileView.as_view(), name="dataset-profile"
+    ),
+    path(
+        "datasets/<name:name>/download/",
+        dataset_content.DatasetDownloadView.as_view(),
+        name="dataset-download",
+    ),
     path("metric-definitions/test/", training_output.MetricDefinitionTestView.as_view(), name="metric-test"),
     path("training-jobs/", training.TrainingJobListView.as_view(), name="training-job-list"),
     path("training-jobs/<name:name>/", training.TrainingJobView.as_view(), name="training-job-detail"),
@@ -68,6 +90,14 @@ _in_project: list[URLPattern | URLResolver] = [
     path("endpoints/", endpoints.EndpointListView.as_view(), name="endpoint-list"),
     path("endpoints/<name:name>/", endpoints.EndpointView.as_view(), name="endpoint-detail"),
     path("endpoints/<name:name>/logs/", endpoints.EndpointLogView.as_view(), name="endpoint-logs"),
+    path(
+        "endpoints/<name:name>/invocations/",
+        invocations.InvocationView.as_view(),
+        name="endpoint-invocations",
+    ),
+    path(
+        "endpoints/<name:name>/metrics/", invocations.EndpointMetricsView.as_view(), name="endpoint-metrics"
+    ),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", platform.HealthView.as_view(), name="health"),
@@ -79,5 +109,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("algorithms/<name:name>/", algorithms.AlgorithmView.as_view(), name="algorithm-detail"),
     path("projects/", access.ProjectListView.as_view(), name="project-list"),
     path("projects/<name:project>/", include(_in_project)),
-    re_path(r"^.*\Z", document.UnknownAddressView.as_view(), name="unknown"),
+    re_path(r"^[\s\S]*\Z", document.UnknownAddressView.as_view(), name="unknown"),
 ]

@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from jobs.selectors.training import MetricSeries
-
 from jobs.models import JobEvent, TrainingInput, TrainingJob
+from jobs.selectors.training import MetricSeries
 from mlplatform.api.presenters.instants import instant
 from mlplatform.api.presenters.numbers import finite
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from mlplatform.api.fields import Answer
 
 
+@extend_schema_field({"type": ["string", "number", "null"]})
 class ScalarOrNull(serializers.JSONField):
     """A number, a text, or null."""
 
@@ -16,8 +18,8 @@ class Hyperparameter(Answer):
     type = serializers.ChoiceField(choices=["integer", "continuous", "categorical", "text"])
     help = serializers.CharField(allow_blank=True)
     required = serializers.BooleanField()  # type: ignore[assignment]
-    default = ScalarOrNull(allow_null=True)
-    example = ScalarOrNull(allow_null=True)
+    default = ScalarOrNull()
+    example = ScalarOrNull()
     tunable = serializers.BooleanField()
     hidden = serializers.BooleanField()
     relevant_if = serializers.DictField(child=serializers.ListField(child=serializers.CharField()))

@@ -127,13 +127,6 @@ class EndpointLogQuery(StrictSerializer):
         min_value=1, max_value=5000, default=200, help_text="How many last lines."
     )
 
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "after" in attrs and "replica" not in attrs:
-            raise serializers.ValidationError(
-                {"after": [_("needs replica: offsets belong to one replica's log")]}
-            )
-        return attrs
-
 
 class ReplicaLog(Log):
     replica = serializers.CharField()

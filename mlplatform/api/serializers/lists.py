@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
@@ -24,6 +25,7 @@ class ListQuery(StrictSerializer):
     )
 
 
+@cache
 def listed(item: type[serializers.Serializer[Any]]) -> type[serializers.Serializer[Any]]:
     """The serializer of a list of `item`."""
     fields = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from jobs.selectors.instances import instance_type_usage
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from jobs.instance_types import instance_type_list
+from jobs.selectors.instances import instance_type_usage
 from mlplatform.api.auth import Rule, member_of
 from mlplatform.api.base import ApiView, list_response
 from mlplatform.api.presenters.platform import instance_type_json

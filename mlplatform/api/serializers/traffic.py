@@ -1,0 +1,37 @@
+"""What an endpoint did: counts, errors, latencies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from mlplatform.api.fields import Answer, StrictSerializer
+from mlplatform.api.serializers.endpoints import ReplicaOfEndpoint
+
+
+class TrafficQuery(StrictSerializer):
+    minutes = serializers.IntegerField(min_value=1, max_value=1440, default=60, help_text="How far back.")
+
+
+class TrafficCounts(Answer):
+    requests = serializers.IntegerField()
+    errors: Any = serializers.IntegerField()
+    errors_4xx = serializers.IntegerField()
+    errors_5xx = serializers.IntegerField()
+    model_errors = serializers.IntegerField(help_text="424: the model's own fault.")
+    mean_ms = serializers.FloatField(allow_null=True)
+    p50_ms = serializers.FloatField(allow_null=True)
+    p90_ms = serializers.FloatField(allow_null=True)
+    p99_ms = serializers.FloatField(allow_null=True)
+
+
+class TrafficPoint(TrafficCounts):
+    minute_at = serializers.DateTimeField()
+
+
+class Traffic(TrafficCounts):
+    minutes = serializers.IntegerField()
+    points = TrafficPoint(many=True, help_text="Every minute, the last one under way.")
+    variants = serializers.DictField(child=TrafficCounts())
+    replicas = ReplicaOfEndpoint(many=True)
