@@ -8,7 +8,7 @@ help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p; s/^\([a-z-]*\):  ## /  make \1\t/p' Makefile
 
 run:  ## Install what is needed and start the platform on http://127.0.0.1:8000
-	@MLPLATFORM_ENDS_WITH_PARENT=1 exec scripts/run.sh $(ARGS)
+	@MLPLATFORM_ENDS_WITH_PARENT=$$PPID exec scripts/run.sh $(ARGS)
 
 install:  ## Only create or refresh the environment .venv
 	@exec scripts/install.sh run

@@ -141,7 +141,7 @@ class LivePlatform:
             self._popen = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--data-dir", self.data_dir, "--port", str(self.port)],
                 cwd=ROOT,
-                env={**self.environment(), "MLPLATFORM_ENDS_WITH_PARENT": "1"},
+                env={**self.environment(), "MLPLATFORM_ENDS_WITH_PARENT": str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

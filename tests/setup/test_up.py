@@ -148,3 +148,10 @@ def test_a_configured_broker_takes_the_place_of_the_private_one(monkeypatch: pyt
     assert redis_is_private()
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://broker.example/0")
     assert not redis_is_private()
+
+
+def test_it_does_not_start_for_a_parent_that_is_gone(tmp_path: Path) -> None:
+    done = up("--data-dir", tmp_path / "data", MLPLATFORM_ENDS_WITH_PARENT="1")
+    assert done.returncode == 1
+    assert "is gone" in done.stderr
+    assert not (tmp_path / "data").exists()

@@ -80,9 +80,15 @@ async def _run(options: Options, log: ProcessLog) -> None:
 
 
 def _end_with_parent() -> None:
-    """For `make run` and tests, which wait for this process but cannot end it when they are killed."""
-    if os.environ.pop("MLPLATFORM_ENDS_WITH_PARENT", ""):
+    """For `make run` and tests, which wait for this process but cannot end it when they are killed.
+
+    The variable has the parent's process id, because the parent may be gone already.
+    """
+    parent_pid = os.environ.pop("MLPLATFORM_ENDS_WITH_PARENT", "")
+    if parent_pid:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if str(os.getppid()) != parent_pid:
+            raise SystemExit(f"mlplatform: the process that asked for it ({parent_pid}) is gone")
 
 
 def _allow_many_connections() -> None:
