@@ -62,6 +62,7 @@ class _Sampling:
         self.preparation: Preparation | None = None
         self.reservoir: Reservoir | None = None
         self.sample_row: NDArray[np.float32] | None = None
+        self.n_batches = 0
         self.started_at = time.time()
         context.log(f"Using per-worker sample size = {self.values['sample_size']}")
         context.log(f"Getting reservoir sample from {context.host}...")
@@ -71,6 +72,7 @@ class _Sampling:
         if self.reservoir is None or self.preparation is None:
             self._start(batch)
         assert self.reservoir is not None and self.preparation is not None and batch.y is not None
+        self.n_batches += 1
         rows, slots = self.reservoir.slots(len(batch.X))
         self.reservoir.put(slots, self.preparation(batch.X[rows]), batch.y[rows])
         if self.channel.n_rows:
@@ -104,7 +106,7 @@ class _Sampling:
         assert self.reservoir is not None
         context, ended_at = self.context, time.time()
         rate = self.reservoir.n_seen / max(ended_at - self.started_at, 1e-9)
-        counts = {"Total Records Seen": self.reservoir.n_seen, "Total Batches Seen": 1, "Reset Count": 0}
+        counts = {"Total Records Seen": self.reservoir.n_seen, "Total Batches Seen": self.n_batches}
         context.log(metrics_text(self.started_at, ended_at, context.host, "training", counts))
         context.log(f"#throughput_metric: host={context.host}, train throughput={rate} records/second")
 

@@ -26,7 +26,6 @@ _BLAS_FROM_ROWS: Final = 10
 slower).
 """
 _NEVER_BLAS: Final = 2**31 - 1
-_BLOCK_ROWS: Final = 4096
 _UNIT_ROUNDOFF: Final = 2.0**-24
 _MAX_TIE_CANDIDATES: Final = 4096
 
@@ -81,7 +80,7 @@ class NeighbourIndex:
         return int(self._index.d)
 
     def search(self, X: NDArray[np.float32], k: int) -> Neighbours:
-        """The k nearest rows to each row of X, C-contiguous float32 [n, dim]; k at most `len(self)`.
+        """The k nearest rows to each row of X, C-contiguous float32 [n, dim]; k at most `len(self)`. O(n · k) memory.
 
         Distances: L2 squared Euclidean, COSINE 1 - cosine, both ascending; INNER_PRODUCT the product,
             descending.
@@ -91,12 +90,10 @@ class NeighbourIndex:
         faiss.cvar.distance_compute_blas_threshold = _BLAS_FROM_ROWS * self.dim if self._flat else _NEVER_BLAS
         if len(X) == 0:
             return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
-        find = self._search_flat if self._flat else self._search_lists
-        blocks = [find(X[start : start + _BLOCK_ROWS], k) for start in range(0, len(X), _BLOCK_ROWS)]
-        distances = np.concatenate([block[0] for block in blocks])
+        distances, positions = self._search_flat(X, k) if self._flat else self._search_lists(X, k)
         if self._metric == "COSINE":
-            distances /= 2  # of unit vectors: |x - y|^2 = 2 (1 - cos)
-        return distances, np.concatenate([block[1] for block in blocks])
+            distances = np.divide(distances, 2, dtype=np.float32)  # of unit vectors: |x - y|^2 = 2 (1 - cos)
+        return distances, positions
 
     def _search_flat(self, X: NDArray[np.float32], k: int) -> Neighbours:
         if len(X) < _BLAS_FROM_ROWS:

@@ -4,6 +4,8 @@ test channel.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +13,9 @@ from jobs.algorithms.base import Prediction, Predictor
 from jobs.algorithms.knn import votes
 from jobs.algorithms.knn.artifact import Artifact
 from mlplatform.core.errors import DataError
+
+_BLOCK_NEIGHBOURS: Final = 2**22
+"""Rows are predicted in blocks of about that many neighbours, so that memory stays bounded for any k."""
 
 
 class KNNPredictor(Predictor):
@@ -21,6 +26,7 @@ class KNNPredictor(Predictor):
         self.sample_row = np.asarray(artifact.description.sample_row, np.float32)
         self.k = artifact.description.k
         self._artifact = artifact
+        self._block_rows = max(16, min(4096, _BLOCK_NEIGHBOURS // self.k))
         self._decide = votes.majority if artifact.description.predictor_type == "classifier" else votes.mean
 
     def predict(self, X: NDArray[np.float32], *, verbose: bool = False) -> Prediction:
@@ -34,6 +40,11 @@ class KNNPredictor(Predictor):
         if X.ndim != 2 or X.shape[1] != self.n_features:
             n_columns = X.shape[1] if X.ndim == 2 else X.shape
             raise DataError(f"{n_columns} columns; the model wants {self.n_features} feature columns")
+        starts = range(0, max(1, len(X)), self._block_rows)  # no rows are one empty block
+        blocks = [self._block(X[start : start + self._block_rows], verbose=verbose) for start in starts]
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    def _block(self, X: NDArray[np.float32], *, verbose: bool) -> Prediction:
         vectors = self._artifact.preparation(np.asarray(X, np.float32))
         distances, positions = self._artifact.index.search(vectors, self.k)
         labels = self._artifact.labels[positions]

@@ -58,7 +58,7 @@ def test_what_is_in_range_is_accepted(declared, text, value):
     ],
 )
 def test_what_is_not_accepted_is_named_with_what_would_be(declared, text, accepted):
-    with pytest.raises(ValueError, match="accepted|characters") as caught:
+    with pytest.raises(ValueError, match=r"accepted|characters") as caught:
         declared.parse(text)
     assert accepted in str(caught.value)
     assert text[:70] in str(caught.value)

@@ -240,6 +240,14 @@ def test_a_running_job_says_the_same_as_the_form(digits, given, name, said, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_batch_larger_than_a_block_is_predicted_whole(tmp_path):
+    X = np.arange(3000, dtype=np.float32)[:, None]
+    predictor, _ = train(tmp_path, X, X[:, 0], k=2000, predictor_type="regressor")
+    prediction = predictor.predict(np.full((2200, 1), -1, np.float32), verbose=True)
+    assert prediction["predicted_label"].tolist() == [999.5] * 2200
+    assert prediction["labels"].shape == (2200, 2000)
+
+
 def test_a_train_channel_without_rows_is_refused(tmp_path):
     with pytest.raises(DataError, match="the train channel has no rows"):
         train(tmp_path, np.empty((0, 3)), np.empty(0))

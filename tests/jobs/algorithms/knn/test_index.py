@@ -17,10 +17,7 @@ def built(X: np.ndarray, *, n_lists: int = 1, n_threads: int = 1, **values) -> N
 def brute_force(X: np.ndarray, Q: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Exact distances and positions, ties by position."""
     X, Q = X.astype(np.float64), Q.astype(np.float64)
-    if metric == "INNER_PRODUCT":
-        cost = -(Q @ X.T)
-    else:
-        cost = ((Q[:, None] - X[None]) ** 2).sum(2)
+    cost = -(Q @ X.T) if metric == "INNER_PRODUCT" else ((Q[:, None] - X[None]) ** 2).sum(2)
     order = np.argsort(cost, axis=1, kind="stable")[:, :k]
     cost = np.take_along_axis(cost, order, 1)
     return (-cost if metric == "INNER_PRODUCT" else cost), order
