@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -15,21 +16,26 @@ from django.contrib.auth.models import User
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 
+from endpoints.gateway.server import Gateway, GatewayConfig
+from endpoints.gateway.tables import flush, load_table
 from endpoints.models import Endpoint, Model
 from endpoints.reconciler import Host
 from endpoints.services.models import model_create
+from endpoints.serving.address import Address
 from jobs.models import TrainingJob
 from jobs.runner.pack import model_pack
 from jobs.runner.spec import ChannelSpec, JobSpec
 from jobs.runner.workspace import ChannelSource, Workspace
 from mlplatform.core import clock
 from mlplatform.core.access import Actor, project_create
-from mlplatform.core.env import PROJECT_ROOT
+from mlplatform.core.env import PROJECT_ROOT, runtime_dir
 from mlplatform.core.logs import log_stream_create
 from mlplatform.core.models import Membership, Role
 from mlplatform.core.names import uid_new, uri
 from mlplatform.core.objects import object_store
+from tests.endpoints.loop_thread import LoopThread
 
+FEATURES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 LABELS = {"setosa": 0, "versicolor": 1, "virginica": 2}
 
 
@@ -49,12 +55,16 @@ class TrainedModel:
 
 
 @pytest.fixture(autouse=True)
-def platform_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Path:
+def platform_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> Iterator[Path]:
     """A data directory and an object store of the test's own."""
     folder = tmp_path / "data"
     monkeypatch.setenv("MLPLATFORM_DATA_DIR", str(folder))
     settings.OBJECT_STORE_URL = f"file://{folder / 'store'}"
-    return folder
+    yield folder
+    if runtime_dir().parent != folder:  # a short one under the system's temporary folder
+        shutil.rmtree(runtime_dir(), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +88,12 @@ def knn_iris(iris: IrisParts, tmp_path_factory: pytest.TempPathFactory) -> Train
     data.parent.mkdir(exist_ok=True)
     data.write_text("".join(f"{row[-1]:g},{','.join(map(str, row[:-1]))}\n" for row in iris.train))
     spec = JobSpec(
-        uid=uid_new(), name="iris-knn", attempt=1, algorithm="knn", root=folder / "ml", channels={"train": ChannelSpec()}
+        uid=uid_new(),
+        name="iris-knn",
+        attempt=1,
+        algorithm="knn",
+        root=folder / "ml",
+        channels={"train": ChannelSpec()},
     )
     job = subprocess.run(
         [sys.executable, "-m", "jobs.runner", str(spec.write())],
@@ -88,7 +103,13 @@ def knn_iris(iris: IrisParts, tmp_path_factory: pytest.TempPathFactory) -> Train
         timeout=120,
     )
     assert job.returncode == 0, job.stdout + job.stderr
-    facts = {"algorithm": "knn", "n_features": 4, "label_mapping": LABELS}
+    facts = {
+        "algorithm": "knn",
+        "predictor_type": "classifier",
+        "n_features": 4,
+        "feature_names": FEATURES,
+        "label_mapping": LABELS,
+    }
     packed = model_pack(model_dir=workspace.model_dir, archive=folder / "model.tar.gz", facts=facts)
     return TrainedModel(packed.path, packed.manifest, n_correct=37)
 
@@ -185,3 +206,35 @@ def host(transactional_db: None, platform_folders: Path) -> Iterator[HostDriver]
     driver = HostDriver("test-host")
     yield driver
     driver.host._shut_down()
+
+
+@dataclass(frozen=True)
+class PublicGateway:
+    """A real gateway on a free port, with the real database behind it."""
+
+    port: int
+    flush: Callable[[], None]
+    reload: Callable[[], None]
+
+
+@pytest.fixture
+def public_gateway(transactional_db: None, platform_folders: Path) -> Iterator[PublicGateway]:
+    folder = runtime_dir()
+    folder.mkdir(parents=True, exist_ok=True)
+    config = GatewayConfig(
+        public=Address(host="127.0.0.1", port=0),
+        trusted=Address(path=str(folder / "gateway.sock")),
+        web=Address(path=str(folder / "web.sock")),
+        reload_every_s=0.05,
+        grace_s=5.0,
+    )
+    loop = LoopThread()
+    gateway = loop.make(lambda: Gateway(config, load_table=load_table, flush=flush))
+    address = loop.call(gateway.start())
+    yield PublicGateway(
+        port=address.port,
+        flush=lambda: loop.call(gateway._writer.write()),
+        reload=lambda: loop.call(gateway._keeper.refresh()),
+    )
+    loop.call(gateway.stop())
+    loop.close()
