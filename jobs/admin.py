@@ -20,11 +20,11 @@ from jobs.models import Dataset, DatasetVersion, JobEvent, MetricSummary, Traini
 from jobs.selectors.training import training_job_waiting_reason
 from jobs.services.training import training_job_delete, training_job_stop
 from mlplatform.core import clock
-from mlplatform.core.admin import ReadOnlyAdmin, admin_link, operator_actor
+from mlplatform.core.admin import AnyTable, ReadOnlyAdmin, admin_link, operator_actor
 from mlplatform.core.logs import log_tail
 
 
-class ReadOnlyInline(admin.TabularInline[Any, Any]):
+class ReadOnlyInline(AnyTable):
     extra = 0
     can_delete = False
     show_change_link = True

@@ -26,6 +26,7 @@ from mlplatform.core.names import REGION
 MARKER: Final = "MLPLATFORM_JOB_PROCESS"
 """Set in the environment of every process of a job, by which stragglers in other sessions are found."""
 _KILL_ROUNDS_S: Final = 5.0
+_KILL_POLL_S: Final = 0.01
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError)
 
 
@@ -69,7 +70,8 @@ class JobProcess:
                 return
             if time.monotonic() > deadline:
                 return
-            psutil.wait_procs(alive, timeout=0.05)
+            # Not psutil's own waiting, which would reap the first process.
+            time.sleep(_KILL_POLL_S)
 
     def memory_bytes(self, *, exact_above: int) -> int:
         """Resident memory of all processes of the job.

@@ -7,7 +7,7 @@ administrator's role.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -24,6 +24,14 @@ from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import AccessKey, Membership, Node, Project, Role
 from mlplatform.core.nodes import ALIVE_S
 from mlplatform.core.revisions import revision_bump
+
+if TYPE_CHECKING:
+    AnyAdmin = admin.ModelAdmin[Any]
+    AnyTable = admin.TabularInline[Any, Any]
+else:
+    # Django's own classes take no type argument when the program runs.
+    AnyAdmin = admin.ModelAdmin
+    AnyTable = admin.TabularInline
 
 admin.site.site_header = gettext_lazy("mlplatform operations")
 admin.site.site_title = gettext_lazy("mlplatform")
@@ -45,7 +53,7 @@ def admin_link(row: Model | None, text: str | None = None) -> str:
     return format_html('<a href="{}">{}</a>', url, text or str(row))
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Any]):
+class ReadOnlyAdmin(AnyAdmin):
     """Everything is shown and nothing edited; services, by actions, are the only way to change something."""
 
     show_full_result_count = False
@@ -73,14 +81,14 @@ class ReadOnlyAdmin(admin.ModelAdmin[Any]):
             self.message_user(request, f"{done}: {succeeded}", messages.SUCCESS)
 
 
-class MembershipInline(admin.TabularInline[Membership, Project]):
+class MembershipInline(AnyTable):
     model = Membership
     extra = 1
     autocomplete_fields = ("user",)
 
 
 @admin.register(Project)
-class ProjectAdmin(admin.ModelAdmin[Project]):
+class ProjectAdmin(AnyAdmin):
     """Operators add projects' members here; the name and the account id never change."""
 
     list_display = ("name", "display_name", "account_id", "n_members", "created_at")
@@ -91,7 +99,8 @@ class ProjectAdmin(admin.ModelAdmin[Project]):
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Project]:
-        return super().get_queryset(request).annotate(_n_members=Count("memberships"))
+        projects: QuerySet[Project] = super().get_queryset(request)
+        return projects.annotate(_n_members=Count("memberships"))
 
     @admin.display(description=gettext_lazy("members"), ordering="_n_members")
     def n_members(self, row: Any) -> int:

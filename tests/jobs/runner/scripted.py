@@ -1,0 +1,93 @@
+"""Runs small scripts through the real launcher and follower."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jobs.runner.follow import Cause, Ending, Limits, job_follow
+from jobs.runner.launch import JobProcess, job_environment, job_launch
+from jobs.runner.outcome import Outcome, Tail, outcome_of
+from jobs.runner.workspace import Workspace
+from mlplatform.core.log_lines import LogLine
+
+GIB = 1024**3
+
+
+@dataclass
+class Recorder:
+    """A sink and orders for one process: keeps the lines, gives the order that `when` finds."""
+
+    when: Callable[[list[str]], Cause | None] = lambda lines: None
+    lines: list[str] = field(default_factory=list)
+    full: bool = False
+
+    def write(self, lines: Sequence[LogLine]) -> None:
+        self.lines += [line.text for line in lines]
+
+    def order(self) -> Cause | None:
+        return self.when(self.lines)
+
+
+@dataclass
+class Followed:
+    ending: Ending
+    outcome: Outcome
+    lines: list[str]
+    workspace: Workspace
+
+
+def start(workspace: Workspace, script: str) -> JobProcess:
+    path = workspace.root / "code" / "script.py"
+    path.write_text(textwrap.dedent(script), encoding="utf-8")
+    environment = job_environment(folder=workspace.root, job_name="job", job_arn="arn", given={"GIVEN": "1"})
+    return job_launch(
+        argv=[sys.executable, str(path)],
+        folder=workspace.root,
+        environment=environment,
+        marker=str(workspace.root),
+    )
+
+
+def follow(
+    folder: Path,
+    script: str,
+    *,
+    recorder: Recorder | None = None,
+    max_runtime_s: float = 30,
+    memory_bytes: int = 8 * GIB,
+    grace_s: float = 10,
+    started: Callable[[JobProcess], None] = lambda process: None,
+) -> Followed:
+    """Runs `script` to its end in a fresh workspace."""
+    workspace = Workspace(folder / "attempt")
+    workspace.make()
+    recorder = recorder or Recorder()
+    process = start(workspace, script)
+    started(process)
+    limits = Limits(
+        max_runtime_s=max_runtime_s, memory_bytes=memory_bytes, grace_s=grace_s, shutdown_grace_s=grace_s
+    )
+    ending = job_follow(process=process, sink=recorder, orders=recorder, limits=limits)
+    outcome = outcome_of(
+        ending=ending,
+        root=workspace.root,
+        tail=Tail(recorder.lines[-40:], max(1, len(recorder.lines) - 39)),
+        max_runtime_s=int(max_runtime_s),
+        memory_limit_bytes=memory_bytes,
+    )
+    return Followed(ending, outcome, recorder.lines, workspace)
+
+
+def order_when_printed(word: str, cause: Cause) -> Callable[[list[str]], Cause | None]:
+    return lambda lines: cause if any(word in line for line in lines) else None
+
+
+def in_thread(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
