@@ -17,6 +17,8 @@ from endpoints.serving.client import CallFailed, Connection, connect
 from endpoints.serving.exchange import Exchange
 from mlplatform.core.errors import PlatformError, ServiceUnavailable
 
+_EVENT_STREAM = b"text/event-stream"
+
 
 class WebProxy:
     """The way to the web process.
@@ -32,6 +34,14 @@ class WebProxy:
         self._web = web
         self._trusted_proxies = frozenset(trusted_proxies)
         self._answer_within_s = answer_within_s
+        self._event_streams: set[Connection] = set()
+        self._is_ending = False
+
+    def end_event_streams(self) -> None:
+        """Ends server-sent events, which would last as long as their readers; a browser then comes back by itself."""
+        self._is_ending = True
+        for connection in list(self._event_streams):
+            connection.close()
 
     async def __call__(self, exchange: Exchange) -> None:
         request_id = request_id_of(exchange.headers)
@@ -95,10 +105,27 @@ class WebProxy:
         connection.stop_timer()
         headers, length = headers_for_client(connection.headers, request_id=request_id)
         exchange.start(status, headers, length=length)
-        while chunk := await connection.read():
-            connection.stop_timer()
-            await exchange.send(chunk)
+        if any(name == b"content-type" and value.startswith(_EVENT_STREAM) for name, value in headers):
+            await self._answer_events(exchange, connection)
+        else:
+            await _copy(connection, exchange)
         exchange.finish()
+
+    async def _answer_events(self, exchange: Exchange, connection: Connection) -> None:
+        self._event_streams.add(connection)
+        try:
+            await _copy(connection, exchange)
+        except CallFailed:
+            if not self._is_ending:
+                raise
+        finally:
+            self._event_streams.discard(connection)
+
+
+async def _copy(connection: Connection, exchange: Exchange) -> None:
+    while chunk := await connection.read():
+        connection.stop_timer()
+        await exchange.send(chunk)
 
 
 def _reason(upload: asyncio.Future[None], failure: CallFailed) -> PlatformError:

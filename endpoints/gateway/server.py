@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import re
+import resource
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 _INVOCATIONS = re.compile(rb"/api/v1/projects/([^/%]+)/endpoints/([^/%]+)/invocations/?")
 _PROJECT = b"x-mlplatform-project"
+_N_FILES = 16_384
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Gateway:
     async def stop(self) -> None:
         """Answers what has begun, writes the last counts, ends."""
         grace_s = self._config.grace_s
+        self._proxy.end_event_streams()
         await asyncio.gather(self._public.drain(grace_s=grace_s), self._trusted.drain(grace_s=grace_s))
         for loop in self._loops:
             loop.cancel()
@@ -175,6 +178,7 @@ def gateway_run(
         flush: See `TallyWriter`.
         lifeline: Ends the process with its parent.
     """
+    _raise_file_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(config, load_table, flush, lifeline))
 
@@ -195,6 +199,14 @@ async def _run(config: GatewayConfig, load_table: LoadTable, flush: Flush, lifel
     logger.info("asked to end: answering what has begun")
     await gateway.stop()
     return 0
+
+
+def _raise_file_limit() -> None:
+    """A connection handed on takes two files; the usual soft limit of 1,024 would be the first to give way."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(_N_FILES, hard) if hard != resource.RLIM_INFINITY else _N_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _names(found: re.Match[bytes]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
-_BACKLOG = 2048
+BACKLOG = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def socket_listen(address: Address, *, mode: int = 0o600) -> socket.socket:
         OSError: The port or the path is taken by a living server.
     """
     sock = _bind_unix(address.path, mode) if address.path else _bind_tcp(address)
-    sock.listen(_BACKLOG)
+    sock.listen(BACKLOG)
     sock.setblocking(False)
     return sock
 

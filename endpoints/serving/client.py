@@ -17,6 +17,7 @@ from endpoints.serving.address import Address
 
 _FOREVER = float("inf")
 _BUFFER_BYTES = 256 * 1024
+_CONNECT_S = 5.0
 
 
 class CallFailed(Exception):
@@ -279,14 +280,27 @@ async def connect(address: Address) -> Connection:
     connection = Connection(loop, address)
     try:
         if address.path:
-            await loop.create_unix_connection(lambda: connection, address.path)
+            await _connect_unix(loop, connection, address.path)
         else:
             await asyncio.wait_for(
-                loop.create_connection(lambda: connection, address.host, address.port), 5.0
+                loop.create_connection(lambda: connection, address.host, address.port), _CONNECT_S
             )
     except (OSError, TimeoutError) as error:
         raise CallFailed(f"{address}: {error}", is_delivered=False) from None
     return connection
+
+
+async def _connect_unix(loop: asyncio.AbstractEventLoop, connection: Connection, path: str) -> None:
+    """A full backlog is an error at once on a unix socket; it means busy, not away, and is waited for."""
+    deadline = loop.time() + _CONNECT_S
+    while True:
+        try:
+            await loop.create_unix_connection(lambda: connection, path)
+            return
+        except BlockingIOError:
+            if loop.time() > deadline:
+                raise
+            await asyncio.sleep(0.005)
 
 
 class ConnectionPool:

@@ -213,7 +213,7 @@ class Exchange:
     def start(self, status: int, headers: Headers, *, length: int | None) -> None:
         """Begins an answer that follows in pieces; `length` None when it is not known beforehand."""
         framing = b""
-        if length is not None:
+        if length is not None and status != 204:
             framing = b"content-length: %d\r\n" % length
         elif _may_have_body(status) and self.http10:
             self.close_after = True

@@ -19,7 +19,7 @@ from typing import cast
 
 import httptools
 
-from endpoints.serving.address import Address, socket_listen
+from endpoints.serving.address import BACKLOG, Address, socket_listen
 from endpoints.serving.exchange import BadRequest, Exchange
 from mlplatform.core.errors import PlatformError
 
@@ -50,6 +50,8 @@ class Limits:
 
 class HeadRefused(PlatformError):
     """The head of a request breaks a rule or a limit; carries its own status."""
+
+    code = "BadRequest"
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -83,10 +85,15 @@ class HttpServer:
         if address.path:
             file = Path(address.path)
             self._socket_files.append((file, file.stat().st_ino))
-            self._servers.append(await self.loop.create_unix_server(lambda: HttpConnection(self), sock=sock))
+            self._servers.append(
+                await self.loop.create_unix_server(self._connection, sock=sock, backlog=BACKLOG)
+            )
             return address
-        self._servers.append(await self.loop.create_server(lambda: HttpConnection(self), sock=sock))
+        self._servers.append(await self.loop.create_server(self._connection, sock=sock, backlog=BACKLOG))
         return Address(host=address.host, port=cast(int, sock.getsockname()[1]))
+
+    def _connection(self) -> HttpConnection:
+        return HttpConnection(self)
 
     @property
     def n_active(self) -> int:

@@ -65,7 +65,7 @@ class RawClient:
         except OSError:
             self.sock.close()
             raise
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def __enter__(self) -> RawClient:
         return self
@@ -97,13 +97,12 @@ class RawClient:
         """All up to the end of the connection."""
         while data := self.sock.recv(65536):
             self._buffer += data
-        found, self._buffer = self._buffer, b""
-        return found
+        return self._taken(len(self._buffer))
 
     def is_closed(self) -> bool:
         """Whether the server has ended the connection, with nothing more to read."""
         try:
-            return self._buffer == b"" and self.sock.recv(1) == b""
+            return not self._buffer and self.sock.recv(1) == b""
         except ConnectionResetError:
             return True
 
@@ -122,17 +121,20 @@ class RawClient:
     def _until(self, mark: bytes) -> bytes:
         while mark not in self._buffer:
             self._more()
-        found, _, self._buffer = self._buffer.partition(mark)
-        return found + mark
+        return self._taken(self._buffer.index(mark) + len(mark))
 
     def _exactly(self, size: int) -> bytes:
         while len(self._buffer) < size:
             self._more()
-        found, self._buffer = self._buffer[:size], self._buffer[size:]
+        return self._taken(size)
+
+    def _taken(self, size: int) -> bytes:
+        found = bytes(self._buffer[:size])
+        del self._buffer[:size]
         return found
 
     def _more(self) -> None:
         data = self.sock.recv(65536)
         if not data:
-            raise ConnectionError(f"the server ended the connection; left over: {self._buffer!r}")
+            raise ConnectionError(f"the server ended the connection; left over: {bytes(self._buffer)!r}")
         self._buffer += data

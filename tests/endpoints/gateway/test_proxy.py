@@ -6,6 +6,7 @@ import hashlib
 import json
 import resource
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -167,6 +168,18 @@ def test_server_sent_events_arrive_one_by_one(webbed: Stage) -> None:
         assert client.chunk() == b"data: 1\n\n"
         webbed.loop_thread.loop.call_soon_threadsafe(webbed.web.release.set)
         assert client.chunk() == b"data: 2\n\n"
+        assert client.chunk() == b""
+
+
+def test_server_sent_events_end_when_the_gateway_does(loop_thread: LoopThread, socket_dir: Path) -> None:
+    stage = Stage(loop_thread, socket_dir, grace_s=30.0)
+    stage.start_web()
+    with stage.client() as client:
+        client.send(get(b"/sse"))
+        client._until(b"data: 1\n\n\r\n")
+        began_at = monotonic()
+        stage.close()
+        assert monotonic() - began_at < 5
         assert client.chunk() == b""
 
 

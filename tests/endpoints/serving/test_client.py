@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -172,3 +174,25 @@ def test_a_closed_pool_keeps_nothing(peer: Callable[[Behave], Peer]) -> None:
     server.call()
     server.call()
     assert server.n_connections == 3
+
+
+def test_a_server_with_a_full_backlog_is_waited_for(loop_thread: LoopThread, socket_dir: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+    try:
+        listener.bind(str(socket_dir / "full"))
+        listener.listen(0)
+        for client in waiting:
+            client.setblocking(False)
+            with suppress(BlockingIOError):
+                client.connect(str(socket_dir / "full"))
+        late = asyncio.run_coroutine_threadsafe(
+            connect(Address(path=str(socket_dir / "full"))), loop_thread.loop
+        )
+        with pytest.raises(TimeoutError):
+            late.result(0.1)
+        listener.accept()[0].close()
+        loop_thread.loop.call_soon_threadsafe(late.result(5).close)
+    finally:
+        for opened in (listener, *waiting):
+            opened.close()
