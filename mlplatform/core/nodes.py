@@ -57,3 +57,8 @@ def nodes_alive(*, kind: NodeKind | None = None) -> QuerySet[Node]:
 def queues_served() -> frozenset[str]:
     """The queues of all workers that are alive."""
     return frozenset(queue for node in nodes_alive(kind=NodeKind.WORKER) for queue in node.queues)
+
+
+def node_list() -> list[Node]:
+    """Every process that has reported and has not said goodbye, alive or silent."""
+    return list(Node.objects.order_by("kind", "name"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 from django import template
@@ -125,9 +126,13 @@ def significant(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
-def percentage_of(part: float, whole: float) -> int:
-    """`part` of `whole` in whole per cent, 0 to 100."""
-    return max(0, min(100, round(100 * part / whole))) if whole else 0
+@register.filter
+def share_of(part: float, whole: float) -> str:
+    """`part` of `whole` as a percentage."""
+    return percent(part / whole) if whole else MISSING
 
 
-register.filter("percentage_of", percentage_of)
+@register.filter
+def is_number_column(columns: Sequence[tuple[str, str]], place: int) -> bool:
+    """Whether the column (name, type) at `place` has numbers, which stand at the right."""
+    return place < len(columns) and columns[place][1] in ("integral", "fractional")

@@ -12,12 +12,13 @@ from django import template
 from django.forms import BoundField
 from django.http import QueryDict
 from django.template.context import RequestContext
-from django.utils.html import format_html, json_script
+from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 from lucide.templatetags.lucide import lucide
 
 from mlplatform.core.status import TONES
+from mlplatform.web.charts.bars import count_bars
 from mlplatform.web.charts.sparkline import sparkline_path
 from mlplatform.web.statuses import STATUS_ICONS, status_word
 from mlplatform.web.texts import script_texts
@@ -75,6 +76,22 @@ def sparkline(values: Sequence[float], label: str, width: int = 120, height: int
         '<svg class="sparkline" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}" '
         'preserveAspectRatio="none"><path class="sparkline-area" d="{}"/><path class="sparkline-line" d="{}"/></svg>',
         width, height, width, height, label, area, line,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def bars(histogram: Mapping[str, Any] | None, label: str, width: int = 128, height: int = 24) -> SafeString | str:
+    """The histogram of a column (`counts` with `edges` or `values`); `label` says in words what it shows."""
+    if not histogram or not histogram.get("counts"):
+        return "–"
+    drawn = count_bars(histogram["counts"], width=width, height=height)
+    rects = format_html_join(
+        "", '<rect x="{}" y="{}" width="{}" height="{}"/>', ((bar.x, bar.y, bar.width, bar.height) for bar in drawn)
+    )
+    return format_html(
+        '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}"><title>{}</title>'
+        "{}</svg>",
+        width, height, label, label, rects,
     )  # fmt: skip
 
 

@@ -6,13 +6,19 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from mlplatform.web.assets import asset_view
-from mlplatform.web.urls import account
+from mlplatform.web.urls import access, account, algorithms, datasets, endpoints, models, training_jobs
 from mlplatform.web.views import home
 
 app_name = "web"
 
 _project: list[URLPattern | URLResolver] = [
     path("", home.project_home, name="project-home"),
+    path("datasets/", include(datasets.urlpatterns)),
+    path("algorithms/", include(algorithms.urlpatterns)),
+    path("training-jobs/", include(training_jobs.urlpatterns)),
+    path("models/", include(models.urlpatterns)),
+    path("endpoints/", include(endpoints.urlpatterns)),
+    *access.urlpatterns,
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -9,6 +9,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 from mlplatform.core.access import project_create, project_list
 from mlplatform.core.errors import AccessDenied, PlatformError
 from mlplatform.web.access import page_actor, page_user
+from mlplatform.web.overview import overview_get
+from mlplatform.web.rendering import page_response
 
 LAST_PROJECT = "last_project"
 
@@ -28,7 +30,7 @@ def project_home(request: HttpRequest, project: str) -> HttpResponse:
     actor = page_actor(request, project)
     if request.session.get(LAST_PROJECT) != actor.project.name:
         request.session[LAST_PROJECT] = actor.project.name
-    return render(request, "web/home.html", {})
+    return page_response(request, "web/home.html", {"overview": overview_get(actor=actor)})
 
 
 @require_http_methods(["GET", "POST"])

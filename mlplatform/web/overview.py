@@ -1,0 +1,145 @@
+"""What the home page of a project says: gathered from selectors, nothing computed on its own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from endpoints.models import Endpoint
+from endpoints.selectors.endpoints import endpoint_counts, endpoint_list
+from endpoints.selectors.models import model_list
+from endpoints.selectors.traffic import endpoint_traffic
+from jobs.models import TrainingJob
+from jobs.selectors.datasets import dataset_list
+from jobs.selectors.queues import QueueState, queue_states
+from jobs.selectors.storage import StorageUse, storage_use
+from jobs.selectors.training import training_job_counts, training_job_list
+from mlplatform.core.access import Actor, access_key_list
+from mlplatform.core.status import EndpointStatus, TrainingJobStatus
+
+N_SHOWN = 5
+TRAFFIC_MINUTES = 60
+
+
+@dataclass(frozen=True)
+class EndpointRow:
+    endpoint: Endpoint
+    requests: list[int]
+    n_requests: int
+    n_errors: int
+    p50_ms: float | None
+
+    @property
+    def summary(self) -> str:
+        """The sparkline in words."""
+        return ngettext(
+            "%(n)s request in the last hour", "%(n)s requests in the last hour", self.n_requests
+        ) % {"n": self.n_requests}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the first-run checklist."""
+
+    title: str
+    url: str
+    done: bool
+
+
+@dataclass(frozen=True)
+class Disk:
+    used_bytes: int
+    total_bytes: int
+    free_bytes: int
+    project: StorageUse
+
+    @property
+    def fraction(self) -> float:
+        return self.used_bytes / self.total_bytes if self.total_bytes else 0.0
+
+
+@dataclass(frozen=True)
+class Overview:
+    n_datasets: int
+    n_models: int
+    job_counts: dict[str, int]
+    endpoint_counts: dict[str, int]
+    running: list[TrainingJob]
+    failed: list[TrainingJob]
+    recent: list[TrainingJob]
+    endpoints: list[EndpointRow]
+    disk: Disk
+    unserved: list[QueueState]
+    steps: list[Step]
+
+    @property
+    def first_run(self) -> bool:
+        return not all(step.done for step in self.steps)
+
+    @property
+    def n_steps_done(self) -> int:
+        return sum(step.done for step in self.steps)
+
+
+def overview_get(*, actor: Actor) -> Overview:
+    """Everything on the home page of the actor's project."""
+    datasets = dataset_list(actor=actor, limit=1)
+    models = model_list(actor=actor, limit=1)
+    jobs = training_job_counts(actor=actor)
+    endpoints = endpoint_counts(actor=actor)
+    rows = [_endpoint_row(endpoint) for endpoint in endpoint_list(actor=actor, limit=N_SHOWN).items]
+    return Overview(
+        n_datasets=datasets.count,
+        n_models=models.count,
+        job_counts=jobs,
+        endpoint_counts=endpoints,
+        running=_jobs(actor, TrainingJobStatus.IN_PROGRESS) + _jobs(actor, TrainingJobStatus.STOPPING),
+        failed=_jobs(actor, TrainingJobStatus.FAILED),
+        recent=training_job_list(actor=actor, limit=N_SHOWN).items,
+        endpoints=rows,
+        disk=_disk(actor),
+        unserved=[queue for queue in queue_states(actor=actor) if queue.n_waiting and not queue.served],
+        steps=_steps(actor, datasets.count, jobs, endpoints, rows),
+    )
+
+
+def _jobs(actor: Actor, status: TrainingJobStatus) -> list[TrainingJob]:
+    return training_job_list(actor=actor, status=status, limit=N_SHOWN).items
+
+
+def _endpoint_row(endpoint: Endpoint) -> EndpointRow:
+    traffic = endpoint_traffic(endpoint=endpoint, minutes=TRAFFIC_MINUTES)
+    return EndpointRow(
+        endpoint=endpoint,
+        requests=[point.n_requests for point in traffic.points],
+        n_requests=traffic.n_requests,
+        n_errors=traffic.n_errors,
+        p50_ms=traffic.p50_ms,
+    )
+
+
+def _disk(actor: Actor) -> Disk:
+    usage = shutil.disk_usage(settings.DATA_DIR)
+    return Disk(usage.used, usage.total, usage.free, storage_use(actor=actor))
+
+
+def _steps(
+    actor: Actor, n_datasets: int, jobs: dict[str, int], endpoints: dict[str, int], rows: list[EndpointRow]
+) -> list[Step]:
+    def url(name: str) -> str:
+        return reverse(f"web:{name}", kwargs={"project": actor.project.name})
+
+    in_service = endpoints.get(EndpointStatus.IN_SERVICE, 0) > 0
+    called = any(row.n_requests for row in rows)
+    return [
+        Step(_("Upload a dataset, or load a sample"), url("dataset-new"), n_datasets > 0),
+        Step(_("Train a model on it"), url("training-job-new"), jobs.get(TrainingJobStatus.COMPLETED, 0) > 0),
+        Step(_("Deploy it to an endpoint"), url("endpoint-new"), in_service),
+        Step(_("Get a first prediction"), url("endpoint-list"), called),
+        Step(_("Create an access key for your programs"), url("access-key-new"), bool(access_key_list(actor=actor))),
+    ]

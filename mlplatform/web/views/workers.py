@@ -1,0 +1,62 @@
+"""The page of what the platform runs on: queues, processes with their heartbeats, instance types in use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
+
+from jobs.instance_types import InstanceType, instance_type_list
+from jobs.selectors.instances import instance_type_usage
+from jobs.selectors.queues import queue_states
+from mlplatform.core.access import Actor
+from mlplatform.core.models import Node
+from mlplatform.core.nodes import node_list, nodes_alive
+from mlplatform.web.access import page_actor
+from mlplatform.web.rendering import page_response
+from mlplatform.web.shortlist import short_list
+
+_ORDERS = {
+    "name": lambda row: row.node.name,
+    "kind": lambda row: row.node.kind,
+    "seen": lambda row: row.node.seen_at,
+    "started": lambda row: row.node.started_at,
+}
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    node: Node
+    status: str
+
+
+@dataclass(frozen=True)
+class InstanceTypeRow:
+    type: InstanceType
+    in_use: int
+    served: bool
+
+
+@require_GET
+def worker_list(request: HttpRequest, project: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    alive = {node.pk for node in nodes_alive()}
+    rows = [NodeRow(node, "Alive" if node.pk in alive else "Silent") for node in node_list()]
+    queues = queue_states(actor=actor)
+    context = {
+        "queues": queues,
+        "unserved": [queue for queue in queues if not queue.served],
+        "nodes": short_list(rows, request.GET, orders=_ORDERS, default="kind", text=_text),
+        "instance_types": _instance_types(actor, {queue.name for queue in queues if queue.served}),
+    }
+    return page_response(request, "workers/list.html", context)
+
+
+def _text(row: NodeRow) -> str:
+    return f"{row.node.name} {row.node.hostname} {row.node.kind} {' '.join(row.node.queues)}"
+
+
+def _instance_types(actor: Actor, served: set[str]) -> list[InstanceTypeRow]:
+    usage = instance_type_usage(project=actor.project)
+    return [InstanceTypeRow(kind, usage.get(kind.name, 0), kind.queue in served) for kind in instance_type_list()]
