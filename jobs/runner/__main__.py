@@ -70,8 +70,10 @@ def _train(job: JobSpec, stop: StopSignal) -> None:
 
 
 def _stopped(job: JobSpec) -> int:
+    from jobs.runner.context import TrainingLog
+
     shutil.rmtree(job.partial_model_dir, ignore_errors=True)
-    print("Stopped on request; no model was written.", flush=True)
+    TrainingLog().line("Stopped on request; no model was written")
     return STOPPED
 
 
