@@ -15,6 +15,7 @@ from endpoints.selectors.endpoints import endpoint_get
 from endpoints.services.invocations import InvokeResult, endpoint_invoke
 from endpoints.services.rollout import rollout_step
 from jobs.instance_types import instance_type_get
+from jobs.services.request_checks import tags_check
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, LimitExceeded
@@ -69,6 +70,7 @@ def endpoint_create(
     actor.require(Role.EDITOR)
     name_check(name)
     models = _variants_check(actor, variants)
+    checked_tags = _tags_check(tags or {})
     now = clock.now()
     taken = Conflict(f"An endpoint named {name!r} already exists in project {actor.project.name}")
     if Endpoint.objects.filter(project=actor.project, name=name).exists():
@@ -82,7 +84,7 @@ def endpoint_create(
                 uid=uid_new(),
                 description=description[:2000],
                 wanted=_config_create(actor, name, variants, models),
-                tags=dict(tags or {}),
+                tags=checked_tags,
                 created_by=actor.user,
                 created_at=now,
                 updated_at=now,
@@ -223,6 +225,14 @@ def _config_create(
             weight=variant.weight,
         )
     return config
+
+
+def _tags_check(tags: Mapping[str, str]) -> dict[str, str]:
+    errors: list[FieldError] = []
+    checked = tags_check(tags, errors)
+    if errors:
+        raise InvalidRequest.for_fields(errors)
+    return checked
 
 
 def _variants_check(actor: Actor, variants: Sequence[VariantRequest]) -> dict[str, Model]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,19 +17,17 @@ from endpoints.models import EndpointConfig, Model
 from endpoints.selectors.models import model_get, model_uses
 from jobs.algorithms.registry import ALGORITHMS
 from jobs.models import TrainingJob
+from jobs.services.request_checks import environment_check
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
 from mlplatform.core.archives import ArchiveError, archive_read_file
-from mlplatform.core.errors import Conflict, InvalidRequest, NotFound
+from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, uid_new, uri, uri_split
 from mlplatform.core.objects import object_store
 
 MANIFEST_NAME = "manifest.json"
 _MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,511}")
-_RESERVED_PREFIXES = ("LD_", "PYTHON", "MLPLATFORM_", "DJANGO_", "DYLD_")
-_RESERVED_NAMES = frozenset({"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL"})
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,10 @@ def model_create(
     name_check(name)
     if bool(training_job) == bool(artifact_uri):
         raise InvalidRequest.for_field("training_job", "give either training_job or artifact_uri, not both or none")
-    variables = environment_check(environment or {})
+    errors: list[FieldError] = []
+    variables = environment_check(environment or {}, errors)
+    if errors:
+        raise InvalidRequest.for_fields(errors)
     _refuse_taken(actor, name)
     artifact = (
         _of_job(actor, training_job, algorithm) if training_job else _of_uri(actor, artifact_uri or "", algorithm)
@@ -95,24 +95,6 @@ def model_delete(*, actor: Actor, name: str) -> None:
         artifact_uri = model.artifact_uri
         model.delete()
         transaction.on_commit(lambda: object_store().delete([artifact_uri]))
-
-
-def environment_check(environment: Mapping[str, str], *, field: str = "environment") -> dict[str, str]:
-    """The variables, if a model server may have them. Raises InvalidRequest that names the variable."""
-    if len(environment) > 16:
-        raise InvalidRequest.for_field(field, f"has {len(environment)} variables; at most 16 are accepted")
-    for name, value in environment.items():
-        _variable_check(name, value, f"{field}.{name[:80]}")
-    return dict(environment)
-
-
-def _variable_check(name: str, value: str, where: str) -> None:
-    if not _ENVIRONMENT_NAME.fullmatch(name):
-        raise InvalidRequest.for_field(where, f"{name[:80]!r} is no variable name; use letters, digits and _")
-    if name in _RESERVED_NAMES or name.startswith(_RESERVED_PREFIXES):
-        raise InvalidRequest.for_field(where, f"{name!r} is set by the platform; use another name")
-    if not isinstance(value, str) or len(value) > 1024 or "\0" in value:
-        raise InvalidRequest.for_field(where, "the value is not a text of at most 1,024 characters")
 
 
 def _refuse_taken(actor: Actor, name: str) -> None:
