@@ -16,8 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from jobs.runner.environment import thread_variables
-
+_THREAD_VARIABLES: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
 STOPPED: Final = 143
 """Exit code of a job that ended because it was asked to."""
 _PR_SET_PDEATHSIG: Final = 1
@@ -75,8 +80,10 @@ class StopSignal:
 
 
 def threads_limit(n_threads: int) -> None:
-    """Sets the thread counts that OpenMP, BLAS and the like read when they are imported."""
-    os.environ.update(thread_variables(n_threads))
+    """Sets the thread counts that OpenMP, BLAS and the like read when they are imported: they see the machine's
+    processors, not the instance type's.
+    """
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(n_threads)), OMP_WAIT_POLICY="PASSIVE")
 
 
 def parent_follow(parent_pid: int) -> bool:

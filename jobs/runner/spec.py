@@ -48,7 +48,6 @@ class JobSpec:
         uid: Id of the job; `name` is what its people call it.
         root: The `/opt/ml`-shaped folder.
         memory_limit_bytes: What the worker allows; 0 = no limit. The worker enforces it.
-        environment: Variables that the job's owner set.
         parent_pid: The worker's process: the job ends when it is gone. 0 = nobody waits for it.
     """
 
@@ -60,7 +59,6 @@ class JobSpec:
     n_threads: int = 1
     memory_limit_bytes: int = 0
     channels: Mapping[str, ChannelSpec] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=dict)
     parent_pid: int = 0
 
     def to_json(self) -> str:

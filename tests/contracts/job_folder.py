@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.runner.environment import job_environment
+from jobs.runner.launch import job_environment
 from jobs.runner.spec import ChannelSpec, JobSpec
 
 TIMEOUT_S = 120
@@ -71,12 +71,16 @@ class JobFolder:
     def pipe(self, channel: str) -> Path:
         return self.root / "input" / "data" / f"{channel}_0"
 
+    def environment(self, **given: str) -> dict[str, str]:
+        """As a worker sets it, with the variables that the job's owner gave."""
+        return job_environment(folder=self.root, job_name="test-job", job_arn="arn", given=given)
+
     def start(self) -> subprocess.Popen[str]:
         """The process, its standard output line by line; feed the pipes with `feed`."""
         return subprocess.Popen(
             [sys.executable, "-m", "jobs.runner", str(self.root / "job.json")],
             cwd=self.root,
-            env=job_environment(self.spec()),
+            env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
