@@ -41,8 +41,8 @@ def requests_figure(traffic: Traffic) -> dict[str, Any]:
 
 
 def latency_figure(traffic: Traffic) -> dict[str, Any]:
-    """p50, p90 and p99 per minute, in milliseconds."""
-    points = [point for point in traffic.points if point.p50_ms is not None]
+    """p50, p90 and p99 per minute, in milliseconds; a minute without requests is a gap."""
+    points = traffic.points
     at = [point.minute_at.isoformat() for point in points]
     return {
         "data": [
@@ -53,7 +53,11 @@ def latency_figure(traffic: Traffic) -> dict[str, Any]:
                 ("p99", [point.p99_ms for point in points]),
             )
         ],
-        "layout": {"showlegend": True, "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"}},
+        "layout": {
+            "showlegend": True,
+            "xaxis": {"range": [at[0], at[-1]]} if at else {},
+            "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"},
+        },
     }
 
 

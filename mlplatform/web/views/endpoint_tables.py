@@ -5,12 +5,12 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
-from endpoints.selectors.tables import table_run_get, table_run_rows
-from endpoints.services.tables import table_run_create
-from jobs.selectors.datasets import dataset_list
 
 from endpoints.models import TableRun
 from endpoints.selectors.endpoints import endpoint_get
+from endpoints.selectors.tables import table_run_get, table_run_rows
+from endpoints.services.tables import table_run_create
+from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.objects import object_store

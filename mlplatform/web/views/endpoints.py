@@ -12,7 +12,6 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from jobs.selectors.datasets import dataset_list
 
 from endpoints.models import Endpoint, Replica
 from endpoints.selectors.endpoints import (
@@ -27,6 +26,7 @@ from endpoints.selectors.endpoints import (
 )
 from endpoints.selectors.models import model_labels
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
+from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import LogStream, Role

@@ -12,12 +12,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from jobs.selectors.datasets import dataset_list
 
 from jobs.algorithms.registry import algorithm_get, algorithm_list
 from jobs.instance_types import instance_type_list
 from jobs.metric_regex import metric_definition_check, metric_matches
 from jobs.models import JobEvent, TrainingJob
+from jobs.selectors.datasets import dataset_list, dataset_version_get
 from jobs.selectors.instances import instance_type_usage
 from jobs.selectors.training import (
     training_job_artifact,
@@ -43,6 +43,7 @@ from mlplatform.core.nodes import queues_served
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.training_jobs import metric_figure, metric_groups
 from mlplatform.web.failures import failure_cause
+from mlplatform.web.forms.suggestions import hyperparameters_suggested
 from mlplatform.web.forms.training_jobs import TrainingJobForm, errors_by_field
 from mlplatform.web.views.confirm import confirm_page
 
@@ -167,10 +168,13 @@ def _first_form(request: HttpRequest, actor: Actor) -> TrainingJobForm:
         form = TrainingJobForm.from_request(training_job_clone_request(actor=actor, name=source))
         form.cloned_from = source
     else:
-        form = TrainingJobForm(algorithm=request.GET.get("algorithm", ""))
+        form = TrainingJobForm(algorithm=request.GET.get("algorithm", "") or algorithm_list()[0].name)
         for channel in ("train", "test"):
             if request.GET.get(channel):
                 form.channels[channel] = {"dataset": request.GET[channel]}
+        if request.GET.get("train"):
+            version = dataset_version_get(actor=actor, reference=request.GET["train"])
+            form.hyperparameters = hyperparameters_suggested(algorithm_get(form.algorithm), version)
     stem = source or form.algorithm or "job"
     form.name = names.name_with_time(stem[:30], clock.now())
     return form

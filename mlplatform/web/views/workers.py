@@ -46,7 +46,7 @@ def worker_list(request: HttpRequest, project: str) -> HttpResponse:
     queues = queue_states(actor=actor)
     context = {
         "queues": queues,
-        "unserved": [queue for queue in queues if not queue.served],
+        "starved": [queue for queue in queues if queue.n_waiting and not queue.served],
         "nodes": short_list(rows, request.GET, orders=_ORDERS, default="kind", text=_text),
         "instance_types": _instance_types(actor, {queue.name for queue in queues if queue.served}),
     }
