@@ -210,8 +210,11 @@ def _hyperparameters(
 ) -> dict[str, str]:
     texts = hyperparameters_as_text(given, errors)
     facts = resolved["train"].facts if "train" in resolved else DataFacts()
+    said = {error.field for error in errors}
+    wrong: list[FieldError] = []
     if spec is not None:
-        _collect(errors, lambda: spec.validate(texts, facts))
+        _collect(wrong, lambda: spec.validate(texts, facts))
+    errors += [error for error in wrong if error.field not in said]
     return texts
 
 

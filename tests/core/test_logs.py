@@ -58,7 +58,11 @@ def test_what_is_appended_is_read_from_any_offset(stream: LogStream) -> None:
     assert (first.text, first.next, first.first_line, first.end) == ("one\nzwei ä\nthree\n", 18, 1, False)
     assert first.line_times_ms == [NOW_MS, NOW_MS + 1, NOW_MS + 1000]
     rest = log_read(stream=stream, after=4)
-    assert (rest.text, rest.first_line, rest.line_times_ms) == ("zwei ä\nthree\n", 2, [NOW_MS + 1, NOW_MS + 1000])
+    assert (rest.text, rest.first_line, rest.line_times_ms) == (
+        "zwei ä\nthree\n",
+        2,
+        [NOW_MS + 1, NOW_MS + 1000],
+    )
     assert log_read(stream=stream, after=18).text == ""
 
 
@@ -98,8 +102,18 @@ def test_the_tail_reads_on_where_it_ends(long_stream: LogStream) -> None:
 
 
 def test_a_log_without_lines_reads_as_nothing(stream: LogStream) -> None:
-    for piece in (log_read(stream=stream), log_tail(stream=stream), log_lines(stream=stream, first_line=1, n_lines=9)):
-        assert (piece.text, piece.next, piece.end, piece.first_line, piece.line_times_ms) == ("", 0, False, 1, [])
+    for piece in (
+        log_read(stream=stream),
+        log_tail(stream=stream),
+        log_lines(stream=stream, first_line=1, n_lines=9),
+    ):
+        assert (piece.text, piece.next, piece.end, piece.first_line, piece.line_times_ms) == (
+            "",
+            0,
+            False,
+            1,
+            [],
+        )
     log_end(stream=stream)
     assert log_read(stream=stream).end
     assert log_tail(stream=stream).end

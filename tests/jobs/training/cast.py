@@ -60,7 +60,11 @@ def dataset_make(
     if label_mapping is None and label is not None and types[label] == "text":
         label_mapping = {value: n for n, value in enumerate(sorted({str(row[label]) for row in rows}))}
     schema = TableSchema(
-        format="csv", columns=columns, types=types, label=label, label_mapping=label_mapping  # type: ignore[arg-type]
+        format="csv",
+        columns=columns,
+        types=types,
+        label=label,
+        label_mapping=label_mapping,  # type: ignore[arg-type]
     )
     uid = uid_new()
     stored = object_store().put_bytes(content.encode(), uri(actor.project.bucket, f"datasets/{uid}/data.csv"))

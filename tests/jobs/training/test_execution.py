@@ -14,7 +14,9 @@ from mlplatform.core.logs import log_read
 from tests.jobs.training.cast import Cast, job_make
 
 
-def test_a_job_trains_and_leaves_model_log_metrics_and_events(threads_cast: Cast, worker: WorkerState) -> None:
+def test_a_job_trains_and_leaves_model_log_metrics_and_events(
+    threads_cast: Cast, worker: WorkerState
+) -> None:
     job = job_make(threads_cast.alice, "flags-knn")
 
     assert training_job_run(job_id=job.pk, worker=worker)
