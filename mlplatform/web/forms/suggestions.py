@@ -1,4 +1,4 @@
-"""What a new-job form is filled with when it is opened for a dataset: values that fit the data, for a person to change."""
+"""What a new-job form opened for a dataset is filled with: values that fit the data, for a person to change."""
 
 from __future__ import annotations
 
