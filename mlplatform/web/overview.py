@@ -125,7 +125,8 @@ def _endpoint_row(endpoint: Endpoint) -> EndpointRow:
 
 def _disk(actor: Actor) -> Disk:
     usage = shutil.disk_usage(settings.DATA_DIR)
-    return Disk(usage.used, usage.total, usage.free, storage_use(actor=actor))
+    # What a quota or the system keeps for itself belongs to neither, as `df` counts.
+    return Disk(usage.used, usage.used + usage.free, usage.free, storage_use(actor=actor))
 
 
 def _steps(

@@ -175,17 +175,35 @@ function failure() {
 
 // Beside this module's own folder, so that it has the same version in its address.
 function plotly() {
-  loading ??= new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL("../plotly/plotly.min.js", import.meta.url).href;
-    script.addEventListener("load", () => resolve(window.Plotly));
-    script.addEventListener("error", () => {
+  loading ??= stylesheet()
+    .then(() => loaded(document.createElement("script"), "src", "../plotly/plotly.min.js"))
+    .then(() => window.Plotly)
+    .catch((error) => {
       loading = null;
-      reject(new Error("plotly"));
+      throw error;
     });
-    document.head.append(script);
-  });
   return loading;
+}
+
+// Plotly, and the map library inside it, look for elements of these ids before they make an inline <style>, which the
+// page's policy refuses. Maps are not drawn here, so theirs may stay empty.
+function stylesheet() {
+  const maps = document.createElement("meta");
+  maps.id = "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53";
+  const link = document.createElement("link");
+  document.head.append(maps);
+  link.id = "plotly.js-style-global";
+  link.rel = "stylesheet";
+  return loaded(link, "href", "../css/plotly.css");
+}
+
+function loaded(element, attribute, path) {
+  return new Promise((resolve, reject) => {
+    element.addEventListener("load", resolve);
+    element.addEventListener("error", () => reject(new Error(path)));
+    element[attribute] = new URL(path, import.meta.url).href;
+    document.head.append(element);
+  });
 }
 
 async function dataBlob(url) {
