@@ -14,8 +14,7 @@ from urllib.parse import parse_qs
 from endpoints.gateway.balance import Balancer, LiveRoute, LiveVariant, Replica
 from endpoints.gateway.refresh import TableKeeper
 from endpoints.gateway.tally import Tally
-from endpoints.serving.answers import ModelFault, error_answer, error_status
-from endpoints.serving.app import MAX_BODY_BYTES
+from endpoints.serving.answers import MAX_BODY_BYTES, ModelFault, error_answer, error_status
 from endpoints.serving.client import Answer, AnswerTooLong, CallFailed
 from endpoints.serving.exchange import Exchange
 from mlplatform.core.errors import NotFound, PlatformError, ServiceUnavailable

@@ -17,6 +17,8 @@ from mlplatform.core.errors import DataError, ModelError, PlatformError, Throttl
 Headers = list[tuple[bytes, bytes]]
 JSON = (b"content-type", b"application/json")
 RETRY_AFTER_S = 1
+MAX_BODY_BYTES = 6 * 1024 * 1024
+"""What an invocation may carry, as in the managed service."""
 
 
 class ValidationError(PlatformError):

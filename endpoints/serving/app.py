@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 
-from endpoints.serving.answers import ValidationError
+from endpoints.serving.answers import MAX_BODY_BYTES, ValidationError
 from endpoints.serving.batching import Batcher, Rows
 from endpoints.serving.decode import decode
 from endpoints.serving.encode import Format, Prediction, encode, format_choose
@@ -13,7 +13,6 @@ from endpoints.serving.exchange import Exchange
 from endpoints.serving.loader import LoadedModel
 from mlplatform.core.errors import DataError, NotFound, ServiceUnavailable
 
-MAX_BODY_BYTES = 6 * 1024 * 1024
 _INLINE_BODY_BYTES = 32 * 1024
 _INLINE_CELLS = 2_000
 _CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from endpoints.serving.app import MAX_BODY_BYTES
+from endpoints.serving.answers import MAX_BODY_BYTES
 from mlplatform.core.env import PROJECT_ROOT
 from tests.endpoints.loop_thread import RawClient, poll
 from tests.endpoints.serving.replica import ReplicaProcess, linear
