@@ -9,30 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
+from jobs.data.fractions import TOLERANCE
 from mlplatform.core.errors import InvalidRequest
 
 Rows = NDArray[np.int64]
-_TOLERANCE = 1e-9
-
-
-def fractions_check(fractions: Mapping[str, float]) -> None:
-    """Raises InvalidRequest (field `fractions`) unless there are two or more, each above 0, together at most
-    1.
-    """
-    if len(fractions) < 2:
-        raise InvalidRequest.for_field(
-            "fractions", 'two or more are needed, such as {"train": 0.9, "test": 0.1}'
-        )
-    for name, fraction in fractions.items():
-        if not (math.isfinite(fraction) and 0 < fraction < 1):
-            raise InvalidRequest.for_field(
-                f"fractions.{name}", f"{fraction:g} is out of range; use 0 < fraction < 1"
-            )
-    total = sum(fractions.values())
-    if total > 1 + _TOLERANCE:
-        raise InvalidRequest.for_field(
-            "fractions", f"they add up to {total:g}; together they may be at most 1"
-        )
 
 
 def row_parts(
@@ -56,21 +36,29 @@ def row_parts(
         InvalidRequest: an empty part, or too few rows of a label to stratify.
     """
     names = sorted(fractions, key=lambda name: name != "train")
+    n_first, *sizes = _sizes([fractions[name] for name in names], n_rows)
+    uses_all = n_first + sum(sizes) == n_rows
     rest = np.arange(n_rows)
     found: dict[str, Rows] = {}
-    for name in reversed(names[1:]):
-        n_part = math.ceil(fractions[name] * n_rows - _TOLERANCE)
-        n_first = _n_first(names, fractions, n_rows) if name == names[1] else None
-        rest, found[name] = _split(rest, n_part, n_first, name, seed=seed, shuffle=shuffle, labels=labels)
+    for place in range(len(names) - 1, 0, -1):
+        kept = n_first if place == 1 and not uses_all else None
+        rest, found[names[place]] = _split(
+            rest, sizes[place - 1], kept, names[place], seed=seed, shuffle=shuffle, labels=labels
+        )
     found[names[0]] = rest
     return {name: found[name] for name in fractions}
 
 
-def _n_first(names: list[str], fractions: Mapping[str, float], n_rows: int) -> int | None:
-    """Rows of the first part where the fractions do not use up all rows; None: all that remain."""
-    if sum(fractions.values()) > 1 - _TOLERANCE:
-        return None
-    return math.floor(fractions[names[0]] * n_rows + _TOLERANCE)
+def _sizes(shares: list[float], n_rows: int) -> list[int]:
+    """Rows of each part: for two as scikit-learn rounds, for more so that rounding adds up over all parts."""
+    if len(shares) == 2:
+        n_second = math.ceil(shares[1] * n_rows)
+        uses_all = sum(shares) > 1 - TOLERANCE
+        return [n_rows - n_second if uses_all else math.floor(shares[0] * n_rows), n_second]
+    ends = [
+        math.floor(sum(shares[: place + 1]) * n_rows + TOLERANCE * n_rows) for place in range(len(shares))
+    ]
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def _split(
@@ -84,7 +72,7 @@ def _split(
     labels: NDArray[np.generic] | None,
 ) -> tuple[Rows, Rows]:
     left = len(rows) - n_part if n_first is None else n_first
-    if n_part < 1 or left < 1 or n_part + left > len(rows):
+    if n_part < 1 or left < 1:
         raise InvalidRequest.for_field("fractions", f"a part would have no row of the {len(rows)} there are")
     try:
         first, part = train_test_split(

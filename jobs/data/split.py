@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from jobs.data.parts import Rows, fractions_check, row_parts
+from jobs.data.fractions import fractions_check
+from jobs.data.parts import Rows, row_parts
 from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.tabular.csv import CsvReader
 from mlplatform.core.tabular.parquet import BATCH_ROWS, parquet_open

@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -116,11 +117,10 @@ def _fetch_one(
     parts: SplitResult, path: Path, limit: int, address: str, tls: ssl.SSLContext, ends_at: float
 ) -> str | None:
     """Writes the content, or returns where it redirects to."""
-    connection = _Connection(parts.hostname or "", parts.port or 443, address, tls)
-    try:
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection.request("GET", target, headers={"Accept": "*/*", "Accept-Encoding": "identity"})
-        response = connection.getresponse()
+    with (
+        closing(_Connection(parts.hostname or "", parts.port or 443, address, tls)) as connection,
+        closing(_answer(connection, parts)) as response,
+    ):
         if response.status in _REDIRECTS and response.getheader("Location"):
             return response.getheader("Location")
         if response.status != 200:
@@ -129,8 +129,12 @@ def _fetch_one(
             raise too_large(limit)
         pieces_write(_pieces(response, ends_at), path, limit)
         return None
-    finally:
-        connection.close()
+
+
+def _answer(connection: http.client.HTTPSConnection, parts: SplitResult) -> http.client.HTTPResponse:
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    connection.request("GET", target, headers={"Accept": "*/*", "Accept-Encoding": "identity"})
+    return connection.getresponse()
 
 
 def _pieces(response: http.client.HTTPResponse, ends_at: float) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from jobs.data import process
+from jobs.data.fractions import fractions_check
 from jobs.models import Dataset, DatasetVersion, TrainingInput
 from jobs.selectors.datasets import dataset_get, dataset_version_get
 from jobs.services.dataset_fetch import https_fetch
@@ -220,6 +221,7 @@ def dataset_split(
     """
     actor.require(Role.EDITOR)
     version = dataset_version_get(actor=actor, reference=name)
+    fractions_check(fractions)
     targets = _split_names(actor, version, fractions)
     _check_seed(seed)
     with staging_folder() as folder, _local_file(version, folder) as path, _data_errors("fractions"):
@@ -418,11 +420,10 @@ def _local_file(version: DatasetVersion, folder: Path) -> Iterator[Path]:
 
 
 def _split_names(actor: Actor, version: DatasetVersion, fractions: Mapping[str, float]) -> dict[str, str]:
-    if not 2 <= len(fractions) <= PARTS_MAX:
+    if len(fractions) > PARTS_MAX:
         raise InvalidRequest.for_field(
             "fractions",
-            _('there are %(n)s; use 2 to %(limit)s, such as {"train": 0.9, "test": 0.1}')
-            % {"n": len(fractions), "limit": PARTS_MAX},
+            _("there are %(n)s; use at most %(limit)s") % {"n": len(fractions), "limit": PARTS_MAX},
         )
     found: dict[str, str] = {}
     for part in fractions:

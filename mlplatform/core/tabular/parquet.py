@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.names import column_names_check
-from mlplatform.core.tabular.schema import ColumnType
+from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType
 
 BATCH_ROWS = 16_384
 _MAGIC = b"PAR1"
@@ -28,6 +28,8 @@ def parquet_open(stream: BinaryIO) -> pq.ParquetFile:
         raise DataError("the file is not Parquet: it does not begin with PAR1")
     try:
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1024 * 1024)
+    except MemoryError:
+        raise  # Arrow's is an ArrowException too, but no fault of the file's form
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"the Parquet file is damaged or incomplete ({_first_line(error)})") from None
     if file.metadata.num_rows == 0:
@@ -57,8 +59,12 @@ def parquet_tables(
             found = pa.Table.from_batches([batch])
             # Parquet gives the columns in file order; ask by name for ours.
             arrays = [_plain(found.column(names[i]), types[i]) for i in wanted]
+            for place, column in zip(wanted, arrays, strict=True):
+                _check_length(column, names[place], row)
             yield row, pa.table(arrays, [str(i) for i in wanted])
             row += batch.num_rows
+    except MemoryError:
+        raise  # Arrow's is an ArrowException too, but no fault of the file's form
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"the Parquet file is damaged ({_first_line(error)})", row=row) from None
 
@@ -89,6 +95,14 @@ def _plain(column: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
     if pa.types.is_decimal(column.type) or pa.types.is_null(column.type) or pa.types.is_float16(column.type):
         return pc.cast(column, pa.float64())
     return column
+
+
+def _check_length(column: pa.ChunkedArray, name: str, first_row: int) -> None:
+    if not pa.types.is_string(column.type):
+        return
+    at = pc.index(pc.greater(pc.binary_length(column), MAX_CELL_BYTES), True).as_py()
+    if at >= 0:
+        raise DataError(f"is longer than {MAX_CELL_BYTES} bytes", row=first_row + at, column=name)
 
 
 def _first_line(error: Exception) -> str:

@@ -95,6 +95,12 @@ def test_parquet_columns_that_are_no_cells_are_refused_by_name():
         parquet_columns(file)
 
 
+def test_a_parquet_cell_over_a_mebibyte_is_refused():
+    schema = TableSchema("parquet", ("a", "b"), ("integral", "text"), label=1, label_mapping={"x": 0})
+    error = _fault(_parquet(a=pa.array([1, 2]), b=pa.array(["x", "y" * (1024 * 1024 + 1)])), schema)
+    assert (error.row, error.column) == (2, "b")
+
+
 def test_parquet_dates_are_text():
     file = parquet_open(io.BytesIO(_parquet(day=pa.array([date(2026, 1, 2)]))))
     assert parquet_columns(file) == (("day",), ("text",))

@@ -150,20 +150,11 @@ def test_a_download_is_the_very_bytes_uploaded(bob, flowers):
     ("data", "options", "field", "words"),
     [
         (b"", {}, "file", "the file is empty"),
-        (b"a,b\n", {"header": True}, "file", "no data row"),
         (b"a,b\n1,2\n3\n", {}, "file", "row 2: has 1 fields, 2 are expected"),
         (b"a,b\n" + b"1,2\n" * 16 + b"1,abc\n", {}, "file", "row 17, column 'b': 'abc' is not a number"),
-        (b"a,b\n1,x\n2,\n", {"label": "b"}, "file", "row 2, column 'b': the label is missing"),
         (b"a,b\n1,2\n2,NaN\n", {"label": "b"}, "file", "row 2, column 'b': the label is missing"),
-        (b"a,a\n1,2\n", {"header": True}, "file", "'a' appears at positions 0 and 1"),
-        (b"a,\n1,2\n", {"header": True}, "file", "position 1 has an empty name"),
         (b"a,b\n1,2\n", {"label": "c"}, "label", "'c' is not a column; use one of a, b"),
-        (b"a,b\n1,2\n", {"label": 7}, "label", "positions\\b|position from 0 to 1"),
         (b"a,b\n1,2\n", {"encoding": "klingon"}, "encoding", "use utf-8, cp932 or euc-jp"),
-        (b"a,b\n1,2\n", {"delimiter": "#"}, "delimiter", "use comma, tab or semicolon"),
-        (b"a,b\n1,1e999\n", {}, "file", "row 1, column 'b'"),
-        (b"PK\x03\x04 rest", {}, "file", "Excel"),
-        (b'a,b\n1,"2\n', {}, "file", "never closed"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_and_leaves_nothing(
@@ -272,20 +263,17 @@ def test_a_split_needs_free_names_and_leaves_nothing_where_one_is_taken(erin, ir
     assert not Dataset.objects.filter(name="iris-train").exists()
 
 
-@pytest.mark.parametrize(
-    ("fractions", "field"),
-    [
+def test_fractions_that_are_none_are_refused(erin, iris):
+    for fractions, field in (
         ({"train": 0.9}, "fractions"),
         ({"train": 0.9, "test": 0.2}, "fractions"),
         ({"train": 0.9, "test": 0}, "fractions.test"),
         ({"train": 0.9, "../x": 0.1}, "fractions.../x"),
         ({"a": float("nan"), "b": 0.1}, "fractions.a"),
-    ],
-)
-def test_fractions_that_are_none_are_refused(erin, iris, fractions, field):
-    with pytest.raises(InvalidRequest) as caught:
-        services.dataset_split(actor=erin, name="iris", fractions=fractions)
-    assert caught.value.errors[0].field == field
+    ):
+        with pytest.raises(InvalidRequest) as caught:
+            services.dataset_split(actor=erin, name="iris", fractions=fractions)
+        assert caught.value.errors[0].field == field
     assert Dataset.objects.count() == 1
 
 
@@ -422,37 +410,36 @@ READS = {
 }
 
 
-@pytest.mark.parametrize("write", WRITES)
-def test_a_viewer_cannot_write(bob, flowers, write):
-    with pytest.raises(AccessDenied, match="editor"):
-        WRITES[write](bob)
+def test_a_viewer_reads_and_cannot_write(bob, flowers):
+    for read in READS.values():
+        assert read(bob) is not None
+    for write in WRITES.values():
+        with pytest.raises(AccessDenied, match="editor"):
+            write(bob)
     assert Dataset.objects.get().description == ""
 
 
-@pytest.mark.parametrize("read", READS)
-def test_a_viewer_reads_and_a_stranger_finds_nothing(bob, charlie, flowers, read):
-    assert READS[read](bob) is not None
-    with pytest.raises(NotFound) as foreign:
-        READS[read](charlie)
-    flowers.delete()
-    with pytest.raises(NotFound) as absent:
-        READS[read](charlie)
-    assert str(foreign.value) == str(absent.value)
-
-
-@pytest.mark.parametrize("write", ["version", "update", "split", "delete"])
-def test_a_stranger_cannot_change_what_he_cannot_see(charlie, flowers, write):
-    with pytest.raises(NotFound):
-        WRITES[write](charlie)
+def test_a_stranger_finds_nothing_and_changes_nothing(charlie, flowers):
+    on_it = READS | {name: WRITES[name] for name in ("version", "update", "split", "delete")}
+    foreign = {name: _not_found(call, charlie) for name, call in on_it.items()}
     assert Dataset.objects.filter(name="flowers").exists()
+    flowers.delete()
+    assert foreign == {name: _not_found(call, charlie) for name, call in on_it.items()}
 
 
-@pytest.mark.parametrize(
-    "reference", ["flowers@2", "flowers@0", "flowers@x", "flowers@", "flowers@1@1", "nothing", "@1"]
-)
-def test_a_version_that_is_not_there_is_not_found(erin, flowers, reference):
-    with pytest.raises(NotFound):
-        selectors.dataset_version_get(actor=erin, reference=reference)
+def _not_found(call, actor: Actor) -> str:
+    with pytest.raises(NotFound) as caught:
+        call(actor)
+    return str(caught.value)
+
+
+def test_a_version_that_is_not_there_is_not_found(erin, flowers):
+    for number in ("2", "0", "x", "", "1@1", "-1", "１"):
+        with pytest.raises(NotFound, match="version"):
+            selectors.dataset_version_get(actor=erin, reference=f"flowers@{number}")
+    for reference in ("nothing", "@1", ""):
+        with pytest.raises(NotFound, match="There is no dataset"):
+            selectors.dataset_version_get(actor=erin, reference=reference)
 
 
 def test_lists_are_searched_ordered_and_paged(erin, bob, charlie, flowers, iris):
