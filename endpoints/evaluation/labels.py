@@ -21,4 +21,5 @@ class LabelNames:
 
     def name(self, code: float) -> str:
         """The text of a code; a number without one as short as it can be written."""
-        return self._names.get(code) or f"{code:.9g}"
+        known = self._names.get(code)
+        return f"{code:.9g}" if known is None else known

@@ -115,7 +115,7 @@ def knn_iris(iris: IrisParts, tmp_path_factory: pytest.TempPathFactory) -> Train
 
 
 @pytest.fixture
-def alice(transactional_db: None) -> Actor:
+def alice(db: None) -> Actor:
     user = User.objects.create_user("alice", password="correct horse battery")
     return Actor(user=user, project=project_create(user=user, name="flowers"), role=Role.ADMIN)
 
@@ -128,7 +128,7 @@ def bob(alice: Actor) -> Actor:
 
 
 @pytest.fixture
-def charlie(transactional_db: None) -> Actor:
+def charlie(db: None) -> Actor:
     user = User.objects.create_user("charlie")
     return Actor(user=user, project=project_create(user=user, name="elsewhere"), role=Role.ADMIN)
 

@@ -1,0 +1,181 @@
+"""A whole dataset through an endpoint: the numbers, the rows, and what is said when it cannot be done."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from endpoints.models import Endpoint, Model, TableRun
+from endpoints.selectors.endpoints import endpoint_sample_row
+from endpoints.selectors.tables import table_run_get, table_run_rows
+from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete
+from endpoints.services.tables import table_run_create, table_run_execute, table_run_sweep
+from jobs.models import TrainingInput, TrainingJob
+from jobs.services.datasets import dataset_create_from_upload
+from mlplatform.core import clock
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound
+from mlplatform.core.objects import object_store
+from tests.endpoints.conftest import FEATURES, LABELS, HostDriver, IrisParts, PublicGateway
+
+pytestmark = pytest.mark.slow
+NAMES = {float(code): text for text, code in LABELS.items()}
+MakeDataset = Callable[..., None]
+
+
+@pytest.fixture
+def make_dataset(alice: Actor) -> MakeDataset:
+    def make(name: str, text: str, *, label: str | None = "species") -> None:
+        dataset_create_from_upload(
+            actor=alice, name=name, file=io.BytesIO(text.encode()), filename=f"{name}.csv", label=label
+        )
+
+    return make
+
+
+@pytest.fixture
+def endpoint(alice: Actor, iris_model: Model, host: HostDriver, public_gateway: PublicGateway) -> Endpoint:
+    created = endpoint_create(actor=alice, name="iris", variants=[VariantRequest(model="iris-knn")])
+    host.until_status(created, "InService")
+    public_gateway.reload()
+    return created
+
+
+def _csv(rows: list[list[float]], columns: list[str] | None = None) -> str:
+    head = [*(columns or FEATURES), "species"]
+    order = [FEATURES.index(name) for name in columns or FEATURES]
+    lines = [",".join([*(str(row[i]) for i in order), NAMES[row[-1]]]) for row in rows]
+    return "\n".join([",".join(head), *lines]) + "\n"
+
+
+def _run(alice: Actor, dataset: str) -> TableRun:
+    run = table_run_create(actor=alice, endpoint="iris", dataset=dataset)
+    assert table_run_execute(run_id=run.pk)
+    return table_run_get(actor=alice, endpoint="iris", uid=run.uid)
+
+
+def test_iris_gives_37_of_38_row_by_row(
+    alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    make_dataset("iris-test", _csv(iris.test))
+    run = _run(alice, "iris-test")
+    assert (run.status, run.failure, run.n_done) == ("Completed", "", 38)
+    assert run.summary["kind"] == "classification"
+    assert (run.summary["n_correct"], run.summary["n_rows"]) == (37, 38)
+    assert run.summary["accuracy"] == pytest.approx(0.9737, abs=5e-5)
+    assert run.summary["labels"] == list(LABELS)
+    assert sum(map(sum, run.summary["confusion"])) == 38
+    rows = table_run_rows(run=run, limit=100)
+    assert [row["row"] for row in rows] == list(range(1, 39))
+    assert [row["label"] for row in rows] == [NAMES[row[-1]] for row in iris.test]
+    assert [float(cell) for cell in rows[0]["features"]] == iris.test[0][:4]
+    wrong = table_run_rows(run=run, only_wrong=True)
+    assert len(wrong) == 1 and wrong[0]["label"] != wrong[0]["prediction"]
+    assert table_run_rows(run=run, offset=36, limit=10) == rows[36:]
+
+
+def test_columns_in_another_order_are_put_in_the_model_s(
+    alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    make_dataset("shuffled", _csv(iris.test, columns=FEATURES[::-1]))
+    assert _run(alice, "shuffled").summary["n_correct"] == 37
+
+
+def test_classes_the_dataset_lacks_do_not_shift_the_labels(
+    alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    make_dataset("virginica-only", _csv([row for row in iris.test if NAMES[row[-1]] == "virginica"]))
+    summary = _run(alice, "virginica-only").summary
+    assert summary["n_rows"] == summary["n_correct"] > 5
+
+
+def test_without_labels_there_are_predictions_and_no_scores(
+    alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    lines = [",".join(map(str, row[:4])) for row in iris.test]
+    make_dataset("unlabelled", "\n".join([",".join(FEATURES), *lines]), label=None)
+    run = _run(alice, "unlabelled")
+    assert run.summary == {"kind": "unlabelled", "n_rows": 38}
+    assert {row["prediction"] for row in table_run_rows(run=run)} == set(LABELS)
+
+
+def test_another_number_of_columns_is_refused_with_both_numbers(
+    alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset
+) -> None:
+    make_dataset("narrow", "a,b,species\n1,2,setosa\n3,4,virginica\n")
+    run = _run(alice, "narrow")
+    assert run.status == "Failed"
+    assert "2 feature columns; the model expects 4" in run.failure
+    assert run.result_uri == ""
+
+
+def test_a_missing_value_is_named_with_its_row_in_the_dataset(
+    alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    lines = _csv(iris.test * 20).splitlines()
+    lines[601] = lines[601].replace(lines[601].split(",")[1], "", 1)
+    make_dataset("gap", "\n".join(lines))
+    run = _run(alice, "gap")
+    assert run.status == "Failed"
+    assert "row 601 of the dataset" in run.failure
+
+
+def test_who_may_and_what_is_accepted(
+    alice: Actor, bob: Actor, charlie: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    make_dataset("iris-test", _csv(iris.test))
+    with pytest.raises(AccessDenied):
+        table_run_create(actor=bob, endpoint="iris", dataset="iris-test")
+    with pytest.raises(NotFound):
+        table_run_create(actor=charlie, endpoint="iris", dataset="iris-test")
+    with pytest.raises(InvalidRequest, match="no dataset"):
+        table_run_create(actor=alice, endpoint="iris", dataset="other")
+    with pytest.raises(InvalidRequest, match="it has AllTraffic"):
+        table_run_create(actor=alice, endpoint="iris", dataset="iris-test@1", variant="B")
+    Endpoint.objects.update(status="Failed")
+    with pytest.raises(Conflict, match="Failed"):
+        table_run_create(actor=alice, endpoint="iris", dataset="iris-test")
+    assert not TableRun.objects.exists()
+
+
+def test_a_run_is_carried_out_once_and_a_lost_one_is_failed(
+    alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    make_dataset("iris-test", _csv(iris.test))
+    run = _run(alice, "iris-test")
+    assert not table_run_execute(run_id=run.pk)
+    lost = table_run_create(actor=alice, endpoint="iris", dataset="iris-test")
+    TableRun.objects.filter(pk=lost.pk).update(lease_expires_at=clock.now().replace(year=2000))
+    assert table_run_sweep() == 1
+    lost.refresh_from_db()
+    assert (lost.status, "lost" in lost.failure) == ("Failed", True)
+
+
+def test_the_rows_go_with_the_endpoint(
+    alice: Actor, endpoint: Endpoint, host: HostDriver, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    make_dataset("iris-test", _csv(iris.test))
+    address = _run(alice, "iris-test").result_uri
+    assert object_store().size(address)
+    endpoint_delete(actor=alice, name="iris")
+    host.until(lambda: not Endpoint.objects.exists())
+    assert object_store().size(address) is None
+
+
+def test_the_sample_row_is_a_row_of_the_training_data_without_its_label(
+    alice: Actor,
+    endpoint: Endpoint,
+    completed_job: TrainingJob,
+    make_dataset: MakeDataset,
+    iris: IrisParts,
+    platform_folders: Path,
+) -> None:
+    assert endpoint_sample_row(endpoint=endpoint) == "0,0,0,0"
+    make_dataset("iris-train", _csv(iris.train))
+    version = alice.project.datasets.get(name="iris-train").latest
+    TrainingInput.objects.create(job=completed_job, channel="train", dataset_version=version, uri=version.uri)
+    row = endpoint_sample_row(endpoint=endpoint)
+    assert [float(cell) for cell in row.split(",")] == iris.train[0][:4]
