@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from endpoints.serving.exchange import Exchange
-from endpoints.serving.http1 import HeadRefused
+from endpoints.serving.framing import HeadRefused
 from mlplatform.core.errors import DataError, ModelError, PlatformError, Throttled
 
 Headers = list[tuple[bytes, bytes]]

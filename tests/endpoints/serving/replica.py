@@ -49,7 +49,7 @@ class ReplicaProcess:
         return self.log_file.read_text()
 
     def wait_ready(self) -> ReplicaProcess:
-        poll(lambda: self.socket.exists() or self.process.poll() is not None, 20)
+        poll(lambda: "serving on" in self.log or self.process.poll() is not None, 20)
         assert self.process.poll() is None, self.log
         return self
 
