@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import override_settings
 from rest_framework.test import APIClient
 
 from mlplatform.api import health
@@ -50,6 +53,12 @@ class Person:
         return self.client.delete(self.url(path))
 
 
+@dataclass(frozen=True)
+class Street:
+    alice: Person
+    store_url: str
+
+
 def person(name: str, project: Project, role: Role) -> Person:
     user = User.objects.filter(username=name).first() or User.objects.create_user(
         name, password="a long password"
@@ -68,6 +77,28 @@ def own_folders(settings: Any, tmp_path: Path) -> None:
     settings.FILE_UPLOAD_TEMP_DIR = str(staged)
     settings.CELERY_BROKER_URL = f"redis+socket://{tmp_path / 'nobody.sock'}"
     health._kept = None
+
+
+@pytest.fixture(scope="module")
+def street(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Street]:
+    """One of everything, for the tests of a module; what a test changes in the database is undone after it."""
+    from tests.api.street import street_build
+
+    folder = tmp_path_factory.mktemp("street")
+    with django_db_blocker.unblock(), override_settings(OBJECT_STORE_URL=f"file://{folder / 'store'}"):
+        alice = street_build()
+    yield Street(alice, f"file://{folder / 'store'}")
+    with django_db_blocker.unblock():
+        call_command("flush", interactive=False, verbosity=0)
+
+
+@pytest.fixture
+def alice_at_street(street: Street, settings: Any, db: None) -> Person:
+    """Alice, where everything is there already."""
+    settings.OBJECT_STORE_URL = street.store_url
+    return street.alice
 
 
 @pytest.fixture

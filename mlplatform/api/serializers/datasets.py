@@ -19,6 +19,7 @@ from mlplatform.api.fields import (
     TextMapField,
     WholeNumberField,
 )
+from mlplatform.api.schema import BINARY
 from mlplatform.api.serializers.lists import ListQuery, order_field
 
 ENCODINGS = ["utf-8", "cp932", "euc-jp"]
@@ -29,7 +30,7 @@ _LABEL_HELP = "Name of the label column, or its position from 0; none: a table w
 
 
 @extend_schema_field(
-    {"type": ["string", "integer", "null"], "maxLength": 1000, "minimum": -10_000, "maximum": 10_000}
+    {"type": ["string", "integer"], "maxLength": 1000, "minimum": -10_000, "maximum": 10_000}
 )
 class LabelField(serializers.Field[str | int | None, Any, Any, Any]):
     """A column by name or position."""
@@ -59,6 +60,11 @@ class FormFlagField(serializers.ChoiceField):
         return super().to_internal_value(str(data).lower()) == "true"
 
 
+@extend_schema_field(BINARY)
+class UploadField(serializers.FileField):
+    """A part of a form that is a file."""
+
+
 class DatasetRequest(StrictSerializer):
     """Give either `uri` or `sample`. A sample knows its label and form itself."""
 
@@ -84,7 +90,7 @@ class DatasetRequest(StrictSerializer):
 
 
 class VersionUpload(StrictSerializer):
-    file = serializers.FileField(allow_empty_file=True, help_text="CSV, Parquet or JSON Lines, also as .gz.")
+    file = UploadField(allow_empty_file=True, help_text="CSV, Parquet or JSON Lines, also as .gz.")
     label: Any = serializers.CharField(
         required=False, max_length=1000, trim_whitespace=False, help_text=_LABEL_HELP
     )

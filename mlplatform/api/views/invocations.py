@@ -7,7 +7,6 @@ gateway by its trusted socket, so that both get the same answer.
 from __future__ import annotations
 
 from django.http import HttpResponse
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,7 +15,7 @@ from endpoints.selectors.traffic import endpoint_traffic
 from endpoints.services.invocations import BODY_MAX_BYTES, InvokeResult, endpoint_invoke
 from mlplatform.api.auth import Rule
 from mlplatform.api.base import AnyAccept, ApiView
-from mlplatform.api.fields import StrictSerializer
+from mlplatform.api.fields import NameField, StrictSerializer
 from mlplatform.api.parsers import AnyBodyParser
 from mlplatform.api.presenters.traffic import traffic_json
 from mlplatform.api.schema import example, operation
@@ -34,7 +33,7 @@ _BODY = {
 
 
 class InvocationQuery(StrictSerializer):
-    variant = serializers.CharField(required=False, max_length=63, help_text="Only this one answers.")
+    variant = NameField(required=False, help_text="Only this one answers.")
 
 
 class InvocationView(ApiView):
