@@ -13,7 +13,7 @@ import threading
 import warnings
 from typing import Any
 
-from celery.exceptions import SecurityWarning
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
@@ -80,6 +80,8 @@ def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:
     os.environ["CELERY_SKIP_CHECKS"] = "1"
     # It warns of root; messages carry ids only and are JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    # It announces another default for tasks with late acknowledgement, of which there are none here.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     app.conf.update(
         worker_disable_prefetch=True,
         worker_enable_remote_control=False,
