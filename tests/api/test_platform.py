@@ -1,0 +1,116 @@
+"""Health, workers, instance types, algorithms."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from mlplatform.api import health
+from mlplatform.core import clock
+from mlplatform.core.models import NodeKind
+from mlplatform.core.nodes import node_beat
+from tests.api.conftest import BASE, Person
+
+
+def asked(path: str) -> Any:
+    return APIClient().get(f"{BASE}/{path}")
+
+
+def test_health_needs_no_credentials_and_names_every_part(db: None) -> None:
+    answer = asked("health/")
+    assert answer.status_code == 200
+    components = answer.json()["components"]
+    assert list(components) == ["database", "broker", "store", "workers", "hosts"]
+    assert components["database"]["status"] == components["store"]["status"] == "ok"
+
+
+def test_health_is_degraded_without_broker_and_workers(db: None) -> None:
+    answer = asked("health/").json()
+    assert answer["status"] == "degraded"
+    assert answer["components"]["broker"]["status"] == "failing"
+    assert answer["components"]["workers"]["status"] == "away"
+
+
+def test_health_counts_workers_that_are_alive(db: None) -> None:
+    node_beat(kind=NodeKind.WORKER, name="w-1", started_at=clock.now(), queues=["cpu"])
+    assert asked("health/").json()["components"]["workers"] | {"latency_ms": 0} == {
+        "status": "ok",
+        "detail": "1",
+        "latency_ms": 0,
+    }
+
+
+def test_health_fails_without_the_store_and_tells_no_path(db: None, settings: Any, tmp_path: Any) -> None:
+    blocked = tmp_path / "a-file"
+    blocked.write_text("not a folder")
+    settings.OBJECT_STORE_URL = f"file://{blocked}/store"
+    answer = asked("health/")
+    assert answer.json()["status"] == "failing"
+    assert answer.json()["components"]["store"]["status"] == "failing"
+    assert str(tmp_path) not in answer.content.decode()
+
+
+def test_health_does_not_wait_for_a_part_that_hangs(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LIMIT_S", 0.2)
+    monkeypatch.setattr(health, "_broker", lambda: time.sleep(3))
+    begun = time.monotonic()
+    components = asked("health/").json()["components"]
+    assert time.monotonic() - begun < 2
+    assert components["broker"]["status"] == "failing"
+    assert "0.2 s" in components["broker"]["detail"]
+
+
+def test_health_is_asked_of_the_parts_once_a_second(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    n_checks = 0
+    check = health._store
+
+    def counting() -> health.ComponentHealth:
+        nonlocal n_checks
+        n_checks += 1
+        return check()
+
+    monkeypatch.setattr(health, "_store", counting)
+    for _ in range(5):
+        asked("health/")
+    assert n_checks == 1
+
+
+def test_workers_show_queues_and_whether_they_live(alice: Person) -> None:
+    node_beat(kind=NodeKind.WORKER, name="w-1", started_at=clock.now(), queues=["cpu"], concurrency=2)
+    [found] = alice.client.get(f"{BASE}/workers/").json()["items"]
+    assert (found["kind"], found["queues"], found["concurrency"], found["alive"]) == (
+        "worker",
+        ["cpu"],
+        2,
+        True,
+    )
+
+
+def test_instance_types_have_price_and_limit(alice: Person) -> None:
+    items = alice.client.get(f"{BASE}/instance-types/").json()["items"]
+    by_name = {item["name"]: item for item in items}
+    assert by_name["local.cpu"]["queue"] == "cpu"
+    assert by_name["ml.p3.2xlarge"] | {"in_use": 0} == by_name["ml.p3.2xlarge"]
+    assert by_name["ml.p3.2xlarge"]["gpus"] == 1
+
+
+def test_instance_types_of_a_foreign_project_are_not_counted(alice: Person, charlie: Person) -> None:
+    assert alice.client.get(f"{BASE}/instance-types/", {"project": "gamma"}).status_code == 404
+
+
+def test_an_algorithm_declares_its_hyperparameters(alice: Person) -> None:
+    answer = alice.client.get(f"{BASE}/algorithms/knn/").json()
+    by_name = {item["name"]: item for item in answer["hyperparameters"]}
+    assert by_name["k"]["type"] == "integer"
+    assert by_name["k"]["required"]
+    assert by_name["predictor_type"]["values"] == ["classifier", "regressor"]
+    assert [channel["name"] for channel in answer["channels"]] == ["train", "test"]
+
+
+def test_an_unknown_algorithm_is_not_found(alice: Person) -> None:
+    answer = alice.client.get(f"{BASE}/algorithms/kmn/")
+    assert answer.status_code == 404
+    assert "knn" in answer.json()["detail"]
