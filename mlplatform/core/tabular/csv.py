@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,9 +19,11 @@ import pyarrow.csv as pacsv
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.cells import FALSE, MISSING, TRUE, boolean_cell, number_cell, shown, text_cell
 from mlplatform.core.tabular.names import column_names_check, generated_names
-from mlplatform.core.tabular.records import BLOCK_BYTES, record_blocks, record_pattern
+from mlplatform.core.tabular.records import record_blocks, record_pattern
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
 
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+MAX_BLOCK_BYTES: Final = 32 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _UTF8 = frozenset({"utf-8", "utf8", "utf-8-sig", "ascii"})
 _ARROW_TYPES = {
@@ -61,14 +63,14 @@ class CsvReader:
         self.columns = tuple(columns)
         self.row = 1
 
-    def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    def blocks(self) -> Iterator[bytes]:
         """Blocks of whole data rows.
 
         Raises DataError for a file without one and for what is not in the encoding.
         """
         first = True
         empty = True
-        pieces = record_blocks(self._stream, self._delimiter.encode(), block_bytes)
+        pieces = record_blocks(self._stream, self._delimiter.encode(), self._block_bytes)
         while True:
             piece = self._next(pieces)
             if piece is None:
@@ -118,10 +120,12 @@ class CsvReader:
             parse_options=pacsv.ParseOptions(delimiter=self._delimiter, newlines_in_values=b'"' in block),
             convert_options=_convert_options(types, wanted, integers),
         )
-        for place, position in enumerate(wanted):
-            if types[position] == "text":
-                table = table.set_column(place, str(position), text_array(table.column(place)))
-        return table
+        if "text" not in types:
+            return table
+        arrays = [
+            text_array(column) if pa.types.is_string(column.type) else column for column in table.columns
+        ]
+        return pa.table(arrays, table.column_names)
 
     def precise_table(
         self, block: bytes, types: Sequence[ColumnType], columns: Sequence[int] | None = None
@@ -155,6 +159,10 @@ class CsvReader:
                 row += 1
         except csv.Error as error:
             raise DataError(f"cannot be read as delimited text ({error})", row=row) from error
+
+    def _block_bytes(self) -> int:
+        """More for a wide table, whose columns each cost something per block."""
+        return min(max(BLOCK_BYTES, len(self.columns) * 4096), MAX_BLOCK_BYTES)
 
     def _next(self, pieces: Iterator[bytes]) -> bytes | None:
         try:

@@ -9,25 +9,27 @@ end or a delimiter.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import BinaryIO, Final
 
 from mlplatform.core.errors import DataError
 
-BLOCK_BYTES: Final = 4 * 1024 * 1024
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 
 
-def record_blocks(stream: BinaryIO, delimiter: bytes, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Blocks of about `block_bytes`, each ending where a record ends (the last one where the stream does).
+def record_blocks(stream: BinaryIO, delimiter: bytes, block_bytes: Callable[[], int]) -> Iterator[bytes]:
+    """Blocks that each end where a record ends (the last one where the stream does).
+
+    Args:
+        block_bytes: About how long the next block is to be.
 
     Raises:
         DataError: a record is longer than 16 MiB, or a quoted field is never closed; all records before it
             were given.
     """
     rest = b""
-    while data := stream.read(block_bytes):
+    while data := stream.read(block_bytes()):
         data = rest + data
         cut = records_end(data, delimiter)
         rest = data[cut:]
