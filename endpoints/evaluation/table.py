@@ -37,7 +37,7 @@ class TableFailed(Exception):
 def table_send(spec: TableSpec, progress: Callable[[int], None]) -> dict[str, Any]:
     """Writes a JSON line per row to `spec.result` and returns the summary.
 
-    A line is {"row", "features": [text], "label": text or null, "prediction": text, "correct": bool or null}; for a
+    A line is {"row", "features": [text in the table's order], "label": text or null, "prediction": text, "correct": bool or null}; for a
     regressor "label" and "prediction" are numbers and "error" is their difference.
 
     Args:
@@ -55,8 +55,9 @@ def table_send(spec: TableSpec, progress: Callable[[int], None]) -> dict[str, An
     sheet = _Sheet(spec, schema)
     gateway = _Gateway(spec)
     with Path(spec.result).open("w", encoding="utf-8") as out:
-        for first_row, rows, labels in _portions(Path(spec.data), schema, order):
-            sheet.write(out, first_row, rows, labels, gateway.predict(rows, first_row))
+        for first_row, rows, labels in _portions(Path(spec.data), schema):
+            sent = rows if order is None else [[row[position] for position in order] for row in rows]
+            sheet.write(out, first_row, rows, labels, gateway.predict(sent, first_row))
             progress(sheet.n_rows)
     return sheet.summary()
 
@@ -69,12 +70,10 @@ def _column_order(schema: TableSchema, wanted: Sequence[str] | None) -> list[int
     return [names.index(name) for name in wanted]
 
 
-def _portions(
-    path: Path, schema: TableSchema, order: list[int] | None
-) -> Iterator[tuple[int, list[list[str]], list[float] | None]]:
+def _portions(path: Path, schema: TableSchema) -> Iterator[tuple[int, list[list[str]], list[float] | None]]:
     """First row number, cells as short texts, labels; small enough for one request."""
     for batch in read_batches(path, schema, batch_rows=ROWS_MAX):
-        rows = [[str(cell) for cell in row] for row in (batch.X if order is None else batch.X[:, order])]
+        rows = [[str(cell) for cell in row] for row in batch.X]
         labels = None if batch.y is None else [float(label) for label in batch.y]
         n_bytes = max((sum(map(len, row)) + len(row) for row in rows), default=1)
         step = max(1, min(ROWS_MAX, BODY_MAX_BYTES // max(n_bytes, 1)))

@@ -115,7 +115,7 @@ def _flush(counts: Sequence[MinuteCounts]) -> None:
 
 
 def _add(count: MinuteCounts) -> None:
-    place = {
+    place: dict[str, Any] = {
         "endpoint_id": count.endpoint_id,
         "variant": count.variant,
         "minute_at": datetime.fromtimestamp(count.minute * 60, tz=UTC),

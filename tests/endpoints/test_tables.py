@@ -81,7 +81,10 @@ def test_columns_in_another_order_are_put_in_the_model_s(
     alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
 ) -> None:
     make_dataset("shuffled", _csv(iris.test, columns=FEATURES[::-1]))
-    assert _run(alice, "shuffled").summary["n_correct"] == 37
+    run = _run(alice, "shuffled")
+    assert run.summary["n_correct"] == 37
+    first = table_run_rows(run=run, limit=1)[0]
+    assert [float(cell) for cell in first["features"]] == iris.test[0][3::-1]
 
 
 def test_classes_the_dataset_lacks_do_not_shift_the_labels(

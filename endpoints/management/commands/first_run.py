@@ -133,7 +133,7 @@ class Command(BaseCommand):
 
         def answered() -> bool:
             answers.append(endpoint_invoke(actor=actor, name=NAME, body=row.encode()))
-            return answers[-1].status == 200
+            return bool(answers[-1].status == 200)
 
         _wait("the first prediction", answered, within_s=15.0)
         self._say(f"it predicts {row} as {_label(endpoint, answers[-1].body)}")
@@ -158,7 +158,8 @@ def _actor() -> Actor | None:
 
 
 def _has_content(project: Project) -> bool:
-    return any(kind.objects.filter(project=project).exists() for kind in (Dataset, TrainingJob, Model, Endpoint))
+    kinds: tuple[Any, ...] = (Dataset, TrainingJob, Model, Endpoint)
+    return any(kind.objects.filter(project=project).exists() for kind in kinds)
 
 
 def _job_ended(job: TrainingJob) -> bool:
