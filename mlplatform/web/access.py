@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
@@ -15,7 +13,7 @@ def page_user(request: HttpRequest) -> User:
     """The signed-in user. Raises NotAuthenticated, which the middleware turns into the sign-in page."""
     if not request.user.is_authenticated:
         raise NotAuthenticated("Sign in to see this page")
-    return cast(User, request.user)
+    return request.user
 
 
 def page_actor(request: HttpRequest, project: str) -> Actor:

@@ -1,8 +1,9 @@
 """Static files without a build or collect step: ours and those inside installed packages.
 
-An address is `/static/v-<digest>/<path>`: the digest of all of them stands before the path, so that a relative import in
-a module and a `url()` in a style sheet stay below it, and every answer may be cached for ever. The web process answers
-them itself, before Django's request stack (`AssetsApplication`); the URL pattern does so for the test server.
+An address is `/static/v-<digest>/<path>`: the digest of all of them stands before the path, so that a relative
+import in a module and a `url()` in a style sheet stay below it, and every answer may be cached for ever. The web
+process answers them itself, before Django's request stack (`AssetsApplication`); the URL pattern does so for the
+test server.
 """
 
 from __future__ import annotations

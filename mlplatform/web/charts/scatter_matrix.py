@@ -5,6 +5,7 @@ Below the diagonal the points of the profile's sample, on it a histogram of the 
 
 from __future__ import annotations
 
+import html
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,10 +52,13 @@ def scatter_matrix(profile: Mapping[str, Any]) -> ScatterMatrix | None:
     if len(shown) < 2 or not sample:
         return None
     rows = sample[: max(MAX_POINTS // (len(shown) * (len(shown) - 1) // 2), 100)]
-    names = [str(schema["columns"][place]) for place in shown]
+    names = [_plain(str(schema["columns"][place])) for place in shown]
     groups = _groups(rows, shown, schema.get("label"))
     return ScatterMatrix(
-        figure={"data": [*_points(groups, names), *_histograms(groups)], "layout": _layout(groups, names, rows, shown)},
+        figure={
+            "data": [*_points(groups, names), *_histograms(groups)],
+            "layout": _layout(groups, names, rows, shown),
+        },
         height=max(len(shown) * _PANEL_PX + 70, 380),
         names=names,
         n_rows=len(rows),
@@ -64,7 +68,9 @@ def scatter_matrix(profile: Mapping[str, Any]) -> ScatterMatrix | None:
 
 def correlation(first: Sequence[Cell], second: Sequence[Cell]) -> float | None:
     """Pearson's r over the rows that have both values; None where it is not defined (fewer than 2, or constant)."""
-    pairs = [(float(a), float(b)) for a, b in zip(first, second, strict=True) if _is_number(a) and _is_number(b)]
+    pairs = [
+        (float(a), float(b)) for a, b in zip(first, second, strict=True) if _is_number(a) and _is_number(b)
+    ]
     try:
         return statistics.correlation(*zip(*pairs, strict=True)) if len(pairs) > 1 else None
     except statistics.StatisticsError:
@@ -73,13 +79,16 @@ def correlation(first: Sequence[Cell], second: Sequence[Cell]) -> float | None:
 
 def _groups(rows: Sequence[Sequence[Cell]], shown: Sequence[int], label: int | None) -> list[_Group]:
     """The rows by their label's value where it has few; else all in one group."""
-    classes = sorted({row[label] for row in rows if row[label] is not None}, key=_class_key) if label is not None else []
+    found = set() if label is None else {row[label] for row in rows if row[label] is not None}
+    classes = sorted(found, key=_class_key)
     if not 1 < len(classes) <= MAX_CLASSES:
         return [_Group("", [[_number(row[place]) for row in rows] for place in shown])]
     groups = []
     for one in classes:
         own = [row for row in rows if label is not None and row[label] == one]
-        groups.append(_Group(_class_text(one), [[_number(row[place]) for row in own] for place in shown]))
+        groups.append(
+            _Group(_plain(_class_text(one)), [[_number(row[place]) for row in own] for place in shown])
+        )
     return groups
 
 
@@ -99,7 +108,7 @@ def _points(groups: Sequence[_Group], names: Sequence[str]) -> list[dict[str, An
                         "y": group.columns[row],
                         "xaxis": _axis("x", column),
                         "yaxis": _axis("y", row),
-                        "marker": {"color": f"var(--chart-{rank + 1})", "symbol": SYMBOLS[rank], "size": 4, "opacity": 0.7},
+                        "marker": {**_colour(rank), "symbol": SYMBOLS[rank], "size": 4, "opacity": 0.7},
                         "hovertemplate": f"{names[column]} %{{x}}<br>{names[row]} %{{y}}<extra>{group.name}</extra>",
                     }
                 )
@@ -124,7 +133,7 @@ def _histograms(groups: Sequence[_Group]) -> list[dict[str, Any]]:
                     "width": width,
                     "xaxis": _axis("x", place),
                     "yaxis": _axis("y", n_columns + place),
-                    "marker": {"color": f"var(--chart-{rank + 1})", "opacity": 0.75, "line": {"width": 0}},
+                    "marker": {**_colour(rank), "opacity": 0.75, "line": {"width": 0}},
                     "hovertemplate": f"%{{y}}<extra>{group.name}</extra>",
                 }
             )
@@ -147,8 +156,18 @@ def _layout(
         start, end = place / n + _GAP / 2, (place + 1) / n - _GAP / 2
         ticks = {"nticks": 5, "showline": True, "mirror": "all", "zeroline": False, "tickfont": {"size": 10}}
         title = {"text": _shortened(name), "font": {"size": 11}}
-        layout[f"xaxis{place + 1}"] = {**ticks, "domain": [start, end], "anchor": _axis("y", n - 1), "title": title}
-        layout[f"yaxis{place + 1}"] = {**ticks, "domain": [1 - end, 1 - start], "anchor": "x1", "title": title}
+        layout[f"xaxis{place + 1}"] = {
+            **ticks,
+            "domain": [start, end],
+            "anchor": _axis("y", n - 1),
+            "title": title,
+        }
+        layout[f"yaxis{place + 1}"] = {
+            **ticks,
+            "domain": [1 - end, 1 - start],
+            "anchor": "x1",
+            "title": title,
+        }
         layout[f"yaxis{n + place + 1}"] = {
             "domain": [1 - end, 1 - start], "anchor": _axis("x", place), "visible": False, "fixedrange": True,
         }  # fmt: skip
@@ -156,7 +175,9 @@ def _layout(
     columns = [[row[place] for row in rows] for place in shown]
     for row in range(n):
         for column in range(row + 1, n):
-            layout["annotations"].append(_correlation_text(correlation(columns[row], columns[column]), row, column, n))
+            layout["annotations"].append(
+                _correlation_text(correlation(columns[row], columns[column]), row, column, n)
+            )
     layout["xaxis"], layout["yaxis"] = layout.pop("xaxis1"), layout.pop("yaxis1")
     return layout
 
@@ -174,6 +195,15 @@ def _correlation_text(r: float | None, row: int, column: int, n: int) -> dict[st
         "text": text,
         "font": {"size": 12 + round(6 * abs(r or 0.0)), "color": "var(--text-soft)"},
     }
+
+
+def _colour(rank: int) -> dict[str, str]:
+    return {"color": f"var(--chart-{rank + 1})"}
+
+
+def _plain(text: str) -> str:
+    """Text that Plotly shows as it is: neither its mark-up nor its `%{…}`."""
+    return html.escape(text, quote=False).replace("%{", "% {")
 
 
 def _axis(kind: str, place: int) -> str:

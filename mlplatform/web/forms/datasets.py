@@ -40,7 +40,9 @@ class NameForm(_ServiceForm):
     name = forms.CharField(
         label=_("Name"), max_length=63, help_text=_("1 to 63 letters (a-z, A-Z), digits and hyphens.")
     )
-    description = forms.CharField(label=_("Description"), required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    description = forms.CharField(
+        label=_("Description"), required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
 
 
 class ReadingForm(_ServiceForm):
@@ -72,7 +74,8 @@ class UploadForm(NameForm, ReadingForm):
 
 class UriForm(NameForm, ReadingForm):
     uri = forms.CharField(
-        label=_("URI"), help_text=_("s3:// of this project's bucket, or a public https:// address. A copy is kept.")
+        label=_("URI"),
+        help_text=_("s3:// of this project's bucket, or a public https:// address. A copy is kept."),
     )
 
 
@@ -98,11 +101,21 @@ class SplitForm(_ServiceForm):
         widget=forms.NumberInput(attrs={"min": "0", "max": "1", "step": "any"}),
     )
     seed = forms.IntegerField(
-        label=_("Seed"), initial=0, help_text=_("scikit-learn's random_state: the same seed gives the same rows.")
+        label=_("Seed"),
+        initial=0,
+        help_text=_("scikit-learn's random_state: the same seed gives the same rows."),
     )
     stratify = forms.BooleanField(
-        label=_("Keep the share of each label in both parts"), required=False, help_text=_("scikit-learn's stratify.")
+        label=_("Keep the share of each label in both parts"),
+        required=False,
+        help_text=_("scikit-learn's stratify."),
     )
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if values.get("first") and values.get("first") == values.get("second"):
+            self.add_error("second", _("The two parts need different names."))
+        return values
 
     def arguments(self) -> dict[str, Any]:
         """Arguments of `dataset_split`."""
