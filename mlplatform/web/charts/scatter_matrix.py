@@ -68,9 +68,8 @@ def scatter_matrix(profile: Mapping[str, Any]) -> ScatterMatrix | None:
 
 def correlation(first: Sequence[Cell], second: Sequence[Cell]) -> float | None:
     """Pearson's r over the rows that have both values; None where it is not defined (fewer than 2, or constant)."""
-    pairs = [
-        (float(a), float(b)) for a, b in zip(first, second, strict=True) if _is_number(a) and _is_number(b)
-    ]
+    both = ((_number(a), _number(b)) for a, b in zip(first, second, strict=True))
+    pairs = [(a, b) for a, b in both if a is not None and b is not None]
     try:
         return statistics.correlation(*zip(*pairs, strict=True)) if len(pairs) > 1 else None
     except statistics.StatisticsError:
@@ -227,11 +226,7 @@ def _range(values: Sequence[float | None]) -> tuple[float, float]:
 
 
 def _number(value: Cell) -> float | None:
-    return float(value) if _is_number(value) else None  # type: ignore[arg-type]
-
-
-def _is_number(value: Cell) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _class_key(value: Cell) -> tuple[bool, Any]:
