@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,7 +20,7 @@ from jobs.data.sniff import Layout
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.cells import FALSE, NOT_A_NUMBER, NUMBER_PATTERN, TRUE, shown
 from mlplatform.core.tabular.csv import CsvReader
-from mlplatform.core.tabular.jsonlines import JsonLinesReader
+from mlplatform.core.tabular.jsonlines import JsonLinesReader, Lines
 from mlplatform.core.tabular.parquet import parquet_columns, parquet_open
 from mlplatform.core.tabular.schema import ColumnType
 from mlplatform.core.tabular.source import open_seekable, open_source
@@ -164,15 +165,42 @@ def _decided(name: str, found: Evidence, *, header: bool) -> ColumnType:
 
 def _jsonlines(path: Path, layout: Layout) -> FoundColumns:
     evidence: list[Evidence] = []
-    row = 0
     with open_source(path) as stream:
         reader = JsonLinesReader(stream)
-        for row, cells in reader.rows():
+        for lines in reader.blocks():
             evidence = evidence or [Evidence() for _ in reader.columns]
-            for value, found in zip(cells, evidence, strict=True):
-                _add_value(value, found, row)
+            _jsonlines_block(reader, lines, evidence)
+            reader.advance(len(lines))
     types = tuple(map(_of_one_kind, reader.columns, evidence))
-    return FoundColumns(reader.columns, types, row)
+    return FoundColumns(reader.columns, types, reader.row - 1)
+
+
+def _jsonlines_block(reader: JsonLinesReader, lines: Lines, evidence: list[Evidence]) -> None:
+    if reader.row > 1:
+        try:
+            table = reader.table(lines, [found.type() for found in evidence])
+        except pa.ArrowInvalid:
+            pass  # some column is of another type from here on, or has missing cells
+        else:
+            for column, found in zip(table.columns, evidence, strict=True):
+                _add_json(column, found)
+            return
+    for row, cells in reader.rows(lines):
+        for value, found in zip(cells, evidence, strict=True):
+            _add_value(value, found, row)
+
+
+def _add_json(column: pa.ChunkedArray, found: Evidence) -> None:
+    n_present = len(column) - column.null_count
+    if pa.types.is_string(column.type):
+        found.n_text += n_present
+    elif pa.types.is_boolean(column.type):
+        found.n_boolean += n_present
+    else:
+        values = column.to_numpy()
+        n_integer = int((values == np.floor(values)).sum())
+        found.n_integer += n_integer
+        found.n_fractional += int((values == values).sum()) - n_integer  # NaN is missing
 
 
 def _add_value(value: float | bool | str | None, found: Evidence, row: int) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from mlplatform.core.errors import DataError
@@ -21,6 +20,7 @@ from mlplatform.core.tabular.cells import FALSE, MISSING, TRUE, boolean_cell, nu
 from mlplatform.core.tabular.names import column_names_check, generated_names
 from mlplatform.core.tabular.records import record_blocks, record_pattern
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
+from mlplatform.core.tabular.text import text_array
 
 BLOCK_BYTES: Final = 4 * 1024 * 1024
 MAX_BLOCK_BYTES: Final = 32 * 1024 * 1024
@@ -38,7 +38,6 @@ _CELLS = {
     "boolean": boolean_cell,
     "text": text_cell,
 }
-_MISSING = pa.array(MISSING)
 
 
 class CsvReader:
@@ -210,18 +209,6 @@ def csv_tables(
             table = reader.precise_table(block, found, columns)
         yield reader.row, table
         reader.advance(table.num_rows)
-
-
-def text_array(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Cells without blanks around them, null where missing.
-
-    Raises ArrowInvalid for one over the size of a cell.
-    """
-    longest = pc.max(pc.binary_length(cells)).as_py()
-    if longest is not None and longest > MAX_CELL_BYTES:
-        raise pa.ArrowInvalid("cell too long")
-    trimmed = pc.utf8_trim_whitespace(cells)
-    return pc.if_else(pc.is_in(trimmed, value_set=_MISSING), pa.scalar(None, pa.string()), trimmed)
 
 
 def cell_error(row: int, column: str, value: str, reason: str) -> DataError:

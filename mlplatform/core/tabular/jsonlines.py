@@ -1,23 +1,29 @@
 """Reads JSON Lines: an object per line, with one key per column or `{"features": [...], "label": ...}`.
 
 Every line has the same keys; null is a missing cell. A JSON string is text even where it looks like a number.
+As with CSV, a block is parsed fast by pyarrow, and looked at line by line where that fails or where a key may
+be absent.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json as pajson
 
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.cells import NOT_A_NUMBER, NOT_BOOLEAN, shown, text_cell
 from mlplatform.core.tabular.names import column_names_check, generated_names
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
+from mlplatform.core.tabular.text import text_array
 
-BLOCK_ROWS = 8192
-_MAX_LINE_BYTES = 16 * 1024 * 1024
+BLOCK_BYTES: Final = 4 * 1024 * 1024
+MAX_LINE_BYTES: Final = 16 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
 _ARROW_TYPES = {
     "integral": pa.float64(),
     "fractional": pa.float64(),
@@ -25,35 +31,118 @@ _ARROW_TYPES = {
     "text": pa.string(),
 }
 Cell = float | bool | str | None
+Lines = list[bytes]
 
 
 class JsonLinesReader:
-    """Rows of one stream; `columns` is known once the first row is read."""
+    """Blocks of lines of one stream; `columns` is known once `blocks` has given its first.
+
+    Attributes:
+        row: Number of the first row of the block given last; `blocks` relies on `advance` for it.
+    """
 
     def __init__(self, stream: BinaryIO, *, columns: Sequence[str] = ()) -> None:
         self._stream = stream
         self._given = tuple(columns)
         self._features_form = False
         self.columns: tuple[str, ...] = ()
+        self.row = 1
 
-    def rows(self) -> Iterator[tuple[int, list[Cell]]]:
-        """Number and cells of each row. Raises DataError for a line that is not such a row."""
-        row = 0
-        for line in iter(lambda: self._stream.readline(_MAX_LINE_BYTES), b""):
-            line = line.removeprefix(b"\xef\xbb\xbf") if row == 0 else line
-            if not line.strip():
-                continue
-            row += 1
-            cells = self._object(line, row)
-            if row == 1:
-                self._begin(cells)
-            yield row, self._cells(cells, row)
-        if row == 0:
+    def blocks(self) -> Iterator[Lines]:
+        """Lines that are not blank, some megabytes at a time. Raises DataError for a file without one."""
+        first = True
+        for piece in self._pieces():
+            lines = [line for line in piece.removeprefix(_BOM if first else b"").split(b"\n") if line.strip()]
+            if lines and first:
+                self._begin(self._object(lines[0], 1))
+                first = False
+            if lines:
+                yield lines
+        if first:
             raise DataError("the file is empty; a table with at least one row is needed")
+
+    def advance(self, n_rows: int) -> None:
+        """Says how many rows the block given last had."""
+        self.row += n_rows
+
+    def table(
+        self, lines: Lines, types: Sequence[ColumnType], columns: Sequence[int] | None = None
+    ) -> pa.Table:
+        """The cells by type, fast. Raises pa.ArrowInvalid where `precise_table` has to look."""
+        wanted = range(len(types)) if columns is None else columns
+        block = b"\n".join(lines)
+        found = pajson.read_json(
+            pa.BufferReader(block),
+            read_options=pajson.ReadOptions(block_size=max(len(block), 1024)),
+            parse_options=pajson.ParseOptions(
+                explicit_schema=self._arrow_schema(types), unexpected_field_behavior="error"
+            ),
+        )
+        if found.num_rows != len(lines) or any(column.null_count for column in found.columns):
+            raise pa.ArrowInvalid("a null may be a key that is absent")
+        arrays = self._spread_features(found) if self._features_form else found.columns
+        texts = [text_array(arrays[i]) if types[i] == "text" else arrays[i] for i in wanted]
+        return pa.table(texts, [str(i) for i in wanted])
+
+    def precise_table(
+        self, lines: Lines, types: Sequence[ColumnType], columns: Sequence[int] | None = None
+    ) -> pa.Table:
+        """The same as `table`, slowly. Raises DataError with row, column and value."""
+        wanted = range(len(types)) if columns is None else columns
+        rows = [cells for _row, cells in self.rows(lines)]
+        arrays = []
+        for position in wanted:
+            values = [cells[position] for cells in rows]
+            _check_kind(values, types[position], self.columns[position], self.row)
+            arrays.append(pa.array(values, _ARROW_TYPES[types[position]]))
+        return pa.table(arrays, [str(position) for position in wanted])
+
+    def rows(self, lines: Lines) -> Iterator[tuple[int, list[Cell]]]:
+        """Number and cells of each row. Raises DataError for a line that is not such a row."""
+        for row, line in enumerate(lines, self.row):
+            yield row, self._cells(self._object(line, row), row)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Whole lines, some megabytes at a time."""
+        rest = b""
+        while data := self._stream.read(BLOCK_BYTES):
+            data = rest + data
+            cut = data.rfind(b"\n") + 1
+            rest = data[cut:]
+            if cut:
+                yield data[:cut]
+            if len(rest) > MAX_LINE_BYTES:
+                raise DataError(f"is longer than {MAX_LINE_BYTES // 1024**2} MiB", row=self.row)
+        if rest:
+            yield rest
+
+    def _arrow_schema(self, types: Sequence[ColumnType]) -> pa.Schema:
+        fields = [pa.field(name, _ARROW_TYPES[kind]) for name, kind in zip(self.columns, types, strict=True)]
+        if not self._features_form:
+            return pa.schema(fields)
+        return pa.schema([pa.field("features", pa.list_(pa.float64())), *fields[self._n_features :]])
+
+    def _spread_features(self, found: pa.Table) -> list[pa.ChunkedArray]:
+        features = found.column(0).combine_chunks()
+        width = self._n_features
+        if not pc.all(pc.equal(pc.list_value_length(features), width)).as_py():
+            raise pa.ArrowInvalid("another count of features")
+        values = features.flatten()
+        if values.null_count:
+            raise pa.ArrowInvalid("a missing feature")
+        cells = values.to_numpy().reshape(-1, width)
+        columns = [pa.chunked_array([pa.array(cells[:, place])]) for place in range(width)]
+        return [*columns, *found.columns[1:]]
+
+    @property
+    def _n_features(self) -> int:
+        return len(self.columns) - (self.columns[-1] == "label")
 
     def _object(self, line: bytes, row: int) -> dict[str, Any]:
         try:
             found = json.loads(line)
+            if b"\\u" in line:
+                json.dumps(found, ensure_ascii=False).encode()  # an escape may be half of a character
         except (ValueError, RecursionError) as error:
             raise DataError(f"is not JSON ({str(error)[:120]})", row=row) from None
         if not isinstance(found, dict):
@@ -82,7 +171,7 @@ class JsonLinesReader:
 
     def _spread(self, found: dict[str, Any], row: int) -> dict[str, Any]:
         features = found.get("features")
-        n_features = len(self.columns) - (self.columns[-1] == "label")
+        n_features = self._n_features
         if not isinstance(features, list):
             raise DataError("lacks the key 'features' with a list of numbers", row=row)
         if len(features) != n_features:
@@ -110,33 +199,15 @@ class JsonLinesReader:
 def jsonlines_tables(
     reader: JsonLinesReader, types: Sequence[ColumnType], columns: Sequence[int] | None = None
 ) -> Iterator[tuple[int, pa.Table]]:
-    """Row number of the first row, and the table, piece by piece. Raises DataError."""
-    rows: list[list[Cell]] = []
-    first_row = 1
-    for row, cells in reader.rows():
-        rows.append(cells)
-        if len(rows) == BLOCK_ROWS:
-            yield first_row, _table(reader, rows, types, columns, first_row)
-            first_row, rows = row + 1, []
-    if rows:
-        yield first_row, _table(reader, rows, types, columns, first_row)
-
-
-def _table(
-    reader: JsonLinesReader,
-    rows: list[list[Cell]],
-    types: Sequence[ColumnType],
-    columns: Sequence[int] | None,
-    first_row: int,
-) -> pa.Table:
-    types = types or all_numbers(len(reader.columns))
-    wanted = range(len(types)) if columns is None else columns
-    arrays = []
-    for position in wanted:
-        values = [cells[position] for cells in rows]
-        _check_kind(values, types[position], reader.columns[position], first_row)
-        arrays.append(pa.array(values, _ARROW_TYPES[types[position]]))
-    return pa.table(arrays, [str(position) for position in wanted])
+    """Row number of the first row, and the table, block by block. Raises DataError."""
+    for lines in reader.blocks():
+        found = types or all_numbers(len(reader.columns))
+        try:
+            table = reader.table(lines, found, columns)
+        except pa.ArrowInvalid:
+            table = reader.precise_table(lines, found, columns)
+        yield reader.row, table
+        reader.advance(len(lines))
 
 
 def _check_kind(values: list[Cell], kind: ColumnType, name: str, first_row: int) -> None:

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import DataError
+from mlplatform.core.tabular.jsonlines import JsonLinesReader
 from mlplatform.core.tabular.parquet import parquet_columns, parquet_open
 from mlplatform.core.tabular.read import read_batches
 from mlplatform.core.tabular.schema import SERVICE_CSV, TableSchema
@@ -187,6 +188,7 @@ def test_a_wrong_line_is_refused_with_its_row(line, message):
 
 def test_what_is_no_json_is_refused_with_its_row():
     assert str(_fault(b'{"a": 1}\n{"a": \n', LINES)).startswith("row 2: is not JSON")
+    assert str(_fault(b'{"a": 1}\n{"a": "\\ud800"}\n', LINES)).startswith("row 2: is not JSON")
     assert str(_fault(b"[" * 100_000, LINES)).startswith("row 1: is not JSON")
 
 
@@ -200,6 +202,43 @@ def test_json_lines_and_parquet_give_the_same_arrays(rows):
     lines = "\n".join(json.dumps({"features": row}) for row in rows).encode()
     columns = {f"c{i}": pa.array([row[i] for row in rows], pa.float32()) for i in range(3)}
     np.testing.assert_array_equal(_all(lines, LINES)[0], _all(_parquet(**columns), PARQUET)[0])
+
+
+_VALUES = st.sampled_from(
+    ["1", "-2.5e3", "null", "true", '"x"', '" NA "', "NaN", "[1]", "12345678901234567890"]
+)
+
+
+@given(
+    rows=st.lists(st.tuples(_VALUES, _VALUES, _VALUES), min_size=1, max_size=5),
+    types=st.tuples(*[st.sampled_from(["fractional", "text", "boolean"])] * 3),
+)
+def test_the_fast_look_at_json_never_accepts_what_the_precise_one_refuses(rows, types):
+    lines = "".join(f'{{"a": {a}, "b": {b}, "c": {c}}}\n' for a, b, c in rows)
+    reader = JsonLinesReader(io.BytesIO(lines.encode()))
+    (block,) = reader.blocks()
+    try:
+        fast = reader.table(block, types)
+    except pa.ArrowInvalid:
+        return
+    precise = reader.precise_table(block, types)
+    for ours, theirs in zip(fast.columns, precise.columns, strict=True):
+        assert _known(ours) == _known(theirs)
+
+
+def _known(column: pa.ChunkedArray) -> list[object]:
+    return [None if value != value else value for value in column.to_pylist()]
+
+
+def test_many_json_lines_keep_their_row_numbers():
+    good = b'{"features": [1.5, 2], "label": 1}\n' * 200_000
+    error = _fault(good + b'\n{"features": [1, "x"], "label": 1}\n', replace(LINES, label=2))
+    assert (error.row, error.column, error.value) == (200_001, "c1", "x")
+    assert len(_all(good, replace(LINES, label=2))[0]) == 200_000
+
+
+def test_an_endless_json_line_is_refused():
+    assert "longer than 16 MiB" in str(_fault(b'{"a": "' + b"x" * (25 * 1024 * 1024), LINES))
 
 
 _NAMES = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=5, unique=True)
