@@ -15,6 +15,7 @@ from mlplatform.api.views import (
     invocations,
     models,
     platform,
+    tables,
     training,
     training_output,
 )
@@ -97,6 +98,15 @@ _in_project: list[URLPattern | URLResolver] = [
     ),
     path(
         "endpoints/<name:name>/metrics/", invocations.EndpointMetricsView.as_view(), name="endpoint-metrics"
+    ),
+    path("endpoints/<name:name>/table-runs/", tables.TableRunListView.as_view(), name="table-run-list"),
+    path(
+        "endpoints/<name:name>/table-runs/<name:uid>/", tables.TableRunView.as_view(), name="table-run-detail"
+    ),
+    path(
+        "endpoints/<name:name>/table-runs/<name:uid>/rows/",
+        tables.TableRunRowsView.as_view(),
+        name="table-run-rows",
     ),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
-from mlplatform.core.models import IdempotentRequest
+from mlplatform.core.models import AccessKey, IdempotentRequest
 from tests.api.conftest import Person
 
 
@@ -158,3 +160,18 @@ def test_a_request_that_failed_gives_its_idempotency_key_back(bob: Person) -> No
 def test_an_idempotency_key_that_is_none_is_refused(bob: Person, key: str) -> None:
     found = problem(bob.post("access-keys/", {}, **{"Idempotency-Key": key}), 400)
     assert found["errors"][0]["field"] == "Idempotency-Key"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_simultaneous_requests_with_one_key_one_is_carried_out(bob: Person) -> None:
+    def send_one(_: int) -> int:
+        try:
+            return int(bob.post("access-keys/", {}, **{"Idempotency-Key": "k"}).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        statuses = list(pool.map(send_one, range(8)))
+    assert 201 in statuses
+    assert set(statuses) <= {201, 409}
+    assert AccessKey.objects.filter(user=bob.user).count() == 2
