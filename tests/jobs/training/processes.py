@@ -1,0 +1,85 @@
+"""Real worker, scheduler and Redis processes on the test's own database and data directory."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.db import connection
+
+from mlplatform.core.env import PROJECT_ROOT, runtime_dir
+from mlplatform.core.models import Node
+from mlplatform.core.startup.redis import redis_program
+from tests.polling import wait_until
+
+
+@contextmanager
+def redis_running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A Redis where the test settings look for it."""
+    path = runtime_dir() / "redis.sock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    argv = [
+        str(redis_program()),
+        "--port",
+        "0",
+        "--unixsocket",
+        str(path),
+        "--save",
+        "",
+        "--dir",
+        str(folder),
+    ]
+    popen = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+    try:
+        wait_until(path.exists, what="the socket of Redis")
+        yield popen
+    finally:
+        popen.kill()
+        popen.wait()
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def managed(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A `manage.py` command; ended, by force if need be, when the test ends."""
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "mlplatform.settings",
+        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+    }
+    with log.open("ab") as output:
+        popen = subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield popen
+        finally:
+            if popen.poll() is None:
+                popen.send_signal(signal.SIGTERM)
+                try:
+                    popen.wait(20)
+                except subprocess.TimeoutExpired:
+                    popen.kill()
+                    popen.wait()
+
+
+@contextmanager
+def worker_running(folder: Path, name: str = "w1") -> Iterator[subprocess.Popen[bytes]]:
+    """A worker that is alive and listens."""
+    log = folder / f"{name}.log"
+    with managed(log, "worker", "--queues", "cpu", "--name", name, "--concurrency", "2") as popen:
+        wait_until(
+            lambda: Node.objects.filter(name=name, pid=popen.pid).exists(),
+            what=lambda: f"the heartbeat of {name}: {log.read_text()}",
+        )
+        yield popen
