@@ -47,7 +47,15 @@ class ReplicaTable(ReadOnlyTable):
 
 @admin.register(Model)
 class ModelAdmin(OperatedAdmin):
-    list_display = ("name", "project", "algorithm", "training_job", "artifact_bytes", "created_by", "created_at")
+    list_display = (
+        "name",
+        "project",
+        "algorithm",
+        "training_job",
+        "artifact_bytes",
+        "created_by",
+        "created_at",
+    )
     list_filter = ("algorithm", "project")
     list_select_related = ("project", "training_job", "created_by")
     search_fields = ("name", "uid", "artifact_uri")
@@ -78,14 +86,24 @@ class ProductionVariantAdmin(ReadOnlyAdmin):
 
 @admin.register(Endpoint)
 class EndpointAdmin(OperatedAdmin):
-    list_display = ("name", "project", "status", "failure_reason", "created_by", "created_at", "in_service_at")
+    list_display = (
+        "name",
+        "project",
+        "status",
+        "failure_reason",
+        "created_by",
+        "created_at",
+        "in_service_at",
+    )
     list_filter = ("status", "project")
     list_select_related = ("project", "created_by")
     search_fields = ("name", "uid")
     inlines = (ReplicaTable,)
     actions = ("delete_endpoints",)
 
-    @admin.action(permissions=["operate"], description=gettext_lazy("Delete endpoints, end their model servers"))
+    @admin.action(
+        permissions=["operate"], description=gettext_lazy("Delete endpoints, end their model servers")
+    )
     def delete_endpoints(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
         def act(endpoint: Endpoint) -> None:
             endpoint_delete(actor=operator_actor(request, endpoint.project), name=endpoint.name)
@@ -95,7 +113,17 @@ class EndpointAdmin(OperatedAdmin):
 
 @admin.register(Replica)
 class ReplicaAdmin(ReadOnlyAdmin):
-    list_display = ("uid", "endpoint", "variant", "index", "status", "host", "pid", "restarts", "memory_bytes")
+    list_display = (
+        "uid",
+        "endpoint",
+        "variant",
+        "index",
+        "status",
+        "host",
+        "pid",
+        "restarts",
+        "memory_bytes",
+    )
     list_filter = ("status", "host")
     list_select_related = ("endpoint", "variant")
     search_fields = ("uid", "endpoint__name")
@@ -103,7 +131,16 @@ class ReplicaAdmin(ReadOnlyAdmin):
 
 @admin.register(TableRun)
 class TableRunAdmin(ReadOnlyAdmin):
-    list_display = ("uid", "endpoint", "dataset_version", "status", "n_done", "n_rows", "created_by", "created_at")
+    list_display = (
+        "uid",
+        "endpoint",
+        "dataset_version",
+        "status",
+        "n_done",
+        "n_rows",
+        "created_by",
+        "created_at",
+    )
     list_filter = ("status",)
     list_select_related = ("endpoint", "dataset_version__dataset", "created_by")
     search_fields = ("uid", "endpoint__name")

@@ -36,7 +36,9 @@ class ReplicaOutput:
     def follow(self, stream: IO[bytes], *, at_end: Callable[[], None]) -> None:
         """Reads `stream` to its end on a thread of its own."""
         self._tail.clear()
-        self._thread = threading.Thread(target=self._read, args=(stream, at_end), daemon=True, name="replica-output")
+        self._thread = threading.Thread(
+            target=self._read, args=(stream, at_end), daemon=True, name="replica-output"
+        )
         self._thread.start()
 
     def join(self, timeout_s: float = 1.0) -> None:
@@ -55,7 +57,9 @@ class ReplicaOutput:
             self._held.clear()
             self._held_bytes = self._n_dropped = 0
         if n_dropped:
-            lines.append(LogLine.of(f"[{n_dropped:,} lines were left out here: they came too fast]", _now_ms()))
+            lines.append(
+                LogLine.of(f"[{n_dropped:,} lines were left out here: they came too fast]", _now_ms())
+            )
         return self._budget.admit(lines), self._budget.spent
 
     def tail(self, n_lines: int = 40) -> list[str]:
@@ -69,7 +73,9 @@ class ReplicaOutput:
         begins = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
         if not begins:
             return ""
-        end = next((i for i in range(begins[-1] + 1, len(lines)) if not lines[i].startswith((" ", "\t"))), len(lines))
+        end = next(
+            (i for i in range(begins[-1] + 1, len(lines)) if not lines[i].startswith((" ", "\t"))), len(lines)
+        )
         return "\n".join(lines[begins[0] : end + 1])
 
     def exception_line(self) -> str:

@@ -101,12 +101,16 @@ def pause_after_failed_s(n_failures: int) -> float:
 def _abandon(server: ServerView | None) -> Step | None:
     if server is None:
         return None
-    return Step.FORGET if _has_no_process(server) else Step.KILL
+    if server.phase in {Phase.PREPARING, Phase.STOPPING}:
+        return None
+    return Step.FORGET if server.phase in {Phase.PREPARED, Phase.ENDED} else Step.KILL
 
 
 def _drain(row: RowView, server: ServerView | None) -> Step | None:
-    if server is None or _has_no_process(server):
+    if server is None or server.phase in {Phase.PREPARED, Phase.ENDED}:
         return Step.MARK_GONE
+    if server.phase == Phase.PREPARING:  # its thread still writes into the folder
+        return None
     if server.phase == Phase.STOPPING:
         return Step.KILL if server.in_phase_s > STOP_WITHIN_S else None
     if server.phase == Phase.READY and row.draining_s < DRAIN_DELAY_S:
@@ -125,6 +129,10 @@ def _run(row: RowView, server: ServerView | None) -> Step | None:
             return Step.MARK_READY
         case Phase.LOADING if server.in_phase_s > READY_WITHIN_S or server.over_memory:
             return Step.KILL
+        case Phase.READY if (
+            row.status == ReplicaStatus.STARTING
+        ):  # it was given back meanwhile, and taken again
+            return Step.MARK_READY
         case Phase.READY if server.missed_pings >= MISSED_PINGS_MAX or server.over_memory:
             return Step.KILL
         case Phase.STOPPING if server.in_phase_s > STOP_WITHIN_S:
@@ -140,7 +148,3 @@ def _after_end(server: ServerView) -> Step:
     if server.broken or server.n_failures >= KILLED_STARTS_MAX:
         return Step.FAIL
     return Step.RESTART
-
-
-def _has_no_process(server: ServerView) -> bool:
-    return server.phase in {Phase.PREPARING, Phase.PREPARED, Phase.ENDED}

@@ -7,27 +7,24 @@ output) runs on threads of its own. No rows are written here and nothing is deci
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from endpoints.model_files import ModelUnavailable, model_lay_out
 from endpoints.replica_output import ReplicaOutput
 from endpoints.replica_plan import Phase, ServerView
+from endpoints.server_spec import ServerSpec
 from endpoints.unix_http import unix_call
-from mlplatform.core.archives import ArchiveError, archive_unpack
-from mlplatform.core.env import PROJECT_ROOT
-from mlplatform.core.errors import PlatformError
 from mlplatform.core.store import ObjectStore
 
 PING_EVERY_S = 3.0
@@ -35,30 +32,18 @@ PING_TIMEOUT_S = 5.0
 LOADING_PING_EVERY_S = 0.05
 MEMORY_EVERY_S = 5.0
 GRACE_S = 30
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
-class ModelUnavailable(Exception):
-    """The model could not be laid out for its server; the message says why."""
+class ServerThreads:
+    """What takes long runs here, for all replicas of a host: unpacking must not hold pings back."""
 
+    def __init__(self) -> None:
+        self.unpacking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="unpacking")
+        self.pings = ThreadPoolExecutor(max_workers=4, thread_name_prefix="ping")
 
-@dataclass(frozen=True)
-class ServerSpec:
-    """All a model server needs to be told."""
-
-    uid: str
-    algorithm: str
-    artifact_uri: str
-    artifact_sha256: str
-    n_threads: int
-    memory_limit_bytes: int
-    folder: Path
-    socket: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def model_dir(self) -> Path:
-        return self.folder / "model"
+    def close(self) -> None:
+        for pool in (self.unpacking, self.pings):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True)
@@ -74,17 +59,19 @@ class ServerEnd:
 class ModelServer:
     """A replica's process through one start, from unpacking to its end."""
 
-    def __init__(self, spec: ServerSpec, output: ReplicaOutput, *, executor: Executor, n_failures: int = 0) -> None:
+    def __init__(
+        self, spec: ServerSpec, output: ReplicaOutput, *, threads: ServerThreads, n_failures: int = 0
+    ) -> None:
         self.spec = spec
         self.output = output
         self.n_failures = n_failures
         self.end: ServerEnd | None = None
         self.was_ready = False
         self.memory_bytes = 0
-        self._executor = executor
+        self._threads = threads
         self._phase = Phase.PREPARING
         self._phase_at = time.monotonic()
-        self._preparing: Future[None] | None = None
+        self._preparing: Future[Path] | None = None
         self._popen: subprocess.Popen[bytes] | None = None
         self._ping: Future[bool] | None = None
         self._ping_at = 0.0
@@ -97,7 +84,14 @@ class ModelServer:
 
     def prepare(self, store: ObjectStore, *, wake: Callable[[], None]) -> None:
         """Begins to lay the model out in the replica's folder, on another thread."""
-        self._preparing = self._executor.submit(model_lay_out, self.spec, store)
+        spec = self.spec
+        self._preparing = self._threads.unpacking.submit(
+            model_lay_out,
+            artifact_uri=spec.artifact_uri,
+            sha256=spec.artifact_sha256,
+            folder=spec.folder,
+            store=store,
+        )
         self._preparing.add_done_callback(lambda _: wake())
 
     def spawn(self, *, wake: Callable[[], None]) -> int:
@@ -105,9 +99,9 @@ class ModelServer:
         self.spec.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.spec.socket.unlink(missing_ok=True)
         self._popen = subprocess.Popen(
-            self._argv(),
+            self.spec.argv(parent_pid=os.getpid(), grace_s=GRACE_S),
             cwd=self.spec.folder,
-            env=self._environment(),
+            env=self.spec.process_environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -165,9 +159,8 @@ class ModelServer:
             self._observe_preparing()
         elif self._phase in {Phase.LOADING, Phase.READY, Phase.STOPPING}:
             assert self._popen is not None
-            returncode = self._popen.poll()
-            if returncode is not None:
-                self._ended(returncode)
+            if self._has_exited():
+                self._ended()
             elif self._phase != Phase.STOPPING:
                 self._observe_pings()
                 self._observe_memory()
@@ -193,7 +186,7 @@ class ModelServer:
             self._missed_pings = 0 if answered else self._missed_pings + 1
             self._ping_at = now + (PING_EVERY_S if self._answers else LOADING_PING_EVERY_S)
         if self._ping is None and now >= self._ping_at and self.spec.socket.exists():
-            self._ping = self._executor.submit(_answers_ping, self.spec.socket)
+            self._ping = self._threads.pings.submit(_answers_ping, self.spec.socket)
 
     def _observe_memory(self) -> None:
         now = time.monotonic()
@@ -202,8 +195,15 @@ class ModelServer:
             with contextlib.suppress(psutil.Error):
                 self.memory_bytes = int(psutil.Process(self._popen.pid).memory_info().rss)
 
-    def _ended(self, returncode: int) -> None:
+    def _has_exited(self) -> bool:
+        """Not reaped here, so that its number, which is that of its session too, cannot be another's yet."""
+        assert self._popen is not None
+        return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def _ended(self) -> None:
+        assert self._popen is not None
         self._signal(signal.SIGKILL)
+        returncode = self._popen.wait()
         self.output.join()
         reason = self._killed_because or _words(returncode, self.output.exception_line())
         explained = returncode > 0 or bool(self._killed_because and not self.was_ready)
@@ -219,59 +219,6 @@ class ModelServer:
         if self._popen is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._popen.pid, number)
-
-    def _argv(self) -> list[str]:
-        options = {
-            "--socket": str(self.spec.socket),
-            "--model-dir": str(self.spec.model_dir),
-            "--algorithm": self.spec.algorithm,
-            "--threads": str(self.spec.n_threads),
-            "--parent-pid": str(os.getpid()),
-            "--grace-s": str(GRACE_S),
-        }
-        return [sys.executable, "-m", "endpoints.serving", *(part for pair in options.items() for part in pair)]
-
-    def _environment(self) -> dict[str, str]:
-        """Nothing of our own environment, which has secrets, and no imports from the folder the model lies in."""
-        threads = dict.fromkeys(_THREAD_VARIABLES, str(self.spec.n_threads))
-        return {
-            **self.spec.environment,
-            **threads,
-            "PATH": os.defpath,
-            "HOME": str(self.spec.folder),
-            "TMPDIR": str(self.spec.folder),
-            "LANG": "C.UTF-8",
-            "PYTHONPATH": str(PROJECT_ROOT),
-            "PYTHONSAFEPATH": "1",
-            "PYTHONUNBUFFERED": "1",
-        }
-
-
-def model_lay_out(spec: ServerSpec, store: ObjectStore) -> None:
-    """Unpacks the model's artifact, whose digest must be the recorded one, into the replica's folder.
-
-    Raises:
-        ModelUnavailable: gone, another digest, or an archive that is not accepted.
-        OSError: the disk.
-    """
-    shutil.rmtree(spec.folder, ignore_errors=True)
-    spec.folder.mkdir(mode=0o700, parents=True)
-    try:
-        archive = store.local_path(spec.artifact_uri)
-        if archive is None:
-            archive = spec.folder / "model.tar.gz"
-            store.download(spec.artifact_uri, archive)
-        with archive.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        if sha256 != spec.artifact_sha256:
-            raise ModelUnavailable(
-                f"The artifact {spec.artifact_uri} has the digest {sha256}, recorded was {spec.artifact_sha256}"
-            )
-        archive_unpack(archive, spec.model_dir)
-    except FileNotFoundError:
-        raise ModelUnavailable(f"The artifact {spec.artifact_uri} is no longer there") from None
-    except (PlatformError, ArchiveError) as error:
-        raise ModelUnavailable(f"The artifact {spec.artifact_uri} cannot be used: {error}") from error
 
 
 def leftovers_kill(*, socket_dir: Path, known_pids: frozenset[int] = frozenset()) -> int:

@@ -44,7 +44,8 @@ class ClassificationTally:
         labels, n_rows = self.labels, self.n_rows
         labelled, predicted = self._sums()
         classes = [
-            {"label": text, **_scores(self._pairs[text, text], labelled[text], predicted[text])} for text in labels
+            {"label": text, **_scores(self._pairs[text, text], labelled[text], predicted[text])}
+            for text in labels
         ]
         found: dict[str, Any] = {
             "kind": "classification",
@@ -84,7 +85,9 @@ def _scores(n_hits: int, n_labelled: int, n_predicted: int) -> dict[str, Any]:
 def _average(classes: list[dict[str, Any]], weights: list[int]) -> dict[str, float | None]:
     total = sum(weights)
     return {
-        name: sum(row[name] * weight for row, weight in zip(classes, weights, strict=True)) / total if total else None
+        name: sum(row[name] * weight for row, weight in zip(classes, weights, strict=True)) / total
+        if total
+        else None
         for name in ("precision", "recall", "f1")
     }
 

@@ -37,8 +37,9 @@ class TableFailed(Exception):
 def table_send(spec: TableSpec, progress: Callable[[int], None]) -> dict[str, Any]:
     """Writes a JSON line per row to `spec.result` and returns the summary.
 
-    A line is {"row", "features": [text in the table's order], "label": text or null, "prediction": text, "correct": bool or null}; for a
-    regressor "label" and "prediction" are numbers and "error" is their difference.
+    A line is {"row", "features": [text in the table's order], "label": text or null, "prediction": text,
+    "correct": bool or null}; for a regressor "label" and "prediction" are numbers and "error" is their
+    difference.
 
     Args:
         progress: Called with the number of rows done.
@@ -65,7 +66,12 @@ def table_send(spec: TableSpec, progress: Callable[[int], None]) -> dict[str, An
 def _column_order(schema: TableSchema, wanted: Sequence[str] | None) -> list[int] | None:
     """Where the model's features stand in the table; None when they are in order or go by other names."""
     names = schema.feature_names
-    if not wanted or list(names) == list(wanted) or sorted(names) != sorted(wanted) or len(set(names)) < len(names):
+    if (
+        not wanted
+        or list(names) == list(wanted)
+        or sorted(names) != sorted(wanted)
+        or len(set(names)) < len(names)
+    ):
         return None
     return [names.index(name) for name in wanted]
 
@@ -146,7 +152,11 @@ class _Sheet:
         for position, prediction in enumerate(predictions):
             label = labels[position] if labels is not None and isfinite(labels[position]) else None
             line = {"row": first_row + position, "features": list(rows[position])}
-            line |= self._classified(label, prediction) if self._is_classifier else self._valued(label, prediction)
+            line |= (
+                self._classified(label, prediction)
+                if self._is_classifier
+                else self._valued(label, prediction)
+            )
             out.write(json.dumps(line, ensure_ascii=False) + "\n")
         self.n_rows += len(predictions)
 

@@ -71,7 +71,12 @@ def endpoint_get(*, actor: Actor, name: str, locked: bool = False) -> Endpoint:
 
 def endpoint_counts(*, actor: Actor) -> dict[str, int]:
     """How many endpoints have each status; every status is a key."""
-    rows = Endpoint.objects.filter(project=actor.project).order_by().values_list("status").annotate(n=Count("pk"))
+    rows = (
+        Endpoint.objects.filter(project=actor.project)
+        .order_by()
+        .values_list("status")
+        .annotate(n=Count("pk"))
+    )
     return {status.value: 0 for status in EndpointStatus} | dict(rows)
 
 

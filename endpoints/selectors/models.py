@@ -22,7 +22,9 @@ def model_list(
     cursor: str | None = None,
 ) -> Page[Model]:
     """The project's models whose name or description contains `search`."""
-    models = Model.objects.filter(project=actor.project).select_related("project", "training_job", "created_by")
+    models = Model.objects.filter(project=actor.project).select_related(
+        "project", "training_job", "created_by"
+    )
     if search:
         models = models.filter(Q(name__icontains=search) | Q(description__icontains=search))
     if algorithm:

@@ -17,7 +17,11 @@ def endpoint_snippets(*, endpoint: Endpoint, base_url: str) -> dict[str, str]:
     row = endpoint_sample_row(endpoint=endpoint)
     path = f"/api/v1/projects/{endpoint.project.name}/endpoints/{endpoint.name}/invocations"
     url = base_url.rstrip("/") + path
-    return {"curl": _curl(url, row), "python": _python(url, row), "boto3": _boto3(base_url, endpoint.name, row)}
+    return {
+        "curl": _curl(url, row),
+        "python": _python(url, row),
+        "boto3": _boto3(base_url, endpoint.name, row),
+    }
 
 
 def _curl(url: str, row: str) -> str:
@@ -33,7 +37,7 @@ def _curl(url: str, row: str) -> str:
 
 
 def _python(url: str, row: str) -> str:
-    return f'''import json
+    return f"""import json
 import os
 import urllib.request
 
@@ -48,11 +52,11 @@ request = urllib.request.Request(
 )
 with urllib.request.urlopen(request, timeout=60) as response:
     print(json.load(response))
-'''
+"""
 
 
 def _boto3(base_url: str, name: str, row: str) -> str:
-    return f'''import os
+    return f"""import os
 
 import boto3
 
@@ -70,4 +74,4 @@ response = runtime.invoke_endpoint(
     Body={row!r},
 )
 print(response["Body"].read().decode())
-'''
+"""

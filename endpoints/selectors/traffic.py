@@ -74,7 +74,9 @@ def endpoint_traffic(*, endpoint: Endpoint, minutes: int = 60) -> Traffic:
     minutes = min(max(minutes, 1), 1440)
     last = clock.now().replace(second=0, microsecond=0)
     first = last - timedelta(minutes=minutes - 1)
-    metrics = list(EndpointMetric.objects.filter(endpoint=endpoint, minute_at__gte=first).order_by("minute_at"))
+    metrics = list(
+        EndpointMetric.objects.filter(endpoint=endpoint, minute_at__gte=first).order_by("minute_at")
+    )
     by_minute: dict[datetime, list[EndpointMetric]] = defaultdict(list)
     by_variant: dict[str, list[EndpointMetric]] = defaultdict(list)
     for metric in metrics:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import replace
 
 from django.db import IntegrityError, transaction
-from django.db.models import Sum
 
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.services.invocations import InvokeResult, endpoint_invoke
 from endpoints.services.rollout import rollout_step
-from jobs.instance_types import instance_type_get
+from endpoints.services.variants import (
+    VariantRequest,
+    limits_check,
+    variant_names_check,
+    variant_requests,
+    variants_check,
+)
 from jobs.services.request_checks import tags_check
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
-from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, LimitExceeded
-from mlplatform.core.models import Project, Role
+from mlplatform.core.errors import Conflict, FieldError, InvalidRequest
+from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, name_with_time, uid_new
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus
@@ -35,20 +38,7 @@ __all__ = [
     "variant_requests",
 ]
 
-VARIANTS_MAX = 10
-DEFAULT_VARIANT = "AllTraffic"
 _AT_REST = frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.FAILED})
-
-
-@dataclass(frozen=True, kw_only=True)
-class VariantRequest:
-    """A variant as asked for: a model on so many instances with a share of the requests."""
-
-    model: str
-    name: str = DEFAULT_VARIANT
-    instance_type: str = "local.cpu"
-    instance_count: int = 1
-    weight: float = 1.0
 
 
 def endpoint_create(
@@ -69,7 +59,7 @@ def endpoint_create(
     """
     actor.require(Role.EDITOR)
     name_check(name)
-    models = _variants_check(actor, variants)
+    models = variants_check(project=actor.project, variants=variants)
     checked_tags = _tags_check(tags or {})
     now = clock.now()
     taken = Conflict(f"An endpoint named {name!r} already exists in project {actor.project.name}")
@@ -77,7 +67,7 @@ def endpoint_create(
         raise taken
     try:
         with transaction.atomic():
-            _limits_check(actor.project, variants)
+            limits_check(project=actor.project, variants=variants)
             endpoint = Endpoint.objects.create(
                 project=actor.project,
                 name=name,
@@ -103,10 +93,10 @@ def endpoint_update(*, actor: Actor, name: str, variants: Sequence[VariantReques
         Conflict: the endpoint is being changed already.
     """
     actor.require(Role.EDITOR)
-    models = _variants_check(actor, variants)
+    models = variants_check(project=actor.project, variants=variants)
     with transaction.atomic():
         endpoint = _at_rest(actor, name)
-        _limits_check(actor.project, variants, besides=endpoint)
+        limits_check(project=actor.project, variants=variants, besides=endpoint)
         _update_to(endpoint, _config_create(actor, name, variants, models))
     return endpoint_get(actor=actor, name=name)
 
@@ -130,8 +120,8 @@ def endpoint_update_weights(
     with transaction.atomic():
         endpoint = _at_rest(actor, name)
         now_asked = variant_requests(endpoint.wanted)
-        _names_check(now_asked, weights, "weights")
-        _names_check(now_asked, counts, "counts")
+        variant_names_check(variants=now_asked, given=weights, field="weights")
+        variant_names_check(variants=now_asked, given=counts, field="counts")
         variants = [
             replace(
                 variant,
@@ -140,11 +130,11 @@ def endpoint_update_weights(
             )
             for variant in now_asked
         ]
-        models = _variants_check(actor, variants)
+        models = variants_check(project=actor.project, variants=variants)
         if [v.instance_count for v in variants] == [v.instance_count for v in now_asked]:
             _weights_set(endpoint, variants)
         else:
-            _limits_check(actor.project, variants, besides=endpoint)
+            limits_check(project=actor.project, variants=variants, besides=endpoint)
             _update_to(endpoint, _config_create(actor, name, variants, models))
     return endpoint_get(actor=actor, name=name)
 
@@ -164,20 +154,6 @@ def endpoint_delete(*, actor: Actor, name: str) -> None:
             )
             revision_bump()
         rollout_step(endpoint_id=endpoint.pk)
-
-
-def variant_requests(config: EndpointConfig) -> list[VariantRequest]:
-    """The variants of a configuration as they would be asked for; prefills the edit form."""
-    return [
-        VariantRequest(
-            name=variant.name,
-            model=variant.model.name,
-            instance_type=variant.instance_type,
-            instance_count=variant.instance_count,
-            weight=variant.weight,
-        )
-        for variant in config.variants.select_related("model").order_by("pk")
-    ]
 
 
 def _at_rest(actor: Actor, name: str) -> Endpoint:
@@ -203,7 +179,9 @@ def _update_to(endpoint: Endpoint, config: EndpointConfig) -> None:
 
 def _weights_set(endpoint: Endpoint, variants: Sequence[VariantRequest]) -> None:
     for variant in variants:
-        ProductionVariant.objects.filter(config=endpoint.wanted, name=variant.name).update(weight=variant.weight)
+        ProductionVariant.objects.filter(config=endpoint.wanted, name=variant.name).update(
+            weight=variant.weight
+        )
     Endpoint.objects.filter(pk=endpoint.pk).update(updated_at=clock.now())
     revision_bump()
 
@@ -233,69 +211,3 @@ def _tags_check(tags: Mapping[str, str]) -> dict[str, str]:
     if errors:
         raise InvalidRequest.for_fields(errors)
     return checked
-
-
-def _variants_check(actor: Actor, variants: Sequence[VariantRequest]) -> dict[str, Model]:
-    """The models of the variants by name. Raises InvalidRequest with everything that is wrong."""
-    if not 1 <= len(variants) <= VARIANTS_MAX:
-        raise InvalidRequest.for_field("variants", f"has {len(variants)} variants; give 1 to {VARIANTS_MAX}")
-    names = {variant.model for variant in variants}
-    models = {model.name: model for model in Model.objects.filter(project=actor.project, name__in=names)}
-    errors: list[FieldError] = []
-    for position, variant in enumerate(variants):
-        errors += _variant_errors(variant, f"variants.{position}", models)
-    repeated = [name for name, count in Counter(variant.name for variant in variants).items() if count > 1]
-    errors += [FieldError("variants", f"the name {name[:63]!r} is given twice") for name in repeated]
-    if not errors and not any(variant.weight > 0 for variant in variants):
-        errors.append(FieldError("variants", "all weights are 0; at least one must be above 0"))
-    if errors:
-        raise InvalidRequest.for_fields(errors)
-    return models
-
-
-def _variant_errors(variant: VariantRequest, where: str, models: Mapping[str, Model]) -> list[FieldError]:
-    errors: list[FieldError] = []
-    for check in (
-        lambda: name_check(variant.name, field=f"{where}.name"),
-        lambda: instance_type_get(variant.instance_type, field=f"{where}.instance_type"),
-    ):
-        try:
-            check()
-        except InvalidRequest as error:
-            errors += error.errors
-    if variant.model not in models:
-        errors.append(FieldError(f"{where}.model", f"there is no model {variant.model[:63]!r}"))
-    if not 1 <= variant.instance_count <= 1000:
-        errors.append(FieldError(f"{where}.instance_count", f"{variant.instance_count} is not 1 to 1000"))
-    if not (isfinite(variant.weight) and 0 <= variant.weight <= 1e6):
-        errors.append(FieldError(f"{where}.weight", f"{variant.weight} is not a number from 0 to 1000000"))
-    return errors
-
-
-def _names_check(variants: Sequence[VariantRequest], given: Mapping[str, object], field: str) -> None:
-    known = [variant.name for variant in variants]
-    for name in given:
-        if name not in known:
-            raise InvalidRequest.for_field(
-                field, f"{name[:63]!r} is not a variant of this endpoint; it has {', '.join(known)}"
-            )
-
-
-def _limits_check(
-    project: Project, variants: Sequence[VariantRequest], *, besides: Endpoint | None = None
-) -> None:
-    asked: Counter[str] = Counter()
-    for variant in variants:
-        asked[variant.instance_type] += variant.instance_count
-    others = Endpoint.objects.filter(project=project).exclude(status=EndpointStatus.DELETING)
-    if besides is not None:
-        others = others.exclude(pk=besides.pk)
-    for name, n_asked in asked.items():
-        used = ProductionVariant.objects.filter(config__in=others.values("wanted"), instance_type=name)
-        n_used = used.aggregate(n=Sum("instance_count"))["n"] or 0
-        limit = instance_type_get(name).limit
-        if n_used + n_asked > limit:
-            raise LimitExceeded(
-                f"instance_type: {limit} instances of {name} may serve endpoints of a project at once; "
-                f"{n_used} do and {n_asked} more were asked for"
-            )

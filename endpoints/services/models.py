@@ -66,14 +66,18 @@ def model_create(
     actor.require(Role.EDITOR)
     name_check(name)
     if bool(training_job) == bool(artifact_uri):
-        raise InvalidRequest.for_field("training_job", "give either training_job or artifact_uri, not both or none")
+        raise InvalidRequest.for_field(
+            "training_job", "give either training_job or artifact_uri, not both or none"
+        )
     errors: list[FieldError] = []
     variables = environment_check(environment or {}, errors)
     if errors:
         raise InvalidRequest.for_fields(errors)
     _refuse_taken(actor, name)
     artifact = (
-        _of_job(actor, training_job, algorithm) if training_job else _of_uri(actor, artifact_uri or "", algorithm)
+        _of_job(actor, training_job, algorithm)
+        if training_job
+        else _of_uri(actor, artifact_uri or "", algorithm)
     )
     return _store(actor, name, artifact, environment=variables, description=description[:2000])
 
@@ -112,7 +116,8 @@ def _of_job(actor: Actor, training_job: str, algorithm: str | None) -> _Artifact
         )
     if algorithm and algorithm != job.algorithm:
         raise InvalidRequest.for_field(
-            "algorithm", f"{algorithm[:40]!r} did not train {job.name!r}; leave it out or use {job.algorithm!r}"
+            "algorithm",
+            f"{algorithm[:40]!r} did not train {job.name!r}; leave it out or use {job.algorithm!r}",
         )
     return _Artifact(job.artifact_uri, job.algorithm, job, job.artifact_sha256, job.manifest or {})
 
@@ -140,9 +145,13 @@ def _store(
     try:
         object_store().copy(artifact.uri, own_uri)
     except NotFound:
-        raise InvalidRequest.for_field("training_job", "the artifact of this job is no longer there") from None
+        raise InvalidRequest.for_field(
+            "training_job", "the artifact of this job is no longer there"
+        ) from None
     try:
-        sha256, manifest = (artifact.sha256, artifact.manifest) if artifact.job else _look_into(own_uri, artifact)
+        sha256, manifest = (
+            (artifact.sha256, artifact.manifest) if artifact.job else _look_into(own_uri, artifact)
+        )
         with transaction.atomic():
             return Model.objects.create(
                 project=actor.project,
@@ -175,13 +184,16 @@ def _look_into(own_uri: str, artifact: _Artifact) -> tuple[str, dict[str, Any]]:
             content = archive_read_file(path, MANIFEST_NAME, limit_bytes=_MANIFEST_LIMIT_BYTES)
             manifest = json.loads(content) if content else {}
         except (ArchiveError, ValueError) as error:
-            raise InvalidRequest.for_field("artifact_uri", f"is not a model archive (.tar.gz): {error}") from None
+            raise InvalidRequest.for_field(
+                "artifact_uri", f"is not a model archive (.tar.gz): {error}"
+            ) from None
     if not isinstance(manifest, dict):
         raise InvalidRequest.for_field("artifact_uri", f"{MANIFEST_NAME} in it is not a JSON object")
     made_by = manifest.get("algorithm", artifact.algorithm)
     if made_by != artifact.algorithm:
         raise InvalidRequest.for_field(
-            "algorithm", f"{artifact.algorithm!r} did not make this archive; its manifest says {str(made_by)[:40]!r}"
+            "algorithm",
+            f"{artifact.algorithm!r} did not make this archive; its manifest says {str(made_by)[:40]!r}",
         )
     return sha256, {"algorithm": artifact.algorithm, **manifest}
 

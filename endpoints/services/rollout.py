@@ -67,7 +67,9 @@ def rollout_step(*, endpoint_id: int) -> bool:
         endpoint = next(iter(_with_configs(locked)), None)
         if endpoint is None:
             return False
-        replicas = list(Replica.objects.select_for_update(of=("self",)).filter(endpoint=endpoint).order_by("pk"))
+        replicas = list(
+            Replica.objects.select_for_update(of=("self",)).filter(endpoint=endpoint).order_by("pk")
+        )
         actions = endpoint_plan(_view(endpoint, replicas, clock.now()))
         if not actions:
             return False
@@ -80,7 +82,9 @@ def _with_configs(endpoints: Any) -> list[Endpoint]:
     variants = Prefetch("variants", ProductionVariant.objects.order_by("pk"))
     configs = EndpointConfig.objects.prefetch_related(variants)
     return list(
-        endpoints.select_related("project").prefetch_related(Prefetch("wanted", configs), Prefetch("live", configs))
+        endpoints.select_related("project").prefetch_related(
+            Prefetch("wanted", configs), Prefetch("live", configs)
+        )
     )
 
 
@@ -142,7 +146,10 @@ class _Rollout:
             case SwitchLive():
                 self._left_configs.update({self._endpoint.live_id} - {None})  # type: ignore[arg-type]
                 self._change(
-                    EndpointStatus.IN_SERVICE, live=self._endpoint.wanted, failure=None, in_service_at=clock.now()
+                    EndpointStatus.IN_SERVICE,
+                    live=self._endpoint.wanted,
+                    failure=None,
+                    in_service_at=clock.now(),
                 )
             case RollBack(replica_id):
                 self._left_configs.add(self._endpoint.wanted_id)
@@ -205,7 +212,9 @@ def _configs_prune(config_ids: set[int]) -> None:
     """Removes configurations that no endpoint and no replica uses any more."""
     used = Endpoint.objects.filter(Q(wanted__in=config_ids) | Q(live__in=config_ids))
     in_use = {config_id for pair in used.values_list("wanted_id", "live_id") for config_id in pair}
-    with_replicas = Replica.objects.filter(variant__config__in=config_ids).values_list("variant__config_id", flat=True)
+    with_replicas = Replica.objects.filter(variant__config__in=config_ids).values_list(
+        "variant__config_id", flat=True
+    )
     EndpointConfig.objects.filter(pk__in=config_ids - in_use - set(with_replicas)).delete()
 
 

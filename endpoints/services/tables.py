@@ -79,7 +79,9 @@ def table_run_execute(*, run_id: int) -> bool:
     """Carries a run out, if nobody else does. Called by the Celery task; returns whether it did."""
     if not _claim(run_id):
         return False
-    run = TableRun.objects.select_related("endpoint__project", "endpoint__live", "dataset_version").get(pk=run_id)
+    run = TableRun.objects.select_related("endpoint__project", "endpoint__live", "dataset_version").get(
+        pk=run_id
+    )
     with tempfile.TemporaryDirectory(prefix="mlplatform-table-") as folder:
         try:
             spec = _spec(run, Path(folder))
@@ -99,7 +101,9 @@ def table_run_sweep() -> int:
     lost = open_runs.filter(lease_expires_at__lt=now).update(
         status=TableRun.Status.FAILED, failure="The worker that carried out this run was lost", ended_at=now
     )
-    waiting = open_runs.filter(lease_expires_at__isnull=True, created_at__lt=now - timedelta(seconds=RESEND_AFTER_S))
+    waiting = open_runs.filter(
+        lease_expires_at__isnull=True, created_at__lt=now - timedelta(seconds=RESEND_AFTER_S)
+    )
     for run_id in waiting.values_list("pk", flat=True)[:50]:
         dispatch_after_commit(TASK, object_id=run_id, queue=QUEUE)
     return lost
@@ -151,7 +155,9 @@ def _spec(run: TableRun, folder: Path) -> TableSpec:
 
 
 def _model(endpoint: Endpoint, variant: str) -> Model:
-    variants = ProductionVariant.objects.filter(config=endpoint.live or endpoint.wanted).select_related("model")
+    variants = ProductionVariant.objects.filter(config=endpoint.live or endpoint.wanted).select_related(
+        "model"
+    )
     chosen = (variants.filter(name=variant) if variant else variants.order_by("pk")).first()
     if chosen is None:
         raise InvalidRequest.for_field("variant", f"{variant!r} is no longer a variant of {endpoint.name!r}")
@@ -169,7 +175,9 @@ def _outcome(run: TableRun, spec: TableSpec, folder: Path) -> dict[str, Any]:
             if not _progress(run, line["n_done"]):
                 return {"failure": "The run was given to another worker"}
     if "summary" not in said:
-        return {"failure": said.get("failure") or f"The process of this run ended early: {said.get('stderr', '')}"}
+        return {
+            "failure": said.get("failure") or f"The process of this run ended early: {said.get('stderr', '')}"
+        }
     stored = object_store().put_file(
         Path(spec.result), uri(run.endpoint.project.bucket, f"table-runs/{run.uid}/rows.jsonl"), move=True
     )
@@ -186,9 +194,17 @@ def _process_lines(spec: TableSpec, folder: Path) -> Iterator[dict[str, Any]]:
     spec_path = folder / "spec.json"
     spec.write(spec_path)
     argv = [sys.executable, "-m", "endpoints.evaluation", str(spec_path), str(os.getpid())]
-    with (folder / "stderr").open("w+b") as stderr, subprocess.Popen(
-        argv, cwd=folder, env=_environment(folder), stdout=subprocess.PIPE, stderr=stderr, stdin=subprocess.DEVNULL
-    ) as process:
+    with (
+        (folder / "stderr").open("w+b") as stderr,
+        subprocess.Popen(
+            argv,
+            cwd=folder,
+            env=_environment(folder),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            stdin=subprocess.DEVNULL,
+        ) as process,
+    ):
         timer = threading.Timer(TIME_LIMIT_S, process.kill)
         timer.start()
         try:

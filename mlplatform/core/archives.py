@@ -134,9 +134,10 @@ class _Budget:
 @contextmanager
 def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, gzip.GzipFile]]:
     try:
-        with gzip.open(archive, "rb") as unzipped, tarfile.open(
-            fileobj=unzipped, mode="r|", tarinfo=_GuardedInfo
-        ) as tar:
+        with (
+            gzip.open(archive, "rb") as unzipped,
+            tarfile.open(fileobj=unzipped, mode="r|", tarinfo=_GuardedInfo) as tar,
+        ):
             yield tar, unzipped
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, UnicodeError) as error:
         raise ArchiveError(f"not a complete .tar.gz archive: {error}") from error

@@ -55,9 +55,7 @@ class TrainedModel:
 
 
 @pytest.fixture(autouse=True)
-def platform_folders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> Iterator[Path]:
+def platform_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[Path]:
     """A data directory and an object store of the test's own."""
     folder = tmp_path / "data"
     monkeypatch.setenv("MLPLATFORM_DATA_DIR", str(folder))
@@ -70,7 +68,9 @@ def platform_folders(
 @pytest.fixture(scope="session")
 def iris() -> IrisParts:
     table = load_iris()
-    rows = [[*features, float(label)] for features, label in zip(table.data.tolist(), table.target, strict=True)]
+    rows = [
+        [*features, float(label)] for features, label in zip(table.data.tolist(), table.target, strict=True)
+    ]
     train, test = train_test_split(rows, random_state=0, test_size=0.25)
     return IrisParts(train, test)
 
@@ -182,15 +182,14 @@ class HostDriver:
 
     def __init__(self, name: str) -> None:
         self.host = Host(name=name)
-        self.host._clear_leftovers()
+        self.host.begin()
 
     def until(self, holds: Callable[[], object], *, within_s: float = 20.0) -> None:
         deadline = time.monotonic() + within_s
         while not holds():
             assert time.monotonic() < deadline, f"not within {within_s} s"
             self.host.tick()
-            self.host._wake.wait(0.02)
-            self.host._wake.clear()
+            self.host.wait(0.02)
 
     def until_status(self, endpoint: Endpoint, status: str, *, within_s: float = 20.0) -> Endpoint:
         def reached() -> bool:
@@ -205,7 +204,7 @@ class HostDriver:
 def host(transactional_db: None, platform_folders: Path) -> Iterator[HostDriver]:
     driver = HostDriver("test-host")
     yield driver
-    driver.host._shut_down()
+    driver.host.end()
 
 
 @dataclass(frozen=True)

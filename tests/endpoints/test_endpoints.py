@@ -57,9 +57,13 @@ def _host_serves(*, host: str = "one") -> None:
 
 def test_creating_asks_for_replicas_and_tells_hosts_and_gateways(alice: Actor, iris_model: Model) -> None:
     before = revision_value()
-    endpoint = endpoint_create(actor=alice, name="iris", variants=[VariantRequest(model="iris-knn", instance_count=3)])
+    endpoint = endpoint_create(
+        actor=alice, name="iris", variants=[VariantRequest(model="iris-knn", instance_count=3)]
+    )
     assert endpoint.status == "Creating"
-    assert [(r.index, r.status, r.host) for r in endpoint.replicas.all()] == [(i, "Pending", "") for i in range(3)]
+    assert [(r.index, r.status, r.host) for r in endpoint.replicas.all()] == [
+        (i, "Pending", "") for i in range(3)
+    ]
     assert revision_value() > before
 
 
@@ -188,7 +192,9 @@ def test_a_host_that_lost_its_lease_can_write_nothing_any_more(
 ) -> None:
     replica = replica_claim(host="one")[0]
     now = clock.now()
-    monkeypatch.setattr(clock, "now", lambda: now + (endpoint.created_at - endpoint.created_at.replace(year=2000)))
+    monkeypatch.setattr(
+        clock, "now", lambda: now + (endpoint.created_at - endpoint.created_at.replace(year=2000))
+    )
     assert replica_sweep() == 1
     assert replica_claim(host="two")[0].pk == replica.pk
     assert not replica_ready(replica_id=replica.pk, host="one", address="unix:/tmp/x")
@@ -218,4 +224,6 @@ def test_lists_take_the_same_number_of_queries_for_any_number_of_endpoints(
         endpoint_create(actor=alice, name=f"iris-{number}", variants=[IRIS])
     with django_assert_max_num_queries(5):
         page = endpoint_list(actor=alice, order="name")
-        assert [variant.model.name for e in page.items for variant in e.wanted.variants.all()] == ["iris-knn"] * 6
+        assert [variant.model.name for e in page.items for variant in e.wanted.variants.all()] == [
+            "iris-knn"
+        ] * 6

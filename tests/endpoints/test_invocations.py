@@ -155,7 +155,9 @@ def test_an_update_under_load_drops_no_request(
             actor=alice, name="iris", variants=[VariantRequest(model="iris-knn", instance_type="ml.m5.large")]
         )
         host.until_status(endpoint, "InService")
-        host.until(lambda: [r.pid for r in endpoint.replicas.all()] != [before] and endpoint.replicas.count() == 1)
+        host.until(
+            lambda: [r.pid for r in endpoint.replicas.all()] != [before] and endpoint.replicas.count() == 1
+        )
         n_before = len(statuses)
         deadline = time.monotonic() + 10
         host.until(lambda: len(statuses) > n_before + 20 or time.monotonic() > deadline)

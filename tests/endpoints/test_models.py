@@ -59,7 +59,10 @@ def test_a_model_of_an_archive_gets_digest_and_manifest_from_it(alice: Actor, kn
         ({"name": "x", "artifact_uri": "s3://somewhere/else.tar.gz"}, "algorithm"),
         ({"name": "x", "artifact_uri": "s3://somewhere/../x", "algorithm": "knn"}, "artifact_uri"),
         ({"name": "x", "artifact_uri": "s3://somewhere/x", "algorithm": "magic"}, "algorithm"),
-        ({"name": "x", "training_job": "iris-knn", "environment": {"LD_PRELOAD": "x"}}, "environment.LD_PRELOAD"),
+        (
+            {"name": "x", "training_job": "iris-knn", "environment": {"LD_PRELOAD": "x"}},
+            "environment.LD_PRELOAD",
+        ),
     ],
 )
 def test_a_wrong_field_is_named_and_nothing_is_left(
@@ -100,7 +103,9 @@ def test_a_viewer_reads_models_and_changes_none(alice: Actor, bob: Actor, iris_m
         model_delete(actor=bob, name="iris-knn")
 
 
-def test_a_stranger_sees_no_model_and_learns_nothing_from_the_answer(charlie: Actor, iris_model: Model) -> None:
+def test_a_stranger_sees_no_model_and_learns_nothing_from_the_answer(
+    charlie: Actor, iris_model: Model
+) -> None:
     with pytest.raises(NotFound) as foreign:
         model_get(actor=charlie, name="iris-knn")
     with pytest.raises(NotFound) as unknown:

@@ -52,7 +52,9 @@ def test_a_killed_replica_comes_back(alice: Actor, iris_model: Model, host: Host
     host.until_status(endpoint, "InService")
     killed = endpoint.replicas.get().pid
     os.kill(killed, signal.SIGKILL)
-    host.until(lambda: endpoint.replicas.get().restarts == 1 and endpoint.replicas.get().status == "InService")
+    host.until(
+        lambda: endpoint.replicas.get().restarts == 1 and endpoint.replicas.get().status == "InService"
+    )
     replica = endpoint.replicas.get()
     assert replica.pid != killed
     assert b"predicted_label" in _predict(replica)
@@ -120,8 +122,8 @@ def test_a_deleted_endpoint_leaves_nothing_behind(
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert not Replica.objects.exists() and not EndpointConfig.objects.exists()
     assert LogStream.objects.count() == n_streams - 2
-    assert not list(host.host._models_dir.iterdir())
-    assert not list(host.host._socket_dir.iterdir())
+    assert not list(host.host._place.models_dir.iterdir())
+    assert not list(host.host._place.socket_dir.iterdir())
 
 
 def test_a_model_server_has_no_secret_in_its_environment(
@@ -131,5 +133,7 @@ def test_a_model_server_has_no_secret_in_its_environment(
     endpoint = _create(alice, iris_model)
     host.until_status(endpoint, "InService")
     environment = psutil.Process(endpoint.replicas.get().pid).environ()
-    assert not [name for name in environment if name.startswith(("MLPLATFORM", "DJANGO", "DATABASE", "CELERY"))]
+    assert not [
+        name for name in environment if name.startswith(("MLPLATFORM", "DJANGO", "DATABASE", "CELERY"))
+    ]
     assert environment["OMP_NUM_THREADS"].isdigit()

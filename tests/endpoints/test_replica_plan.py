@@ -51,10 +51,10 @@ def test_a_server_that_never_answers_is_killed_after_the_time_limit() -> None:
 
 
 def test_missed_pings_and_too_much_memory_end_a_ready_server() -> None:
-    ready = ServerView(Phase.READY, was_ready=True)
-    assert replica_next(WANTED, replace(ready, missed_pings=MISSED_PINGS_MAX - 1)) is None
-    assert replica_next(WANTED, replace(ready, missed_pings=MISSED_PINGS_MAX)) is Step.KILL
-    assert replica_next(WANTED, replace(ready, over_memory=True)) is Step.KILL
+    ready, row = ServerView(Phase.READY, was_ready=True), RowView(R.IN_SERVICE, live=True)
+    assert replica_next(row, replace(ready, missed_pings=MISSED_PINGS_MAX - 1)) is None
+    assert replica_next(row, replace(ready, missed_pings=MISSED_PINGS_MAX)) is Step.KILL
+    assert replica_next(row, replace(ready, over_memory=True)) is Step.KILL
 
 
 def test_a_server_that_was_ready_is_always_started_again() -> None:
@@ -89,9 +89,19 @@ def test_draining_waits_for_the_gateways_and_then_asks_the_server_to_end() -> No
     assert replica_next(DRAINING, None) is Step.MARK_GONE
 
 
+def test_a_folder_is_not_removed_while_it_is_being_filled() -> None:
+    assert replica_next(DRAINING, ServerView(Phase.PREPARING)) is None
+    assert replica_next(DRAINING, ServerView(Phase.PREPARED)) is Step.MARK_GONE
+
+
+def test_a_running_server_whose_row_was_given_back_and_taken_again_is_marked_ready_again() -> None:
+    assert replica_next(WANTED, ServerView(Phase.READY, was_ready=True)) is Step.MARK_READY
+
+
 def test_a_replica_that_is_not_ours_any_more_loses_its_process() -> None:
     assert replica_next(None, ServerView(Phase.READY)) is Step.KILL
-    assert replica_next(None, ServerView(Phase.STOPPING)) is Step.KILL
+    assert replica_next(None, ServerView(Phase.STOPPING)) is None
+    assert replica_next(None, ServerView(Phase.PREPARING)) is None
     assert replica_next(None, ServerView(Phase.ENDED)) is Step.FORGET
     assert replica_next(None, None) is None
 

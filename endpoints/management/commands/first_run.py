@@ -115,7 +115,9 @@ class Command(BaseCommand):
         _wait(f"training job {NAME}", lambda: _job_ended(job))
         if job.status != TrainingJobStatus.COMPLETED:
             raise SampleFailed(f"training job {NAME} is {job.status}: {job.failure_reason}")
-        scores = ", ".join(f"{name} {value:.4f}" for name, value in job.final_metrics.items() if "accuracy" in name)
+        scores = ", ".join(
+            f"{name} {value:.4f}" for name, value in job.final_metrics.items() if "accuracy" in name
+        )
         self._say(f"{NAME} is trained{': ' + scores if scores else ''}")
 
     def _deploy(self, actor: Actor) -> None:

@@ -1,0 +1,270 @@
+"""A replica as its host has it: the row, the process, the log. Takes the steps that `replica_plan` decides.
+
+Rows are changed through `services.replicas`, the process through `replicas`. Called by the host's loop
+(`reconciler.py`), always on its main thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import DatabaseError
+
+from endpoints.models import Replica
+from endpoints.replica_output import ReplicaOutput
+from endpoints.replica_plan import (
+    STABLE_AFTER_S,
+    Phase,
+    RowView,
+    Step,
+    pause_after_failed_s,
+    pause_s,
+    replica_next,
+)
+from endpoints.replicas import ModelServer, ServerEnd, ServerThreads
+from endpoints.server_spec import ServerSpec
+from endpoints.services import replicas as rows
+from jobs.instance_types import cpus_here, instance_type_get
+from mlplatform.core.log_lines import LogLine
+from mlplatform.core.logs import LogFenced, log_append, log_end
+from mlplatform.core.objects import object_store
+from mlplatform.core.status import ReplicaStatus
+
+logger = logging.getLogger(__name__)
+
+_STEPS_AT_ONCE = 4
+_MEMORY_STEP_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class HostPlace:
+    """What all replicas of a host share.
+
+    Args:
+        wake: Ends the loop's wait at once; may be called from any thread.
+    """
+
+    name: str
+    models_dir: Path
+    socket_dir: Path
+    threads: ServerThreads
+    wake: Callable[[], None]
+
+
+class ServedReplica:
+    """One replica of this host. `over` is true when nothing of it is left here."""
+
+    def __init__(self, row: Replica, place: HostPlace) -> None:
+        self.row = row
+        self.server: ModelServer | None = None
+        self.over = False
+        self.changed = False
+        self._place = place
+        self._log = row.log
+        self._output = ReplicaOutput(
+            limit_bytes=settings.MLPLATFORM_LOG_LIMIT_BYTES, used_bytes=row.log.n_bytes
+        )
+        self._lines: list[LogLine] = []
+        self._truncated = False
+        self._mine = True
+        self._n_failures = 0
+        self._not_before = 0.0
+        self._ready_at = 0.0
+        self._draining_since = 0.0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is likely to happen within a moment."""
+        return self.row.status not in {ReplicaStatus.IN_SERVICE, ReplicaStatus.FAILED}
+
+    def adopt(self, row: Replica) -> None:
+        """Takes the row as it is now in the database."""
+        if row.status == ReplicaStatus.DRAINING and not self._draining_since:
+            self._draining_since = time.monotonic()
+        self.row = row
+
+    def disown(self) -> None:
+        """The row was deleted or is another host's: only the process is left to end."""
+        self._mine = False
+
+    def advance(self) -> None:
+        """Takes all steps that are possible now. Raises DatabaseError; anything else fails this replica alone."""
+        try:
+            for _ in range(_STEPS_AT_ONCE):
+                step = self._next()
+                if step is None or self.over:
+                    return
+                self._take(step)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            logger.exception("replica %s", self.row)
+            self._fail(ServerEnd(f"The host could not run this replica: {error}", explained=True))
+
+    def _next(self) -> Step | None:
+        server = self.server.view() if self.server else None
+        if not self._mine:
+            return replica_next(None, server) or (None if server else Step.FORGET)
+        now = time.monotonic()
+        row = RowView(
+            status=ReplicaStatus(self.row.status),
+            live=self._is_live(),
+            draining_s=now - self._draining_since,
+            paused=now < self._not_before,
+        )
+        return replica_next(row, server)
+
+    def _is_live(self) -> bool:
+        return self.row.endpoint.live_id == self.row.variant.config_id
+
+    def _take(self, step: Step) -> None:
+        server = self.server
+        match step:
+            case Step.PREPARE:
+                self._prepare()
+            case Step.MARK_GONE:
+                self._mark_gone()
+            case Step.FORGET:
+                self._forget()
+            case Step.SPAWN if server:
+                self._spawn(server)
+            case Step.MARK_READY if server:
+                self._mark_ready(server)
+            case Step.TERMINATE if server:
+                server.terminate()
+            case Step.KILL if server:
+                server.kill(_reason_to_kill(server))
+            case Step.RESTART if server and server.end:
+                self._restart(server.end)
+            case Step.FAIL if server and server.end:
+                self._fail(server.end)
+
+    # ---- steps
+
+    def _prepare(self) -> None:
+        if self.row.status != ReplicaStatus.STARTING and not self._set_starting():
+            return
+        self.server = ModelServer(
+            self._spec(), self._output, threads=self._place.threads, n_failures=self._n_failures
+        )
+        self.server.prepare(object_store(), wake=self._place.wake)
+
+    def _spec(self) -> ServerSpec:
+        instance_type = instance_type_get(self.row.variant.instance_type)
+        model = self.row.variant.model
+        return ServerSpec(
+            uid=self.row.uid,
+            algorithm=model.algorithm,
+            artifact_uri=model.artifact_uri,
+            artifact_sha256=model.artifact_sha256,
+            n_threads=min(instance_type.vcpus, cpus_here()),
+            memory_limit_bytes=instance_type.memory_limit_bytes,
+            folder=self._place.models_dir / self.row.uid,
+            socket=self._place.socket_dir / f"{self.row.uid[:16]}.sock",
+            environment=model.environment,
+        )
+
+    def _spawn(self, server: ModelServer) -> None:
+        pid = server.spawn(wake=self._place.wake)
+        self._output.note(f"model server started with process id {pid}")
+        self.changed |= not rows.replica_started(replica_id=self.row.pk, host=self._place.name, pid=pid)
+
+    def _mark_ready(self, server: ModelServer) -> None:
+        server.ready()
+        self._ready_at = time.monotonic()
+        address = f"unix:{server.spec.socket}"
+        if rows.replica_ready(replica_id=self.row.pk, host=self._place.name, address=address):
+            self.row.status = ReplicaStatus.IN_SERVICE
+        self.changed = True
+
+    def _restart(self, end: ServerEnd) -> None:
+        stable = self.server is not None and self.server.was_ready
+        if stable and time.monotonic() - self._ready_at > STABLE_AFTER_S:
+            self._n_failures = 0
+        self._n_failures += 1
+        pause = pause_s(self._n_failures)
+        self._not_before = time.monotonic() + pause
+        self._output.note(f"{end.reason}; starting again in {pause:g} s")
+        logger.warning("replica %s: %s; starting again in %g s", self.row, end.reason, pause)
+        self.server = None
+        self._set_starting()
+
+    def _set_starting(self) -> bool:
+        if rows.replica_crashed(replica_id=self.row.pk, host=self._place.name):
+            self.row.status = ReplicaStatus.STARTING
+            return True
+        self.changed = True
+        return False
+
+    def _fail(self, end: ServerEnd) -> None:
+        retried = self._is_live()
+        failure = {
+            "reason": end.reason[:1024],
+            "detail": self._output.traceback()[-8000:],
+            "log_tail": self._output.tail(),
+        }
+        self._n_failures += 1
+        self._not_before = time.monotonic() + pause_after_failed_s(self._n_failures)
+        self._output.note(f"failed to start: {end.reason}")
+        logger.warning("replica %s failed to start: %s", self.row, end.reason)
+        rows.replica_failed(replica_id=self.row.pk, host=self._place.name, failure=failure, retried=retried)
+        self.row.status = ReplicaStatus.FAILED
+        self.changed = True
+        if retried:
+            self.server = None
+        else:
+            self._forget()
+            log_end(stream=self._log)
+
+    def _mark_gone(self) -> None:
+        self.store_log()
+        rows.replica_gone(replica_id=self.row.pk, host=self._place.name)
+        self.changed = True
+        self._forget()
+
+    def _forget(self) -> None:
+        self.store_log()
+        if self.server is not None:
+            self.server.clear()
+        else:
+            shutil.rmtree(self._place.models_dir / self.row.uid, ignore_errors=True)
+        self.over = True
+
+    # ---- what it prints and uses
+
+    def store_log(self) -> None:
+        """Stores what was printed since the last time. Raises DatabaseError; then it is tried again."""
+        if not self._lines:
+            self._lines, self._truncated = self._output.take()
+        if not self._lines:
+            return
+        try:
+            log_append(stream=self._log, lines=self._lines, truncated=self._truncated)
+        except LogFenced:
+            logger.info("the log of replica %s has ended or is written by another host", self.row)
+        self._lines = []
+
+    def store_memory(self) -> None:
+        """Writes the memory in use, when it has changed by more than a megabyte."""
+        n_bytes = self.server.memory_bytes if self.server else 0
+        if n_bytes and abs(n_bytes - (self.row.memory_bytes or 0)) > _MEMORY_STEP_BYTES:
+            self.row.memory_bytes = n_bytes
+            rows.replica_memory(replica_id=self.row.pk, host=self._place.name, memory_bytes=n_bytes)
+
+
+def _reason_to_kill(server: ModelServer) -> str:
+    view = server.view()
+    if view.over_memory:
+        used, limit = (n / 2**20 for n in (server.memory_bytes, server.spec.memory_limit_bytes))
+        return f"OutOfMemory: the model server used {used:,.0f} MiB; its instance type has {limit:,.0f} MiB"
+    if view.phase == Phase.LOADING:
+        return "The model server did not answer GET /ping within 240 s"
+    if view.phase == Phase.READY:
+        return "The model server stopped answering GET /ping"
+    return "The model server did not end when it was asked to"

@@ -1,0 +1,66 @@
+"""What a model server is told: its command line and its environment. Plain data, Django-free."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from endpoints.model_files import MODEL_FOLDER
+from mlplatform.core.env import PROJECT_ROOT
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+
+
+@dataclass(frozen=True)
+class ServerSpec:
+    """All a model server needs to be told."""
+
+    uid: str
+    algorithm: str
+    artifact_uri: str
+    artifact_sha256: str
+    n_threads: int
+    memory_limit_bytes: int
+    folder: Path
+    socket: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def model_dir(self) -> Path:
+        return self.folder / MODEL_FOLDER
+
+    def argv(self, *, parent_pid: int, grace_s: int) -> list[str]:
+        """The command line of the model server."""
+        options = {
+            "--socket": str(self.socket),
+            "--model-dir": str(self.model_dir),
+            "--algorithm": self.algorithm,
+            "--threads": str(self.n_threads),
+            "--parent-pid": str(parent_pid),
+            "--grace-s": str(grace_s),
+        }
+        return [
+            sys.executable,
+            "-m",
+            "endpoints.serving",
+            *(part for pair in options.items() for part in pair),
+        ]
+
+    def process_environment(self) -> dict[str, str]:
+        """The whole environment: nothing of our own, which has secrets, and no imports from the folder the
+        model lies in.
+        """
+        return {
+            **self.environment,
+            **dict.fromkeys(_THREAD_VARIABLES, str(self.n_threads)),
+            "PATH": os.defpath,
+            "HOME": str(self.folder),
+            "TMPDIR": str(self.folder),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(PROJECT_ROOT),
+            "PYTHONSAFEPATH": "1",
+            "PYTHONUNBUFFERED": "1",
+        }

@@ -1,0 +1,129 @@
+"""Variants as asked for, and whether they can be had. Not what becomes of them (`services.endpoints`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from django.db.models import Sum
+
+from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
+from jobs.instance_types import instance_type_get
+from mlplatform.core.errors import FieldError, InvalidRequest, LimitExceeded
+from mlplatform.core.models import Project
+from mlplatform.core.names import name_check
+from mlplatform.core.status import EndpointStatus
+
+VARIANTS_MAX = 10
+COUNT_MAX = 1000
+WEIGHT_MAX = 1e6
+DEFAULT_VARIANT = "AllTraffic"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantRequest:
+    """A variant as asked for: a model on so many instances with a share of the requests."""
+
+    model: str
+    name: str = DEFAULT_VARIANT
+    instance_type: str = "local.cpu"
+    instance_count: int = 1
+    weight: float = 1.0
+
+
+def variant_requests(config: EndpointConfig) -> list[VariantRequest]:
+    """The variants of a configuration as they would be asked for; prefills the edit form."""
+    return [
+        VariantRequest(
+            name=variant.name,
+            model=variant.model.name,
+            instance_type=variant.instance_type,
+            instance_count=variant.instance_count,
+            weight=variant.weight,
+        )
+        for variant in config.variants.select_related("model").order_by("pk")
+    ]
+
+
+def variants_check(*, project: Project, variants: Sequence[VariantRequest]) -> dict[str, Model]:
+    """The models of the variants by name. Raises InvalidRequest with everything that is wrong."""
+    if not 1 <= len(variants) <= VARIANTS_MAX:
+        raise InvalidRequest.for_field("variants", f"has {len(variants)} variants; give 1 to {VARIANTS_MAX}")
+    names = {variant.model for variant in variants}
+    models = {model.name: model for model in Model.objects.filter(project=project, name__in=names)}
+    errors: list[FieldError] = []
+    for position, variant in enumerate(variants):
+        errors += _variant_errors(variant, f"variants.{position}", models)
+    repeated = [name for name, count in Counter(variant.name for variant in variants).items() if count > 1]
+    errors += [FieldError("variants", f"the name {name[:63]!r} is given twice") for name in repeated]
+    if not errors and not any(variant.weight > 0 for variant in variants):
+        errors.append(FieldError("variants", "all weights are 0; at least one must be above 0"))
+    if errors:
+        raise InvalidRequest.for_fields(errors)
+    return models
+
+
+def variant_names_check(
+    *, variants: Sequence[VariantRequest], given: Mapping[str, object], field: str
+) -> None:
+    """Raises InvalidRequest for a name in `given` that no variant has."""
+    known = [variant.name for variant in variants]
+    for name in given:
+        if name not in known:
+            raise InvalidRequest.for_field(
+                field, f"{name[:63]!r} is not a variant of this endpoint; it has {', '.join(known)}"
+            )
+
+
+def limits_check(
+    *, project: Project, variants: Sequence[VariantRequest], besides: Endpoint | None = None
+) -> None:
+    """Raises LimitExceeded when the project's endpoints would have too many instances of a type.
+
+    Args:
+        besides: The endpoint whose variants these are to be; its present ones are not counted.
+    """
+    asked: Counter[str] = Counter()
+    for variant in variants:
+        asked[variant.instance_type] += variant.instance_count
+    others = Endpoint.objects.filter(project=project).exclude(status=EndpointStatus.DELETING)
+    if besides is not None:
+        others = others.exclude(pk=besides.pk)
+    for name, n_asked in asked.items():
+        used = ProductionVariant.objects.filter(config__in=others.values("wanted"), instance_type=name)
+        n_used = used.aggregate(n=Sum("instance_count"))["n"] or 0
+        limit = instance_type_get(name).limit
+        if n_used + n_asked > limit:
+            raise LimitExceeded(
+                f"instance_type: {limit} instances of {name} may serve endpoints of a project at once; "
+                f"{n_used} do and {n_asked} more were asked for"
+            )
+
+
+def _variant_errors(variant: VariantRequest, where: str, models: Mapping[str, Model]) -> list[FieldError]:
+    errors = [
+        *_refusal(lambda: name_check(variant.name, field=f"{where}.name")),
+        *_refusal(lambda: instance_type_get(variant.instance_type, field=f"{where}.instance_type")),
+    ]
+    if variant.model not in models:
+        errors.append(FieldError(f"{where}.model", f"there is no model {variant.model[:63]!r}"))
+    if not 1 <= variant.instance_count <= COUNT_MAX:
+        errors.append(
+            FieldError(f"{where}.instance_count", f"{variant.instance_count} is not 1 to {COUNT_MAX}")
+        )
+    if not (isfinite(variant.weight) and 0 <= variant.weight <= WEIGHT_MAX):
+        errors.append(
+            FieldError(f"{where}.weight", f"{variant.weight} is not a number from 0 to {WEIGHT_MAX:g}")
+        )
+    return errors
+
+
+def _refusal(check: Callable[[], Any]) -> tuple[FieldError, ...]:
+    try:
+        check()
+    except InvalidRequest as error:
+        return error.errors
+    return ()
