@@ -67,24 +67,18 @@ class CsvReader:
 
         Raises DataError for a file without one and for what is not in the encoding.
         """
-        first = True
-        empty = True
-        pieces = record_blocks(self._stream, self._delimiter.encode(), self._block_bytes)
-        while True:
-            piece = self._next(pieces)
-            if piece is None:
-                break
-            if first:
+        begun = empty = False
+        for piece in self._pieces():
+            if not begun:
                 piece = piece.removeprefix(_BOM).lstrip(b"\r\n")
                 if not piece:
                     continue
-                piece = self._begin(piece)
-                first = False
+                piece, begun, empty = self._begin(piece), True, True
             piece = piece.lstrip(b"\r\n")
             if piece:
-                empty = False
                 yield self._utf8(piece)
-        if first:
+                empty = False
+        if not begun:
             raise DataError("the file is empty; a table with at least one row is needed")
         if empty:
             raise DataError("the file has a header but no data row")
@@ -163,9 +157,9 @@ class CsvReader:
         """More for a wide table, whose columns each cost something per block."""
         return min(max(BLOCK_BYTES, len(self.columns) * 4096), MAX_BLOCK_BYTES)
 
-    def _next(self, pieces: Iterator[bytes]) -> bytes | None:
+    def _pieces(self) -> Iterator[bytes]:
         try:
-            return next(pieces, None)
+            yield from record_blocks(self._stream, self._delimiter.encode(), self._block_bytes)
         except DataError as error:
             raise DataError(error.message, row=self.row) from None
 
