@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -63,6 +63,13 @@ class ApiView(APIView):
             # Before anything reads the form, which the check of the CSRF token already does.
             request.upload_handlers = [LimitedUploadHandler(request)]
         return super().initialize_request(request, *args, **kwargs)
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer.setdefault("Cache-Control", "private, no-store")
+        return answer
 
     def body(self, serializer_class: type[Serializer[Any]]) -> dict[str, Any]:
         """The validated body. Raises ValidationError that names each field."""

@@ -79,6 +79,7 @@ def one_connection() -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # its client does not close what it was answered
 @document.parametrize()
 @settings(
     max_examples=EXAMPLES,

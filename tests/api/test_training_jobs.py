@@ -59,7 +59,7 @@ def test_iris_with_one_neighbour_is_right_in_37_of_38(alice: Person) -> None:
     log = alice.get("training-jobs/knn/logs/").json()
     assert log["end"]
     assert "#quality_metric: host=algo-1, test accuracy <score>=0.9736" in log["text"]
-    assert len(log["times_ms"]) == log["text"].count("\n")
+    assert len(log["times"]) == log["text"].count("\n")
 
 
 def test_a_log_can_be_read_in_pieces(alice: Person) -> None:

@@ -1,18 +1,12 @@
-"""A stretch of a log as JSON."""
+"""A stretch of a log as JSON: the same as in the events of a log that is followed, and whether lines were left out."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from mlplatform.core.log_events import log_slice_json
 from mlplatform.core.logs import LogSlice
 
 
 def log_json(piece: LogSlice) -> dict[str, Any]:
-    return {
-        "text": piece.text,
-        "next": piece.next,
-        "end": piece.end,
-        "first_line": piece.first_line,
-        "times_ms": piece.line_times_ms,
-        "truncated": piece.truncated,
-    }
+    return log_slice_json(piece) | {"truncated": piece.truncated}
