@@ -18,6 +18,7 @@ from mlplatform.core.env import env_text, runtime_dir
 
 class Command(BaseCommand):
     help = "Runs the replicas of endpoints on this machine: starts, watches and ends their model servers."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--name", default="", help="unique among hosts; default: the machine's host name")
