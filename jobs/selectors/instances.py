@@ -20,6 +20,10 @@ class QueueUse:
     n_places: int
     n_running: int
 
+    @property
+    def has_place(self) -> bool:
+        return self.n_running < self.n_places
+
 
 def instance_type_usage(*, project: Project) -> dict[str, int]:
     """Instances in use by jobs that have not ended, by type; a type that is not used is left out."""

@@ -103,7 +103,7 @@ def training_job_waiting_reason(*, job: TrainingJob) -> str | None:
             "No worker serves the queue “%(queue)s”, which %(instance_type)s needs. The job starts when one is "
             "started: manage.py worker --queues %(queue)s"
         ) % {"queue": job.queue, "instance_type": job.instance_type}
-    if use.n_running >= use.n_places:
+    if not use.has_place:
         return ngettext(
             "The one place for jobs on the queue “%(queue)s” is taken. The job starts when it is free.",
             "All %(n)d places for jobs on the queue “%(queue)s” are taken. The job starts when one is free.",

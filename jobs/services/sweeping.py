@@ -16,6 +16,7 @@ from typing import Final
 from django.db import transaction
 
 from jobs.models import TrainingJob
+from jobs.selectors.instances import queue_use
 from jobs.services.lifecycle import (
     ACTIVE,
     ATTEMPTS_MAX,
@@ -28,6 +29,7 @@ from jobs.services.lifecycle import (
 from mlplatform.core import clock
 from mlplatform.core.dispatch import dispatch_after_commit
 from mlplatform.core.models import Node
+from mlplatform.core.nodes import queues_served
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 
 logger = logging.getLogger(__name__)
@@ -76,11 +78,14 @@ def sweep_stopping() -> int:
 
 
 def sweep_pending(*, resending: Resending) -> int:
-    """Sends again the message of jobs that have been pending for a while: the broker may have lost it."""
+    """Sends again the message of jobs that are pending although a worker of their queue has a free place: the
+    broker may have lost it. Nothing is sent to a queue that takes nothing, so that it does not fill up.
+    """
     pending = TrainingJob.objects.filter(
         status=TrainingJobStatus.IN_PROGRESS,
         secondary_status=SecondaryStatus.PENDING,
         created_at__lt=clock.now() - timedelta(seconds=PENDING_S),
+        queue__in=[queue for queue in queues_served() if queue_use(queue=queue).has_place],
     )
     queues = dict(pending.order_by("created_at", "pk").values_list("pk", "queue")[:BATCH])
     due = resending.take_due(list(queues))

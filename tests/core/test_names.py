@@ -79,4 +79,4 @@ def test_every_status_has_a_tone_and_transitions_lead_to_known_ones() -> None:
         assert {status.value for status in statuses} <= set(TONES)
     assert set(TRAINING_TRANSITIONS) == set(TrainingJobStatus)
     assert set(ENDPOINT_TRANSITIONS) == set(EndpointStatus)
-    assert TERMINAL_TRAINING == {"Completed", "Failed", "Stopped"}
+    assert {"Completed", "Failed", "Stopped"} == TERMINAL_TRAINING

@@ -83,7 +83,7 @@ def test_a_failed_write_leaves_nothing_behind(store: ObjectStore, folder: Path, 
 
 def test_what_is_not_there_is_said(store: ObjectStore, tmp_path: Path) -> None:
     assert store.size(URI) is None
-    with pytest.raises(NotFound, match="a/b.csv"):
+    with pytest.raises(NotFound, match=r"a/b\.csv"):
         store.get_bytes(URI)
     with pytest.raises(NotFound):
         store.download(URI, tmp_path / "copy")

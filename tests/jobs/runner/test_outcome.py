@@ -81,7 +81,8 @@ def test_what_the_job_wrote_about_its_failure_is_taken_over(tmp_path: Path) -> N
         tmp_path,
         """
         import json, sys
-        said = {"kind": "data_error", "message": "row 3, column 'b': not a number", "row": 3, "column": "b", "value": "x"}
+        said = {"kind": "data_error", "message": "row 3, column 'b': not a number"}
+        said |= {"row": 3, "column": "b", "value": "x"}
         json.dump(said, open("output/failure.json", "w"))
         sys.exit(1)
         """,

@@ -24,13 +24,14 @@ from jobs.services.lifecycle import (
     training_job_report,
 )
 from jobs.services.metrics import MetricPoint
-from jobs.services.sweeping import Resending, sweep_leases, sweep_pending, sweep_stopping
+from jobs.services.sweeping import Resending, sweep_leases, sweep_nodes, sweep_pending, sweep_stopping
 from jobs.services.training import training_job_delete, training_job_stop
 from mlplatform.core import clock
 from mlplatform.core.errors import AccessDenied, Conflict, NotFound
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_read
-from mlplatform.core.models import LogStream
+from mlplatform.core.models import LogStream, Node, NodeKind
+from mlplatform.core.nodes import node_beat
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 from tests.jobs.training.cast import Cast, job_make
 
@@ -41,6 +42,12 @@ def _claim(job: TrainingJob, owner: str = "w1") -> Lease:
     lease = training_job_claim(job_id=job.pk, owner=owner)
     assert lease is not None
     return lease
+
+
+def _worker(concurrency: int) -> None:
+    node_beat(
+        kind=NodeKind.WORKER, name="w1", started_at=clock.now(), queues=["cpu"], concurrency=concurrency
+    )
 
 
 def _expire(job: TrainingJob) -> None:
@@ -265,18 +272,37 @@ def test_a_stop_racing_with_claim_and_end_leaves_one_end(threads_cast: Cast) -> 
         assert ends == [job.status]
 
 
-def test_pending_jobs_are_sent_again_ever_more_rarely(
-    cast: Cast, django_capture_on_commit_callbacks: object
-) -> None:
+def test_pending_jobs_are_sent_again_ever_more_rarely(cast: Cast) -> None:
     job = job_make(cast.alice)
+    _worker(concurrency=1)
     resending = Resending()
     assert sweep_pending(resending=resending) == 0
-    TrainingJob.objects.filter(pk=job.pk).update(created_at=clock.now() - timedelta(seconds=60))
+    TrainingJob.objects.update(created_at=clock.now() - timedelta(seconds=60))
     assert sweep_pending(resending=resending) == 1
     assert sweep_pending(resending=resending) == 0
     _claim(job)
     sweep_pending(resending=resending)
     assert not resending.due
+
+
+def test_nothing_is_sent_to_a_queue_without_a_free_place(cast: Cast) -> None:
+    busy, waiting = job_make(cast.alice), job_make(cast.alice)
+    TrainingJob.objects.update(created_at=clock.now() - timedelta(seconds=60))
+    resending = Resending()
+    assert sweep_pending(resending=resending) == 0
+    _worker(concurrency=1)
+    lease = _claim(busy)
+    assert sweep_pending(resending=resending) == 0
+    training_job_finish(lease=lease, outcome=COMPLETED)
+    assert sweep_pending(resending=resending) == 1
+    assert waiting.pk in resending.due
+
+
+def test_processes_that_are_long_gone_are_forgotten(cast: Cast) -> None:
+    _worker(concurrency=1)
+    assert sweep_nodes() == 0
+    Node.objects.update(seen_at=clock.now() - timedelta(hours=2))
+    assert sweep_nodes() == 1
 
 
 def test_somebody_elses_job_can_neither_be_stopped_nor_deleted(cast: Cast) -> None:
