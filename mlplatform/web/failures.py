@@ -1,12 +1,19 @@
-"""What a failure card says: a title for each kind of cause, and what to do about it."""
+"""What a failure card says: a title for each kind of cause, what to do about it, where it was, the last lines."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from mlplatform.core.status import FailureKind
+
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f]"
+)
 
 
 @dataclass(frozen=True)
@@ -68,3 +75,40 @@ def failure_cause(kind: str) -> Cause:
         ),
     }
     return next((cause for known, cause in causes.items() if known == kind), Cause(kind, ""))
+
+
+def failure_context(failure: Mapping[str, Any], n_log_lines: int) -> dict[str, Any]:
+    """What the card shows of a `TrainingJob.failure`, beside its reason."""
+    lines = [plain_line(line) for line in failure.get("log_tail") or []]
+    first = failure.get("first_line")
+    last = min(first + len(lines) - 1, n_log_lines) if first else None
+    numbers = range(first, first + len(lines)) if first else [None] * len(lines)
+    return {
+        "cause": failure_cause(failure["kind"]),
+        "failure_facts": _facts(failure),
+        "failure_lines": list(zip(numbers, lines, strict=True)),
+        "failure_anchor": _anchor(first, last),
+    }
+
+
+def _anchor(first: int | None, last: int | None) -> str:
+    if not first:
+        return ""
+    return f"#L{first}-L{last}" if last and last > first else f"#L{first}"
+
+
+def plain_line(line: str) -> str:
+    """A line of terminal output as text: what a carriage return overwrote is left out, colours too."""
+    return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2])
+
+
+def _facts(failure: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where and how, as far as it is known: data row, column and value; exit code or signal."""
+    named = (
+        (_("Data row"), failure.get("row")),
+        (_("Column"), failure.get("column")),
+        (_("Value"), failure.get("value")),
+        (_("Exit code"), failure.get("exit_code")),
+        (_("Signal"), failure.get("signal")),
+    )
+    return [(name, str(value)) for name, value in named if value not in (None, "")]

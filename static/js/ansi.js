@@ -1,6 +1,7 @@
 // Turns one line of terminal output into DOM nodes: SGR colours and weight, nothing else; all other control is dropped.
 
-const SEQUENCE = /\x1b\[([0-9;:]*)([A-Za-z])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/g;
+const SEQUENCE =
+  /\x1b\[([0-9;:]*)[0-?]*[ -/]*([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]+[0-~]|\x1b[0-Z\\^-~]|[\x00-\x08\x0b-\x1f\x7f]/g;
 const STEPS = [0, 95, 135, 175, 215, 255];
 
 /** A line as a carriage return would have left it: what was overwritten is not shown. */
@@ -22,28 +23,29 @@ export function render(line, parent) {
 }
 
 function fresh() {
-  return { fg: null, bg: null, bold: false, dim: false, underline: false };
+  return { fg: null, bg: null, bold: false, dim: false, underline: false, inverse: false };
 }
 
 function append(parent, text, style) {
   if (!text) return;
-  const plain = !style.fg && !style.bg && !style.bold && !style.dim && !style.underline;
-  if (plain) {
+  if (Object.values(style).every((value) => value === null || value === false)) {
     parent.append(text);
     return;
   }
   const span = document.createElement("span");
   span.textContent = text;
-  for (const name of ["bold", "dim", "underline"]) if (style[name]) span.classList.add(`ansi-${name}`);
+  for (const name of ["bold", "dim", "underline", "inverse"]) if (style[name]) span.classList.add(`ansi-${name}`);
   paint(span, "fg", style.fg);
   paint(span, "bg", style.bg);
   parent.append(span);
 }
 
+// Colours of 256 and 16 million are drawn towards the page's own, to be readable in light and in dark.
 function paint(span, ground, colour) {
   if (colour === null) return;
   if (typeof colour === "number") span.classList.add(`ansi-${ground}-${colour}`);
-  else span.style[ground === "fg" ? "color" : "backgroundColor"] = colour;
+  else if (ground === "fg") span.style.color = `color-mix(in oklab, ${colour} 60%, var(--text))`;
+  else span.style.backgroundColor = `color-mix(in oklab, ${colour} 30%, var(--sunken))`;
 }
 
 function apply(codes, style) {
@@ -53,6 +55,8 @@ function apply(codes, style) {
     else if (code === 1) style.bold = true;
     else if (code === 2) style.dim = true;
     else if (code === 4) style.underline = true;
+    else if (code === 7) style.inverse = true;
+    else if (code === 27) style.inverse = false;
     else if (code === 22) style.bold = style.dim = false;
     else if (code === 24) style.underline = false;
     else if (code >= 30 && code <= 37) style.fg = code - 30;

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from django.utils.translation import gettext as _
 
-
-class TrafficPoint(Protocol):
-    """One minute: counts, and latency percentiles in milliseconds (None without requests)."""
-
-    minute_at: datetime
-    n_requests: int
-    n_errors: int
-    p50_ms: float | None
-    p90_ms: float | None
-    p99_ms: float | None
-
-
-class Traffic(Protocol):
-    points: Sequence[TrafficPoint]
+from endpoints.selectors.traffic import Traffic
 
 
 def requests_figure(traffic: Traffic) -> dict[str, Any]:
@@ -35,6 +21,8 @@ def requests_figure(traffic: Traffic) -> dict[str, Any]:
         "layout": {
             "barmode": "stack",
             "showlegend": True,
+            "legend": {"traceorder": "normal"},
+            "xaxis": {"title": {"text": "UTC"}},
             "yaxis": {"title": {"text": _("per minute")}, "rangemode": "tozero"},
         },
     }
@@ -55,7 +43,7 @@ def latency_figure(traffic: Traffic) -> dict[str, Any]:
         ],
         "layout": {
             "showlegend": True,
-            "xaxis": {"range": [at[0], at[-1]]} if at else {},
+            "xaxis": {"title": {"text": "UTC"}, **({"range": [at[0], at[-1]]} if at else {})},
             "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"},
         },
     }

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
+
+from jobs.selectors.metrics import MetricSeries
 
 MARKERS_BELOW = 60
+FEW_STEPS = 10
 
 
-class Series(Protocol):
-    """A metric of a job: points are (milliseconds since the epoch, step, value), at most 5,000."""
-
-    name: str
-    points: Sequence[tuple[int, int, float]]
-
-
-def metric_figure(series: Sequence[Series], *, x: str = "step", log_scale: bool = False) -> dict[str, Any]:
+def metric_figure(series: Sequence[MetricSeries], *, x: str = "step", log_scale: bool = False) -> dict[str, Any]:
     """One chart with a line per metric.
 
     Args:
@@ -26,26 +22,29 @@ def metric_figure(series: Sequence[Series], *, x: str = "step", log_scale: bool 
     """
     filled = [one for one in series if one.points]
     start = min((one.points[0][0] for one in filled), default=0)
+    axis: dict[str, Any] = {"title": {"text": {"step": "step", "time": "UTC", "relative": "s"}[x]}}
+    if x == "step" and max((one.points[-1][1] for one in filled), default=0) < FEW_STEPS:
+        axis |= {"dtick": 1, "tickformat": "d"}
     return {
         "data": [_trace(one, x, start) for one in filled],
         "layout": {
-            "xaxis": {"title": {"text": {"step": "step", "time": "UTC", "relative": "s"}[x]}},
+            "xaxis": axis,
             "yaxis": {"type": "log" if log_scale else "linear"},
             "showlegend": len(filled) > 1,
         },
     }
 
 
-def metric_groups(series: Sequence[Series]) -> dict[str, list[Series]]:
+def metric_groups(series: Sequence[MetricSeries]) -> dict[str, list[MetricSeries]]:
     """Metrics by what stands before the colon (`train:loss` → `train`); those without one are a group each."""
-    groups: dict[str, list[Series]] = {}
+    groups: dict[str, list[MetricSeries]] = {}
     for one in series:
         prefix, colon, _ = one.name.partition(":")
         groups.setdefault(prefix if colon else one.name, []).append(one)
     return groups
 
 
-def _trace(series: Series, x: str, start_ms: int) -> dict[str, Any]:
+def _trace(series: MetricSeries, x: str, start_ms: int) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "lines+markers" if len(series.points) < MARKERS_BELOW else "lines",
@@ -55,7 +54,7 @@ def _trace(series: Series, x: str, start_ms: int) -> dict[str, Any]:
     }
 
 
-def _x(point: tuple[int, int, float], x: str, start_ms: int) -> int | float | str:
+def _x(point: tuple[int, int, float | None], x: str, start_ms: int) -> int | float | str:
     if x == "time":
         return datetime.fromtimestamp(point[0] / 1000, tz=UTC).isoformat(timespec="milliseconds")
     return (point[0] - start_ms) / 1000 if x == "relative" else point[1]

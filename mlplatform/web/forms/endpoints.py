@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from django.http import QueryDict
 from endpoints.models import ProductionVariant
 from endpoints.services.endpoints import VariantRequest
 from mlplatform.core.errors import FieldError, InvalidRequest
+from mlplatform.web.forms.training_jobs import folded
 
 COLUMNS = ("name", "model", "instance_type", "instance_count", "weight")
 
@@ -29,11 +31,11 @@ class EndpointForm:
     def from_post(cls, post: QueryDict) -> EndpointForm:
         columns = [post.getlist(f"variant.{column}") for column in COLUMNS]
         rows = [
-            {column: value.strip() for column, value in zip(COLUMNS, values, strict=True)}
+            {column: folded(value) for column, value in zip(COLUMNS, values, strict=True)}
             for values in zip(*columns, strict=False)
         ]
         return cls(
-            name=post.get("name", "").strip(),
+            name=folded(post.get("name", "")),
             description=post.get("description", "").strip(),
             variants=[row for row in rows if row["name"] or row["model"]],
         )
@@ -87,10 +89,13 @@ class EndpointForm:
 
     def api_call(self, *, base_url: str, project: str) -> str:
         """The same endpoint as a curl command."""
-        body: dict[str, Any] = {"name": self.name, "variants": self.variants}
-        for row in body["variants"]:
-            row["instance_count"] = _plain(row["instance_count"])
-            row["weight"] = _plain(row["weight"])
+        numbers = ("instance_count", "weight")
+        body: dict[str, Any] = {
+            "name": self.name,
+            "variants": [row | {name: _plain(row[name]) for name in numbers} for row in self.variants],
+        }
+        if self.description:
+            body["description"] = self.description
         return (
             f"curl -X POST {base_url}/api/v1/projects/{project}/endpoints/ \\\n"
             '  -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n'
@@ -110,7 +115,7 @@ def weights_from_post(post: QueryDict) -> tuple[dict[str, float], dict[str, int]
         strict=False,
     )
     for number, (name, weight, count) in enumerate(rows):
-        row = {"weight": weight.strip(), "instance_count": count.strip()}
+        row = {"weight": folded(weight), "instance_count": folded(count)}
         weights[name] = _number(row, "weight", number, errors)
         counts[name] = int(_number(row, "instance_count", number, errors, whole=True))
     if errors:
@@ -122,11 +127,18 @@ def _number(
     row: dict[str, str], column: str, number: int, errors: list[FieldError], *, whole: bool = False
 ) -> float:
     try:
-        return int(row[column]) if whole else float(row[column])
+        return int(row[column]) if whole else _finite(row[column])
     except ValueError:
         accepted = "a whole number" if whole else "a number"
         errors.append(FieldError(f"variants.{number}.{column}", f"{row[column][:40]!r} is not {accepted}"))
         return 0
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _plain(text: str) -> Any:

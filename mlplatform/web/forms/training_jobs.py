@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from mlplatform.core.errors import FieldError, InvalidRequest
 
 MAX_METRIC_ROWS = 40
 _PREFIX = "hp."
+_CHANNEL_PARTS = frozenset({"dataset", "uri", "input_mode", "content_type"})
 
 
 @dataclass
@@ -38,16 +40,16 @@ class TrainingJobForm:
     @classmethod
     def from_post(cls, post: QueryDict) -> TrainingJobForm:
         return cls(
-            name=post.get("name", "").strip(),
+            name=folded(post.get("name", "")),
             algorithm=post.get("algorithm", ""),
             hyperparameters={
-                key.removeprefix(_PREFIX): value.strip()
+                key.removeprefix(_PREFIX): folded(value)
                 for key, value in post.items()
                 if isinstance(value, str) and key.startswith(_PREFIX) and value.strip()
             },
             channels=_channels(post),
             instance_type=post.get("instance_type", ""),
-            max_runtime_s=post.get("max_runtime_s", "").strip(),
+            max_runtime_s=folded(post.get("max_runtime_s", "")),
             metric_definitions=_metric_definitions(post),
             environment=post.get("environment", ""),
             tags=post.get("tags", ""),
@@ -66,6 +68,7 @@ class TrainingJobForm:
                     "dataset": channel.get("dataset") or "",
                     "uri": channel.get("uri") or "",
                     "input_mode": channel.get("input_mode") or "File",
+                    "content_type": channel.get("content_type") or "" if channel.get("uri") else "",
                 }
                 for name, channel in request.get("channels", {}).items()
             },
@@ -95,13 +98,15 @@ class TrainingJobForm:
             "environment": _pairs("environment", self.environment),
             "tags": _pairs("tags", self.tags),
         }
+        if not self.name:
+            del body["name"]
         return body | {name: value for name, value in optional.items() if value}
 
     def service_arguments(self) -> dict[str, Any]:
         """Keyword arguments of `training_job_create`."""
         body = self.as_request()
         body["channels"] = {name: ChannelRequest(**channel) for name, channel in body["channels"].items()}
-        return body | {"cloned_from": self.cloned_from}
+        return {"name": None, **body, "cloned_from": self.cloned_from}
 
     def api_call(self, *, base_url: str, project: str) -> str:
         """The same job as a curl command."""
@@ -117,6 +122,11 @@ class TrainingJobForm:
         )
 
 
+def folded(text: str) -> str:
+    """What was typed with full-width letters and digits as plain ones: `１０` → `10`."""
+    return unicodedata.normalize("NFKC", text).strip()
+
+
 def errors_by_field(errors: tuple[FieldError, ...]) -> dict[str, str]:
     """The first message of each form field, by its dotted path."""
     found: dict[str, str] = {}
@@ -130,7 +140,7 @@ def _channels(post: QueryDict) -> dict[str, dict[str, str]]:
     for key, value in post.items():
         kind, _, rest = key.partition(".")
         name, _, attribute = rest.partition(".")
-        if kind == "channel" and attribute in {"dataset", "uri", "input_mode"} and isinstance(value, str):
+        if kind == "channel" and attribute in _CHANNEL_PARTS and isinstance(value, str):
             channels.setdefault(name, {})[attribute] = value.strip()
     return {
         name: channel for name, channel in channels.items() if channel.get("dataset") or channel.get("uri")

@@ -1,4 +1,4 @@
-"""Addresses of endpoints, below `/projects/<project>/endpoints/`."""
+"""Addresses of endpoints, below `/projects/<project>/endpoints/`; `+` begins what none can be named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mlplatform.web.views import endpoint_forms, endpoint_tables, endpoints
 
 urlpatterns = [
     path("", endpoints.endpoint_list_view, name="endpoint-list"),
-    path("new/", endpoint_forms.endpoint_new, name="endpoint-new"),
+    path("+new/", endpoint_forms.endpoint_new, name="endpoint-new"),
     path("<str:name>/", endpoints.endpoint_detail, name="endpoint-detail"),
     path("<str:name>/edit/", endpoint_forms.endpoint_edit, name="endpoint-edit"),
     path("<str:name>/weights/", endpoint_forms.endpoint_weights, name="endpoint-weights"),

@@ -1,4 +1,4 @@
-"""Addresses of training jobs, below `/projects/<project>/training-jobs/`."""
+"""Addresses of training jobs, below `/projects/<project>/training-jobs/`; `+` begins what no job can be named."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from mlplatform.web.views import training_job_logs, training_jobs
 
 urlpatterns = [
     path("", training_jobs.training_job_list, name="training-job-list"),
-    path("new/", training_jobs.training_job_new, name="training-job-new"),
-    path("metric-test/", training_jobs.metric_test, name="training-job-metric-test"),
+    path("+new/", training_jobs.training_job_new, name="training-job-new"),
+    path("+metric-test/", training_jobs.metric_test, name="training-job-metric-test"),
     path("<str:name>/", training_jobs.training_job_detail, name="training-job-detail"),
     path("<str:name>/stop/", training_jobs.training_job_stop_view, name="training-job-stop"),
     path("<str:name>/delete/", training_jobs.training_job_delete_view, name="training-job-delete"),

@@ -44,19 +44,20 @@ def table_run_detail(request: HttpRequest, project: str, name: str, uid: str) ->
     run = table_run_get(actor=actor, endpoint=name, uid=uid)
     offset = int(request.GET["offset"]) if request.GET.get("offset", "").isdecimal() else 0
     only_wrong = request.GET.get("wrong") == "1"
+    summary = run.summary or {}
     done = run.status == TableRun.Status.COMPLETED
     rows = table_run_rows(run=run, offset=offset, limit=ROWS_PER_PAGE, only_wrong=only_wrong) if done else []
     context = {
         "run": run,
         "endpoint": run.endpoint,
-        "summary": run.summary or {},
+        "summary": summary,
         "feature_names": _feature_names(run)[:FEATURES_SHOWN],
         "rows": rows,
         "only_wrong": only_wrong,
         "offset": offset,
         "previous": max(0, offset - ROWS_PER_PAGE) if offset else None,
         "following": offset + ROWS_PER_PAGE if len(rows) == ROWS_PER_PAGE else None,
-        "confusion": confusion_figure(run.summary) if done and "confusion" in (run.summary or {}) else None,
+        "confusion": confusion_figure(summary) if done and "confusion" in summary else None,
     }
     if getattr(request, "htmx", False) and request.htmx.target == "table-run":  # type: ignore[attr-defined]
         response = render(request, "endpoints/_table_progress.html", context)

@@ -8,6 +8,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -137,7 +138,7 @@ def replica_log_download(request: HttpRequest, project: str, name: str, uid: str
     return log_download_answer(_replica(request, project, name, uid).log, f"{name}-{uid}.log")
 
 
-async def replica_log_stream(request: HttpRequest, project: str, name: str, uid: str) -> HttpResponse:
+async def replica_log_stream(request: HttpRequest, project: str, name: str, uid: str) -> HttpResponseBase:
     try:
         stream = await sync_to_async(_replica_stream)(request, project, name, uid)
     except PlatformError as error:
@@ -218,8 +219,8 @@ def _predicted_labels(endpoint: Endpoint, answer: Any) -> list[str]:
     if labels is None or not isinstance(predictions, list):
         return []
     codes = [one.get("predicted_label") for one in predictions if isinstance(one, dict)]
-    texts = dict(enumerate(labels))
-    return [texts.get(code, str(code)) for code in codes]
+    texts: dict[Any, str] = dict(enumerate(labels))
+    return [str(texts.get(code, code)) for code in codes]
 
 
 def _one_of(value: str, accepted: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.status import TrainingJobStatus
 from mlplatform.web.access import page_actor
-from mlplatform.web.forms.training_jobs import errors_by_field
+from mlplatform.web.forms.training_jobs import errors_by_field, folded
 from mlplatform.web.views.confirm import confirm_page
 
 
@@ -43,8 +43,14 @@ def model_new(request: HttpRequest, project: str) -> HttpResponse:
         job = request.GET.get("job", "")
         return _form_page(request, actor, {"training_job": job, "name": job})
     values = {key: request.POST.get(key, "").strip() for key in ("name", "training_job", "description")}
+    values["name"] = folded(values["name"])
     try:
-        model = model_create(actor=actor, **values)
+        model = model_create(
+            actor=actor,
+            name=values["name"],
+            training_job=values["training_job"],
+            description=values["description"],
+        )
     except PlatformError as error:
         return _form_page(request, actor, values, error)
     if request.POST.get("next") == "endpoint":

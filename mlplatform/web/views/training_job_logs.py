@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from jobs.selectors.training import training_job_get
@@ -14,6 +17,7 @@ from mlplatform.core.models import LogStream
 from mlplatform.web.access import page_actor
 
 LINES_MAX = 2000
+FOUND_MAX = 200
 
 
 @require_GET
@@ -47,7 +51,7 @@ async def log_stream_answer(request: HttpRequest, stream: LogStream) -> Streamin
     return response
 
 
-async def training_job_log_stream(request: HttpRequest, project: str, name: str) -> HttpResponse:
+async def training_job_log_stream(request: HttpRequest, project: str, name: str) -> HttpResponseBase:
     try:
         stream = await sync_to_async(_job_log)(request, project, name)
     except PlatformError as error:
@@ -77,11 +81,24 @@ def _slice(request: HttpRequest, stream: LogStream) -> LogSlice:
 def _search_answer(request: HttpRequest, stream: LogStream) -> JsonResponse:
     try:
         found = log_search(
-            stream=stream, pattern=request.GET["search"], regular=request.GET.get("regular") == "1"
+            stream=stream,
+            pattern=request.GET["search"],
+            limit=FOUND_MAX,
+            regular=request.GET.get("regular") == "1",
         )
     except InvalidRequest as error:
         return JsonResponse({"error": error.message})
-    return JsonResponse({"found": [{"line": line, "text": text} for line, text in found]})
+    return JsonResponse(
+        {"found": [{"line": line, "text": text} for line, text in found], "note": _found_note(len(found))}
+    )
+
+
+def _found_note(n_found: int) -> str:
+    if n_found == 0:
+        return _("No line matches.")
+    if n_found >= FOUND_MAX:
+        return _("The first %(n)s lines that match:") % {"n": n_found}
+    return ngettext("%(n)s line matches:", "%(n)s lines match:", n_found) % {"n": n_found}
 
 
 def _number(request: HttpRequest, name: str, default: int) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
@@ -16,15 +14,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from jobs.algorithms.registry import algorithm_get, algorithm_list
 from jobs.instance_types import instance_type_list
 from jobs.metric_regex import metric_definition_check, metric_matches
-from jobs.models import JobEvent, TrainingJob
 from jobs.selectors.datasets import dataset_list, dataset_version_get
 from jobs.selectors.instances import instance_type_usage
 from jobs.selectors.training import (
     training_job_artifact,
-    training_job_events,
     training_job_get,
     training_job_metrics,
-    training_job_waiting_reason,
 )
 from jobs.selectors.training import (
     training_job_list as training_jobs_page,
@@ -37,17 +32,15 @@ from jobs.services.training import (
 )
 from mlplatform.core import clock, names
 from mlplatform.core.access import Actor
-from mlplatform.core.errors import PlatformError
+from mlplatform.core.errors import Conflict, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.nodes import queues_served
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.training_jobs import metric_figure, metric_groups
-from mlplatform.web.failures import failure_cause
 from mlplatform.web.forms.suggestions import hyperparameters_suggested
 from mlplatform.web.forms.training_jobs import TrainingJobForm, errors_by_field
 from mlplatform.web.views.confirm import confirm_page
-
-TABS = ("overview", "metrics", "logs", "events", "api")
+from mlplatform.web.views.training_job_detail import TABS, detail_context
 
 
 @require_GET
@@ -95,16 +88,19 @@ def training_job_detail(request: HttpRequest, project: str, name: str) -> HttpRe
     actor = page_actor(request, project)
     job = training_job_get(actor=actor, name=name)
     tab = request.GET.get("tab", "overview")
-    context = _detail_context(request, actor, job, tab if tab in TABS else "overview")
-    if getattr(request, "htmx", False) and request.htmx.target == "job-state":  # type: ignore[attr-defined]
-        return _state_fragment(request, context)
-    return render(request, "training_jobs/detail.html", context)
+    context = detail_context(request, actor, job, tab if tab in TABS else "overview")
+    polled = getattr(request, "htmx", False) and request.htmx.target == "job-state"  # type: ignore[attr-defined]
+    return render(request, "training_jobs/_poll.html" if polled else "training_jobs/detail.html", context)
 
 
 @require_POST
 def training_job_stop_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
-    training_job_stop(actor=page_actor(request, project), name=name)
-    messages.info(request, _("The job is asked to stop."))
+    try:
+        training_job_stop(actor=page_actor(request, project), name=name)
+    except Conflict as error:  # it ended while the button was on the page
+        messages.warning(request, error.message)
+    else:
+        messages.info(request, _("The job is asked to stop."))
     return redirect("web:training-job-detail", project=project, name=name)
 
 
@@ -189,6 +185,7 @@ def _form_page(
     usage = instance_type_usage(project=actor.project)
     served = queues_served()
     errors = errors_by_field(error.errors) if error else {}
+    datasets = dataset_list(actor=actor, limit=100).items
     context = {
         "form": form,
         "spec": spec,
@@ -203,15 +200,19 @@ def _form_page(
             if not declared.hidden
         ],
         "channels": [
-            (channel, form.channels.get(channel.name, {}), _channel_error(errors, channel.name))
+            (channel, form.channels.get(channel.name, {}), _errors_below(errors, f"channels.{channel.name}"))
             for channel in spec.channels
         ],
-        "datasets": dataset_list(actor=actor, limit=100).items,
+        "datasets": datasets,
+        "dataset_names": {dataset.name for dataset in datasets},
         "instance_types": [
             (instance, usage.get(instance.name, 0), instance.queue in served)
             for instance in instance_type_list()
         ],
-        "metric_rows": [*form.metric_definitions, {"name": "", "regex": ""}],
+        "metric_rows": form.metric_definitions or [{"name": "", "regex": ""}],
+        "metric_errors": [text for name, text in errors.items() if name.startswith("metric_definitions")],
+        "environment_error": _errors_named(errors, "environment"),
+        "tags_error": _errors_named(errors, "tags"),
         "errors": errors,
         "error": error,
         "unplaced": [one for one in (error.errors if error else ()) if _unplaced(one.field)],
@@ -222,86 +223,24 @@ def _form_page(
     return render(request, "training_jobs/new.html", context, status=error.http_status if error else 200)
 
 
-def _channel_error(errors: dict[str, str], channel: str) -> str:
-    prefix = f"channels.{channel}"
+def _errors_below(errors: dict[str, str], prefix: str) -> str:
+    """What is wrong with a field and with its parts."""
     return " ".join(
         message for name, message in errors.items() if name == prefix or name.startswith(f"{prefix}.")
     )
 
 
+def _errors_named(errors: dict[str, str], prefix: str) -> str:
+    """The same for a field of many lines, where the part has to be named."""
+    return " ".join(
+        message if name == prefix else f"{name.removeprefix(prefix + '.')}: {message}"
+        for name, message in errors.items()
+        if name == prefix or name.startswith(f"{prefix}.")
+    )
+
+
 def _unplaced(field: str) -> bool:
-    shown = (
-        "name",
-        "algorithm",
-        "instance_type",
-        "max_runtime_s",
-        "environment",
-        "tags",
-        "metric_definitions",
-    )
-    return (
-        not field.startswith(("hyperparameters.", "channels.", "metric_definitions")) and field not in shown
-    )
-
-
-def _detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: str) -> dict[str, Any]:
-    series = training_job_metrics(job=job) if tab == "metrics" else []
-    events = training_job_events(job=job)
-    base_url = request.build_absolute_uri("/").rstrip("/")
-    return {
-        "job": job,
-        "tab": tab,
-        "tabs": TABS,
-        "spec": algorithm_get(job.algorithm),
-        "inputs": list(job.inputs.select_related("dataset_version__dataset")),
-        "events": events,
-        "stages": _stages(job, events),
-        "cause": failure_cause(job.failure["kind"]) if job.failure else None,
-        "waiting_reason": None if job.ended else training_job_waiting_reason(job=job),
-        "series": series,
-        "groups": metric_groups(series),
-        "x": request.GET.get("x", "step"),
-        "scale": request.GET.get("scale", "linear"),
-        "models": list(job.models.all()[:20]),  # type: ignore[attr-defined]
-        "axis_choices": [("step", _("Step")), ("relative", _("Seconds")), ("time", _("Time"))],
-        "refresh_s": 0 if job.ended else 2,
-    } | (_api_calls(actor, job, base_url) if tab == "api" else {})
-
-
-def _api_calls(actor: Actor, job: TrainingJob, base_url: str) -> dict[str, str]:
-    project = actor.project.name
-    form = TrainingJobForm.from_request(training_job_clone_request(actor=actor, name=job.name))
-    form.name = f"{job.name[:55]}-again"
-    return {
-        "describe_call": (
-            f"curl {base_url}/api/v1/projects/{project}/training-jobs/{job.name}/ \\\n"
-            '  -H "Authorization: Bearer $TOKEN"'
-        ),
-        "create_call": form.api_call(base_url=base_url, project=project),
-    }
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A secondary status that was entered, and how long it lasted (None for the last of an ended job)."""
-
-    status: str
-    seconds: float | None
-
-
-def _stages(job: TrainingJob, events: list[JobEvent]) -> list[Stage]:
-    entered = [event for event in events if event.secondary_status]
-    ends: list[datetime | None] = [event.at for event in entered[1:]]
-    ends.append(None if job.ended else clock.now())
-    return [
-        Stage(event.secondary_status, (end - event.at).total_seconds() if end else None)
-        for event, end in zip(entered, ends, strict=True)
-    ]
-
-
-def _state_fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    """The part that changes while the job runs; when it has ended the whole page is asked for once more."""
-    response = render(request, "training_jobs/_state.html", context)
-    if context["job"].ended:
-        response["HX-Refresh"] = "true"
-    return response
+    """Whether an error belongs to no field of the form."""
+    whole = ("name", "instance_type", "max_runtime_s")
+    parts = ("hyperparameters.", "channels.", "metric_definitions", "environment", "tags")
+    return field not in whole and not field.startswith(parts)

@@ -1,0 +1,110 @@
+"""What the page of one training job shows: its stages, the tab that is open, the failure card. Called by its view."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from jobs.algorithms.registry import algorithm_get
+from jobs.models import JobEvent, TrainingJob
+from jobs.selectors.training import training_job_events, training_job_metrics, training_job_waiting_reason
+from jobs.services.training import training_job_clone_request
+from mlplatform.core import clock
+from mlplatform.core.access import Actor
+from mlplatform.web.charts.training_jobs import metric_groups
+from mlplatform.web.failures import failure_context
+from mlplatform.web.forms.training_jobs import TrainingJobForm
+
+TABS = ("overview", "metrics", "logs", "events", "api")
+FOLLOWING_TABS = ("overview", "metrics", "events")
+"""Tabs that are drawn anew when something in them has changed; the log follows by itself."""
+REMAINING_FROM_S = 5.0
+"""Before a job has run this long, its speed says nothing about when it ends."""
+
+
+def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: str) -> dict[str, Any]:
+    """The context of the page and of its poll, in which `changed` says whether more than the state is new."""
+    series = training_job_metrics(job=job) if tab == "metrics" else []
+    events = training_job_events(job=job)
+    groups = metric_groups(series)
+    seen = _seen(job, tab, len(events), list(groups))
+    return {
+        "job": job,
+        "tab": tab,
+        "tabs": TABS,
+        "tab_follows": tab in FOLLOWING_TABS,
+        "seen": seen,
+        "changed": seen != request.GET.get("seen"),
+        "spec": algorithm_get(job.algorithm),
+        "inputs": list(job.inputs.select_related("dataset_version__dataset")),
+        "events": events,
+        "stages": _stages(job, events),
+        "remaining_s": _remaining_s(job),
+        "waiting_reason": None if job.ended else training_job_waiting_reason(job=job),
+        "series": series,
+        "groups": groups,
+        "x": request.GET.get("x", "step"),
+        "scale": request.GET.get("scale", "linear"),
+        "models": list(job.models.all()[:20]),
+        "axis_choices": [("step", _("Step")), ("relative", _("Seconds")), ("time", _("Time"))],
+        "poll_s": 2 if tab == "metrics" else 1,
+        "refresh_s": 0 if job.ended else 2,
+        **(failure_context(job.failure, job.log.n_lines) if job.failure else {}),
+        **(_api_calls(request, actor, job) if tab == "api" else {}),
+    }
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A secondary status that was entered, and how long it lasted (None for the last of an ended job)."""
+
+    status: str
+    seconds: float | None
+
+
+def _stages(job: TrainingJob, events: list[JobEvent]) -> list[Stage]:
+    entered = [event for event in events if event.secondary_status]
+    following: list[datetime | None] = [*(event.at for event in entered[1:]), None if job.ended else clock.now()]
+    return [
+        Stage(event.secondary_status, (end - event.at).total_seconds() if end else None)
+        for event, end in zip(entered, following, strict=False)
+    ]
+
+
+def _seen(job: TrainingJob, tab: str, n_events: int, groups: list[str]) -> str:
+    """A mark of what the tab shows; another one means that it has to be drawn anew."""
+    shown: dict[str, Any] = {
+        "overview": [sorted(job.final_metrics.items()), job.attempt],
+        "metrics": groups,
+        "events": n_events,
+    }
+    text = repr((job.status, shown.get(tab)))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _remaining_s(job: TrainingJob) -> float | None:
+    """Seconds until the job is done, if it goes on as it went so far."""
+    fraction = job.progress.get("fraction")
+    if job.ended or job.started_at is None or not fraction:
+        return None
+    elapsed = (clock.now() - job.started_at).total_seconds()
+    return elapsed * (1 - fraction) / fraction if elapsed >= REMAINING_FROM_S and fraction < 1 else None
+
+
+def _api_calls(request: HttpRequest, actor: Actor, job: TrainingJob) -> dict[str, str]:
+    base_url = request.build_absolute_uri("/").rstrip("/")
+    project = actor.project.name
+    form = TrainingJobForm.from_request(training_job_clone_request(actor=actor, name=job.name))
+    form.name = f"{job.name[:55]}-again"
+    return {
+        "describe_call": (
+            f"curl {base_url}/api/v1/projects/{project}/training-jobs/{job.name}/ \\\n"
+            '  -H "Authorization: Bearer $TOKEN"'
+        ),
+        "create_call": form.api_call(base_url=base_url, project=project),
+    }

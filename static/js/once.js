@@ -1,0 +1,16 @@
+// A form with data-once is sent once: a second press before the answer does nothing.
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("[data-once]")) return;
+  if (form.classList.contains("is-sent")) {
+    event.preventDefault();
+    return;
+  }
+  form.classList.add("is-sent");
+});
+
+// Back from the browser's cache the form can be sent again.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll(".is-sent").forEach((form) => form.classList.remove("is-sent"));
+});
