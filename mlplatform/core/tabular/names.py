@@ -16,7 +16,10 @@ def column_names_check(names: Sequence[str]) -> tuple[str, ...]:
     first_place: dict[str, int] = {}
     for place, name in enumerate(names):
         if not name.strip():
-            raise DataError(f"the column at position {place} has an empty name; every column needs one")
+            raise DataError(
+                f"the column at position {place} has an empty name; name it, or remove it if it only numbers the rows "
+                "(pandas: to_csv(index=False), R: row.names=FALSE)"
+            )
         if name in first_place:
             raise DataError(
                 f"the column name {shown(name)} appears at positions {first_place[name]} and {place}; "
