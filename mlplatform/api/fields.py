@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
@@ -73,7 +73,11 @@ class NameField(TextField):
 class WholeNumberField(serializers.IntegerField):
     """A JSON number without a fraction."""
 
-    default_error_messages = {"not_whole": _("{value} is not a whole number")}
+    default_error_messages = {
+        "not_whole": _("{value} is not a whole number"),
+        "min_value": _("%(value)s is too small; use {min_value} or more"),
+        "max_value": _("%(value)s is too large; use {max_value} or less"),
+    }
 
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, bool) or not isinstance(data, int | float) or not float(data).is_integer():
@@ -84,7 +88,11 @@ class WholeNumberField(serializers.IntegerField):
 class NumberField(serializers.FloatField):
     """A finite JSON number."""
 
-    default_error_messages = {"not_number": _("{value} is not a number")}
+    default_error_messages = {
+        "not_number": _("{value} is not a number"),
+        "min_value": _("%(value)s is too small; use {min_value} or more"),
+        "max_value": _("%(value)s is too large; use {max_value} or less"),
+    }
 
     def to_internal_value(self, data: Any) -> float:
         if isinstance(data, bool) or not isinstance(data, int | float):
@@ -96,6 +104,16 @@ class NumberField(serializers.FloatField):
         if not math.isfinite(number):
             self.fail("not_number", value=_shown(data))
         return super().to_internal_value(number)
+
+
+class OneOfField(serializers.ChoiceField):
+    """One of the declared texts."""
+
+    default_error_messages = {"invalid_choice": _("{given} is not accepted; use one of {choices}")}
+
+    def fail(self, key: str, **values: Any) -> NoReturn:
+        given = _shown(values.get("input"))
+        super().fail(key, given=given, choices=", ".join(map(str, self.choices)), **values)
 
 
 class FlagField(serializers.BooleanField):

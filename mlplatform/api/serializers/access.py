@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from mlplatform.api.fields import Answer, StrictSerializer, TextField
+from mlplatform.api.fields import Answer, OneOfField, StrictSerializer, TextField
 from mlplatform.core.models import Role
 
 
@@ -23,7 +23,7 @@ class Member(Answer):
 
 
 class MemberRequest(StrictSerializer):
-    role = serializers.ChoiceField(choices=Role.values)
+    role = OneOfField(choices=Role.values)
 
 
 class AccessKeyRequest(StrictSerializer):

@@ -14,6 +14,7 @@ from mlplatform.api.fields import (
     FlagField,
     NameField,
     NumberField,
+    OneOfField,
     StrictSerializer,
     TextField,
     TextMapField,
@@ -50,7 +51,7 @@ class LabelField(serializers.Field[str | int | None, Any, Any, Any]):
 
 
 @extend_schema_field({"type": "boolean"})
-class FormFlagField(serializers.ChoiceField):
+class FormFlagField(OneOfField):
     """true or false in a form, where one that is left out is unknown and not false."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -72,11 +73,11 @@ class DatasetRequest(StrictSerializer):
     uri = TextField(
         required=False, max_length=2048, help_text="`https://…`, or `s3://` of the project's own bucket."
     )
-    sample = serializers.ChoiceField(choices=[sample.name for sample in SAMPLES], required=False)
+    sample = OneOfField(choices=[sample.name for sample in SAMPLES], required=False)
     label: Any = LabelField(required=False, allow_null=True, help_text=_LABEL_HELP)
     header = FlagField(required=False, allow_null=True, help_text="Of a CSV; found out if left out.")
-    encoding = serializers.ChoiceField(choices=ENCODINGS, required=False, allow_null=True)
-    delimiter = serializers.ChoiceField(choices=DELIMITERS, required=False, allow_null=True)
+    encoding = OneOfField(choices=ENCODINGS, required=False, allow_null=True)
+    delimiter = OneOfField(choices=DELIMITERS, required=False, allow_null=True)
     description = TextField(allow_blank=True, max_length=DESCRIPTION_MAX, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -95,8 +96,8 @@ class VersionUpload(StrictSerializer):
         required=False, max_length=1000, trim_whitespace=False, help_text=_LABEL_HELP
     )
     header = FormFlagField(required=False, help_text="Of a CSV; found out if left out.")
-    encoding = serializers.ChoiceField(choices=ENCODINGS, required=False)
-    delimiter = serializers.ChoiceField(choices=DELIMITERS, required=False)
+    encoding = OneOfField(choices=ENCODINGS, required=False)
+    delimiter = OneOfField(choices=DELIMITERS, required=False)
 
 
 class DatasetUpload(VersionUpload):

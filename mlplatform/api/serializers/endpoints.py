@@ -11,6 +11,7 @@ from mlplatform.api.fields import (
     Answer,
     NameField,
     NumberField,
+    OneOfField,
     StrictSerializer,
     TextField,
     TextMapField,
@@ -57,9 +58,7 @@ class EndpointPatch(StrictSerializer):
 
 
 class EndpointQuery(ListQuery):
-    status = serializers.ChoiceField(
-        choices=[status.value for status in EndpointStatus], default="", allow_blank=True
-    )
+    status = OneOfField(choices=[status.value for status in EndpointStatus], default="", allow_blank=True)
     order = order_field("created", "name", "status", "updated")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from mlplatform.api.fields import StrictSerializer
+from mlplatform.api.fields import OneOfField, StrictSerializer
 from mlplatform.core.pages import LIMIT_DEFAULT, LIMIT_MAX
 
 
@@ -37,9 +37,7 @@ def listed(item: type[serializers.Serializer[Any]]) -> type[serializers.Serializ
     return type(f"{item.__name__}List", (serializers.Serializer,), fields)
 
 
-def order_field(*names: str) -> serializers.ChoiceField:
+def order_field(*names: str) -> OneOfField:
     """`?order=`: one of `names`, with a leading hyphen for descending; the first, descending, by default."""
     choices = [sign + name for name in names for sign in ("", "-")]
-    return serializers.ChoiceField(
-        choices=choices, default=f"-{names[0]}", help_text="A leading hyphen: descending."
-    )
+    return OneOfField(choices=choices, default=f"-{names[0]}", help_text="A leading hyphen: descending.")

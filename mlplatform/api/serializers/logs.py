@@ -27,7 +27,9 @@ class Log(Answer):
     next = serializers.IntegerField(help_text="Offset after the text.")
     end = serializers.BooleanField(help_text="The process has ended and nothing follows.")
     first_line = serializers.IntegerField(help_text="Number of the first line, from 1.")
-    times = serializers.ListField(child=serializers.IntegerField(), help_text="Per line, milliseconds since the epoch.")
+    times = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Per line, milliseconds since the epoch."
+    )
     truncated = serializers.BooleanField(help_text="The log reached its limit and lines were left out.")
 
 

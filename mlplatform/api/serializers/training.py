@@ -12,6 +12,7 @@ from mlplatform.api.fields import (
     Answer,
     JobEnvironmentField,
     NameField,
+    OneOfField,
     StrictSerializer,
     TextField,
     TextMapField,
@@ -61,7 +62,7 @@ class ChannelInput(StrictSerializer):
     content_type = TextField(
         required=False, max_length=80, help_text="For a uri; `text/csv;label_size=1` by default."
     )
-    input_mode = serializers.ChoiceField(choices=["File", "Pipe"], default="File")
+    input_mode = OneOfField(choices=["File", "Pipe"], default="File")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("dataset" in attrs) == ("uri" in attrs):
@@ -94,9 +95,7 @@ class TrainingJobRequest(StrictSerializer):
 
 
 class TrainingJobQuery(ListQuery):
-    status = serializers.ChoiceField(
-        choices=[status.value for status in TrainingJobStatus], default="", allow_blank=True
-    )
+    status = OneOfField(choices=[status.value for status in TrainingJobStatus], default="", allow_blank=True)
     algorithm = serializers.CharField(max_length=40, default="", allow_blank=True)
     order = order_field("created", "name", "status", "algorithm", "instance_type")
 

@@ -1,0 +1,130 @@
+"""Request bodies end at a limit before anything of them is kept: the outermost part of the ASGI application.
+
+Django spools a body to disk before any view, and so any rule, is asked. Nobody in particular may therefore send only
+what a form needs; a larger body is taken from somebody who is signed in or has an access key, up to the upload limit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from importlib import import_module
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+
+from mlplatform.core.access import actor_for_key
+from mlplatform.core.errors import NotAuthenticated
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+FORM_OVERHEAD_BYTES = 1024 * 1024
+
+
+class _Exceeded(Exception):
+    """More came than was announced or may be sent."""
+
+
+class BodyLimit:
+    """`application` behind the limit."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        limit = await _limit(headers)
+        if _declared(headers) > limit:
+            await _refuse(send, limit, headers.get(b"x-request-id", ""))
+            return
+        await self._counted(scope, receive, send, limit)
+
+    async def _counted(self, scope: Message, receive: Receive, send: Send, limit: int) -> None:
+        n_bytes = 0
+        answering = False
+
+        async def receive_counted() -> Message:
+            nonlocal n_bytes
+            message = await receive()
+            n_bytes += len(message.get("body", b""))
+            if n_bytes > limit:
+                raise _Exceeded
+            return message
+
+        async def send_noted(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        try:
+            await self._application(scope, receive_counted, send_noted)
+        except _Exceeded:
+            if not answering:
+                await _refuse(send, limit, dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
+
+
+async def _limit(headers: dict[bytes, str]) -> int:
+    small = int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) + FORM_OVERHEAD_BYTES
+    has_no_length = b"transfer-encoding" in headers
+    if _declared(headers) <= small and not has_no_length:
+        return small
+    if await sync_to_async(_is_somebody)(headers):
+        return int(settings.MLPLATFORM_UPLOAD_LIMIT_BYTES) + FORM_OVERHEAD_BYTES
+    return small
+
+
+def _declared(headers: dict[bytes, str]) -> int:
+    text = headers.get(b"content-length", "0")
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
+
+
+def _is_somebody(headers: dict[bytes, str]) -> bool:
+    """Whether the sender is known; what they may do is asked later, by the view's own rule."""
+    scheme, _, token = headers.get(b"authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        try:
+            actor_for_key(token=token.strip())
+        except NotAuthenticated:
+            return False
+        return True
+    return _has_session(headers.get(b"cookie", ""))
+
+
+def _has_session(cookies: str) -> bool:
+    try:
+        found = SimpleCookie(cookies).get(settings.SESSION_COOKIE_NAME)
+    except CookieError:
+        return False
+    if found is None:
+        return False
+    store = import_module(settings.SESSION_ENGINE).SessionStore(found.value)
+    return SESSION_KEY in store
+
+
+async def _refuse(send: Send, limit: int, request_id: str) -> None:
+    body = {
+        "type": "about:blank",
+        "title": "Too large",
+        "status": 413,
+        "code": "RequestEntityTooLarge",
+        "detail": f"The body is larger than {limit:,} bytes, the most that is taken from this sender",
+        "errors": [],
+        "request_id": request_id,
+    }
+    content = json.dumps(body).encode()
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(content)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
