@@ -224,7 +224,7 @@ def test_a_new_key_is_shown_once_copied_and_works(signed_in_page: Page, platform
     expect(signed_in_page.locator("#announcer")).to_have_text("Copied")
     assert signed_in_page.evaluate("navigator.clipboard.readText()") == token
     answer = signed_in_page.request.get(
-        "/api/v1/projects/default/datasets", headers={"Authorization": f"Bearer {token}"}
+        "/api/v1/projects/default/datasets/", headers={"Authorization": f"Bearer {token}"}
     )
     assert answer.status == 200
     signed_in_page.get_by_role("link", name="I have copied it").click()
