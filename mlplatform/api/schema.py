@@ -67,6 +67,15 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
         },
         "request_id": {"type": "string"},
     },
+    "example": {
+        "type": "about:blank",
+        "title": "Bad request",
+        "status": 400,
+        "code": "ValidationException",
+        "detail": "limit: 500 is out of range; use 1 to 100",
+        "errors": [{"field": "limit", "message": "500 is out of range; use 1 to 100"}],
+        "request_id": "0c3d5be1a2f44e6b9c7d8e90",
+    },
 }
 
 _INVOCATION_ERROR: dict[str, Any] = {
