@@ -115,6 +115,7 @@ class ModelServer:
 
     def ready(self) -> None:
         self.was_ready = True
+        self._memory_at = 0.0
         self._enter(Phase.READY)
         self._ping_at = time.monotonic() + PING_EVERY_S
 

@@ -33,7 +33,7 @@ from endpoints.serving.answers import JSON, error_answer
 from endpoints.serving.exchange import Exchange
 from endpoints.serving.http1 import HttpServer, Limits
 from endpoints.serving.lifeline import Lifeline, lifeline_wait
-from mlplatform.core.errors import NotFound, PlatformError, ServiceUnavailable
+from mlplatform.core.errors import NotAuthenticated, NotFound, PlatformError, ServiceUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -117,13 +117,22 @@ class Gateway:
             await self._proxy(exchange)
             return
         self._require_table()
-        key = key_authenticate(authorization, self._keys, now=time())
+        key = await self._authenticate(authorization)
         project, endpoint_name = _names(found)
         if key.project_name != project:
             raise endpoint_not_found(project, endpoint_name)
         await self._invoke(
             exchange, project=project, endpoint_name=endpoint_name, request_id=request_id_of(exchange.headers)
         )
+
+    async def _authenticate(self, authorization: bytes | None) -> KeyRecord:
+        """A key that is not known may have been made a moment ago: the table is asked for once more."""
+        try:
+            return key_authenticate(authorization, self._keys, now=time())
+        except NotAuthenticated:
+            if authorization is None or not await self._keeper.refresh():
+                raise
+            return key_authenticate(authorization, self._keys, now=time())
 
     def _require_table(self) -> None:
         if not self._balancer.has_table:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ from mlplatform.core.objects import object_store
 from tests.endpoints.loop_thread import LoopThread
 
 FEATURES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+_numbers = itertools.count()
 LABELS = {"setosa": 0, "versicolor": 1, "virginica": 2}
 
 
@@ -216,17 +219,20 @@ class PublicGateway:
     reload: Callable[[], None]
 
 
-@pytest.fixture
-def public_gateway(transactional_db: None, platform_folders: Path) -> Iterator[PublicGateway]:
-    folder = runtime_dir()
+@contextmanager
+def gateway_running(*, reload_every_s: float) -> Iterator[PublicGateway]:
+    folder = runtime_dir() / f"g{next(_numbers)}"
     folder.mkdir(parents=True, exist_ok=True)
     config = GatewayConfig(
         public=Address(host="127.0.0.1", port=0),
         trusted=Address(path=str(folder / "gateway.sock")),
         web=Address(path=str(folder / "web.sock")),
-        reload_every_s=0.05,
+        reload_every_s=reload_every_s,
         grace_s=5.0,
     )
+    trusted = runtime_dir() / "gateway.sock"
+    if not trusted.exists():
+        trusted.symlink_to(folder / "gateway.sock")
     loop = LoopThread()
     gateway = loop.make(lambda: Gateway(config, load_table=load_table, flush=flush))
     address = loop.call(gateway.start())
@@ -237,3 +243,9 @@ def public_gateway(transactional_db: None, platform_folders: Path) -> Iterator[P
     )
     loop.call(gateway.stop())
     loop.close()
+
+
+@pytest.fixture
+def public_gateway(transactional_db: None, platform_folders: Path) -> Iterator[PublicGateway]:
+    with gateway_running(reload_every_s=0.05) as gateway:
+        yield gateway

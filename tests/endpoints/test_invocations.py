@@ -6,6 +6,7 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -22,7 +23,7 @@ from endpoints.services.endpoints import (
 )
 from mlplatform.core.access import Actor, access_key_create, access_key_revoke
 from mlplatform.core.errors import NotFound, ServiceUnavailable
-from tests.endpoints.conftest import HostDriver, PublicGateway
+from tests.endpoints.conftest import HostDriver, PublicGateway, gateway_running
 
 pytestmark = pytest.mark.slow
 ROW = b"5.1,3.5,1.4,0.2"
@@ -34,6 +35,14 @@ def endpoint(alice: Actor, iris_model: Model, host: HostDriver, public_gateway: 
     host.until_status(created, "InService")
     public_gateway.reload()
     return created
+
+
+@pytest.fixture
+def slow_gateway(endpoint: Endpoint) -> Iterator[PublicGateway]:
+    """A gateway that by itself looks for a new table once an hour."""
+    with gateway_running(reload_every_s=3600) as gateway:
+        gateway.reload()
+        yield gateway
 
 
 def _post(port: int, token: str, *, project: str = "flowers", name: str = "iris", body: bytes = ROW) -> int:
@@ -90,6 +99,12 @@ def test_a_key_works_until_it_is_revoked(
     access_key_revoke(actor=alice, key_id=token.partition(".")[0])
     public_gateway.reload()
     assert _post(public_gateway.port, token) == 401
+
+
+def test_a_key_works_from_the_moment_it_is_made(
+    alice: Actor, endpoint: Endpoint, slow_gateway: PublicGateway
+) -> None:
+    assert [_post(slow_gateway.port, _token(alice)) for _ in range(5)] == [200] * 5
 
 
 def test_traffic_is_counted_with_errors_and_latency(
