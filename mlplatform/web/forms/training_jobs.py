@@ -86,10 +86,7 @@ class TrainingJobForm:
             "name": self.name,
             "algorithm": self.algorithm,
             "hyperparameters": self.hyperparameters,
-            "channels": {
-                name: {key: value for key, value in channel.items() if value}
-                for name, channel in self.channels.items()
-            },
+            "channels": self._channels(),
             "instance_type": self.instance_type,
             "max_runtime_s": _whole_number("max_runtime_s", self.max_runtime_s),
         }
@@ -103,10 +100,27 @@ class TrainingJobForm:
         return body | {name: value for name, value in optional.items() if value}
 
     def service_arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `training_job_create`."""
-        body = self.as_request()
-        body["channels"] = {name: ChannelRequest(**channel) for name, channel in body["channels"].items()}
-        return {"name": None, **body, "cloned_from": self.cloned_from}
+        """Keyword arguments of `training_job_create`, which also says what is wrong with text that is no number."""
+        environment, tags = _pairs_given(self.environment), _pairs_given(self.tags)
+        runtime: Any = int(self.max_runtime_s) if self.max_runtime_s.isdecimal() else self.max_runtime_s
+        return {
+            "name": self.name or None,
+            "algorithm": self.algorithm,
+            "hyperparameters": self.hyperparameters,
+            "channels": {name: ChannelRequest(**parts) for name, parts in self._channels().items()},
+            "instance_type": self.instance_type,
+            "max_runtime_s": runtime,
+            "metric_definitions": self.metric_definitions,
+            "environment": environment,
+            "tags": tags,
+            "cloned_from": self.cloned_from,
+        }
+
+    def _channels(self) -> dict[str, dict[str, str]]:
+        return {
+            name: {key: value for key, value in channel.items() if value}
+            for name, channel in self.channels.items()
+        }
 
     def api_call(self, *, base_url: str, project: str) -> str:
         """The same job as a curl command."""
@@ -163,16 +177,21 @@ def _whole_number(field_name: str, text: str) -> int:
 
 
 def _pairs(field_name: str, text: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
+    """NAME=value lines. Raises InvalidRequest for a line that is none."""
+    pairs = _pairs_given(text)
+    for name, value in pairs.items():
+        if value is None:
+            raise InvalidRequest.for_field(field_name, f"{name[:60]!r} is not of the form NAME=value")
+    return {name: value for name, value in pairs.items() if value is not None}
+
+
+def _pairs_given(text: str) -> dict[str, str | None]:
+    """NAME=value lines; a line without an equals sign is a name without a value, which the service refuses."""
+    pairs: dict[str, str | None] = {}
+    for line in text.splitlines():
         name, equals, value = line.partition("=")
-        if not equals or not name.strip():
-            raise InvalidRequest.for_field(
-                field_name, f"line {number}: {line[:60]!r} is not of the form NAME=value"
-            )
-        pairs[name.strip()] = value.strip()
+        if line.strip():
+            pairs[name.strip()] = value.strip() if equals else None
     return pairs
 
 

@@ -13,7 +13,7 @@ from endpoints.selectors.models import model_list
 from endpoints.services.endpoints import endpoint_create, endpoint_update, endpoint_update_weights
 from jobs.instance_types import instance_type_list
 from mlplatform.core.access import Actor
-from mlplatform.core.errors import PlatformError
+from mlplatform.core.errors import Conflict, InvalidRequest, LimitExceeded, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.endpoints import EndpointForm, weights_from_post
@@ -28,6 +28,8 @@ def endpoint_new(request: HttpRequest, project: str) -> HttpResponse:
         model = request.GET.get("model", "")
         return _form_page(request, actor, EndpointForm.for_model(model, name=model[:63]))
     form = EndpointForm.from_post(request.POST)
+    if request.POST.get("intent") == "preview":
+        return render(request, "inc/code.html", {"code": _api_call(request, actor, form)})
     try:
         endpoint = endpoint_create(
             actor=actor, name=form.name, variants=form.variant_requests(), description=form.description
@@ -58,9 +60,15 @@ def endpoint_edit(request: HttpRequest, project: str, name: str) -> HttpResponse
 
 @require_POST
 def endpoint_weights(request: HttpRequest, project: str, name: str) -> HttpResponse:
-    weights, counts = weights_from_post(request.POST)
-    endpoint_update_weights(actor=page_actor(request, project), name=name, weights=weights, counts=counts)
-    messages.success(request, _("Weights and counts are changed."))
+    actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
+    try:
+        weights, counts = weights_from_post(request.POST)
+        endpoint_update_weights(actor=actor, name=name, weights=weights, counts=counts)
+    except (InvalidRequest, Conflict, LimitExceeded) as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, _("Weights and counts are changed."))
     return redirect("web:endpoint-detail", project=project, name=name)
 
 
@@ -83,11 +91,18 @@ def _form_page(
         "instance_types": instance_type_list(),
         "error": error,
         "errors": errors,
-        "api_call": form.api_call(
-            base_url=request.build_absolute_uri("/").rstrip("/"), project=actor.project.name
-        ),
+        "unplaced": [
+            one
+            for one in (error.errors if error else ())
+            if one.field not in ("name", "description") and one.field.count(".") != 2
+        ],
+        "api_call": _api_call(request, actor, form),
     }
     return render(request, "endpoints/form.html", context, status=error.http_status if error else 200)
+
+
+def _api_call(request: HttpRequest, actor: Actor, form: EndpointForm) -> str:
+    return form.api_call(base_url=request.build_absolute_uri("/").rstrip("/"), project=actor.project.name)
 
 
 def _row_errors(errors: dict[str, str], number: int) -> dict[str, str]:

@@ -13,9 +13,11 @@ from endpoints.services.tables import table_run_create
 from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import PlatformError
+from mlplatform.core.models import Role
 from mlplatform.core.objects import object_store
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.endpoints import confusion_figure
+from mlplatform.web.forms.training_jobs import errors_by_field
 
 ROWS_PER_PAGE = 100
 FEATURES_SHOWN = 20
@@ -24,6 +26,7 @@ FEATURES_SHOWN = 20
 @require_http_methods(["GET", "POST"])
 def table_run_new(request: HttpRequest, project: str, name: str) -> HttpResponse:
     actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
     if request.method == "GET":
         return _form_page(request, actor, name)
     try:
@@ -95,5 +98,6 @@ def _form_page(
         "variants": list((endpoint.live or endpoint.wanted).variants.all()),
         "chosen": request.POST.get("dataset") or request.GET.get("dataset", ""),
         "error": error,
+        "errors": errors_by_field(error.errors) if error else {},
     }
     return render(request, "endpoints/table_new.html", context, status=error.http_status if error else 200)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -29,11 +29,14 @@ from endpoints.selectors.models import model_labels
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
 from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
-from mlplatform.core.errors import PlatformError
+from mlplatform.core.errors import NotFound, PlatformError
 from mlplatform.core.models import LogStream, Role
-from mlplatform.core.status import EndpointStatus
+from mlplatform.core.status import EndpointStatus, ReplicaStatus
 from mlplatform.web.access import page_actor
+from mlplatform.web.answers import Answer, answer_of
 from mlplatform.web.charts.endpoints import latency_figure, requests_figure
+from mlplatform.web.failures import plain_line
+from mlplatform.web.rendering import redirect_response
 from mlplatform.web.views.confirm import confirm_page
 from mlplatform.web.views.training_job_logs import log_answer, log_download_answer, log_stream_answer
 
@@ -66,12 +69,16 @@ def endpoint_list_view(request: HttpRequest, project: str) -> HttpResponse:
 @require_GET
 def endpoint_detail(request: HttpRequest, project: str, name: str) -> HttpResponse:
     actor = page_actor(request, project)
-    endpoint = endpoint_get(actor=actor, name=name)
+    polled = getattr(request, "htmx", False) and request.htmx.target == "endpoint-state"  # type: ignore[attr-defined]
+    try:
+        endpoint = endpoint_get(actor=actor, name=name)
+    except NotFound:
+        if not polled:
+            raise
+        return redirect_response(request, reverse("web:endpoint-list", kwargs={"project": project}))
     tab = request.GET.get("tab", "overview")
     context = _detail_context(request, actor, endpoint, tab if tab in TABS else "overview")
-    if getattr(request, "htmx", False) and request.htmx.target == "endpoint-state":  # type: ignore[attr-defined]
-        return _state_fragment(request, context)
-    return render(request, "endpoints/detail.html", context)
+    return render(request, "endpoints/_poll.html" if polled else "endpoints/detail.html", context)
 
 
 @require_GET
@@ -92,7 +99,6 @@ def endpoint_invoke_view(request: HttpRequest, project: str, name: str) -> HttpR
     actor = page_actor(request, project)
     content_type = _one_of(request.POST.get("content_type", ""), REQUEST_TYPES)
     accept = _one_of(request.POST.get("accept", ""), ACCEPT_TYPES)
-    context: dict[str, Any] = {"accept": accept}
     try:
         result = endpoint_invoke(
             actor=actor,
@@ -103,10 +109,9 @@ def endpoint_invoke_view(request: HttpRequest, project: str, name: str) -> HttpR
             variant=request.POST.get("variant") or None,
         )
     except PlatformError as error:
-        context |= {"status": error.http_status, "text": error.message}
-    else:
-        context |= _shown_result(endpoint_get(actor=actor, name=name), result)
-    return render(request, "endpoints/_answer.html", context)
+        answer = Answer(text="", message=error.message)
+        return render(request, "endpoints/_answer.html", {"status": error.http_status, "answer": answer})
+    return render(request, "endpoints/_answer.html", _shown(endpoint_get(actor=actor, name=name), result))
 
 
 @require_http_methods(["GET", "POST"])
@@ -159,6 +164,7 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
     variants = list((endpoint.live or endpoint.wanted).variants.select_related("model"))
     total = sum(variant.weight for variant in variants) or 1.0
     replicas = replica_list(endpoint=endpoint)
+    seen = _seen(endpoint, replicas)
     return {
         "endpoint": endpoint,
         "tab": tab,
@@ -168,7 +174,12 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
             for variant in variants
         ],
         "rolling": endpoint.live_id is not None and endpoint.live_id != endpoint.wanted_id,
+        "seen": seen,
+        "changed": seen != request.GET.get("seen"),
         "replicas": replicas,
+        "n_replicas": len(replicas),
+        "n_ready": sum(one.status == ReplicaStatus.IN_SERVICE for one in replicas),
+        "failure_lines": [plain_line(line) for line in (endpoint.failure or {}).get("log_tail") or []],
         "replica": _chosen(replicas, request.GET.get("replica", "")),
         "traffic": endpoint_traffic(endpoint=endpoint, minutes=60),
         "sample_row": endpoint_sample_row(endpoint=endpoint) if tab == "try" else "",
@@ -183,44 +194,28 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
     }
 
 
+def _seen(endpoint: Endpoint, replicas: list[Replica]) -> str:
+    """A mark of what the page shows beside the traffic; another one means that it has to be drawn anew."""
+    parts = [(one.uid, one.status, one.restarts) for one in replicas]
+    text = repr((endpoint.status, endpoint.wanted_id, endpoint.live_id, parts))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def _chosen(replicas: list[Replica], uid: str) -> Replica | None:
     return next((one for one in replicas if one.uid == uid), replicas[-1] if replicas else None)
 
 
-def _state_fragment(request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-    response = render(request, "endpoints/_state.html", context)
-    if context["settled"]:
-        response["HX-Refresh"] = "true"
-    return response
-
-
-def _shown_result(endpoint: Endpoint, result: InvokeResult) -> dict[str, Any]:
-    text = result.body.decode("utf-8", "replace")
-    shown: dict[str, Any] = {
-        "status": result.status,
-        "variant": result.headers.get("x-amzn-invoked-production-variant", ""),
-        "text": text,
-        "duration_ms": result.duration_ms,
-    }
-    try:
-        answer = json.loads(text)
-    except ValueError:
-        return shown
-    shown["text"] = json.dumps(answer, indent=2, ensure_ascii=False)
-    shown["labels"] = _predicted_labels(endpoint, answer)
-    return shown
-
-
-def _predicted_labels(endpoint: Endpoint, answer: Any) -> list[str]:
-    """The text labels of predicted codes, where the training data had text labels."""
-    variant = (endpoint.live or endpoint.wanted).variants.select_related("model").first()
-    labels = model_labels(model=variant.model) if variant else None
-    predictions = answer.get("predictions") if isinstance(answer, dict) else None
-    if labels is None or not isinstance(predictions, list):
-        return []
-    codes = [one.get("predicted_label") for one in predictions if isinstance(one, dict)]
-    texts: dict[Any, str] = dict(enumerate(labels))
-    return [str(texts.get(code, code)) for code in codes]
+def _shown(endpoint: Endpoint, result: InvokeResult) -> dict[str, Any]:
+    name = result.headers.get("x-amzn-invoked-production-variant", "")
+    variants = list((endpoint.live or endpoint.wanted).variants.select_related("model"))
+    model = next((one.model for one in variants if one.name == name), variants[0].model if variants else None)
+    answer = answer_of(
+        status=result.status,
+        body=result.body,
+        labels=model_labels(model=model) if model else None,
+        feature_names=(model.manifest.get("feature_names") or ()) if model else (),
+    )
+    return {"status": result.status, "variant": name, "duration_ms": result.duration_ms, "answer": answer}
 
 
 def _one_of(value: str, accepted: tuple[str, ...]) -> str:

@@ -96,8 +96,12 @@ def _form_page(
     context = {
         "values": values,
         "jobs": completed.items,
+        "unlisted": "" if values["training_job"] in {job.name for job in completed.items} else values["training_job"],
         "error": error,
         "errors": errors_by_field(error.errors) if error else {},
+        "unplaced": [
+            one for one in (error.errors if error else ()) if one.field not in ("name", "training_job")
+        ],
     }
     return render(request, "models/new.html", context, status=error.http_status if error else 200)
 

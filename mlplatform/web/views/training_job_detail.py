@@ -44,6 +44,7 @@ def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: st
         "inputs": list(job.inputs.select_related("dataset_version__dataset")),
         "events": events,
         "stages": _stages(job, events),
+        "fraction": job.progress.get("fraction"),
         "remaining_s": _remaining_s(job),
         "waiting_reason": None if job.ended else training_job_waiting_reason(job=job),
         "series": series,
