@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mlplatform.api.schema import NAME_SCHEMA
+from mlplatform.api.schema_parts import NAME_SCHEMA
 from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.names import name_check
 

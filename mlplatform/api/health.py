@@ -81,8 +81,10 @@ def _broker() -> ComponentHealth:
     limits = {"socket_connect_timeout": 1, "socket_timeout": 1}
     with current_app.connection(transport_options=limits) as broker:
         broker.ensure_connection(max_retries=1, interval_start=0, timeout=1)
-        # Redis connects at the first command only.
-        broker.default_channel.client.ping() if hasattr(broker.default_channel, "client") else None
+        redis = getattr(broker.default_channel, "client", None)
+        if redis is not None:
+            # Redis connects at the first command only.
+            redis.ping()
     return ComponentHealth("ok")
 
 

@@ -13,87 +13,21 @@ from typing import Any, Literal, TypeVar
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
-from drf_spectacular.utils import Direction, OpenApiExample, OpenApiParameter
+from drf_spectacular.utils import Direction, OpenApiExample
 from rest_framework.serializers import Serializer
 
 from mlplatform.api.auth import Rule
 from mlplatform.api.errors import PROBLEM_JSON
-from mlplatform.core.names import NAME_MAX_LENGTH, NAME_PATTERN
+from mlplatform.api.schema_parts import (
+    IDEMPOTENCY_KEY,
+    INVOCATION_ERROR_SCHEMA,
+    PATH_PARAMETERS,
+    PROBLEM_SCHEMA,
+    PROBLEMS,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 Serializers = type[Serializer[Any]]
-NAME_SCHEMA = {"type": "string", "pattern": f"^{NAME_PATTERN}$", "minLength": 1, "maxLength": NAME_MAX_LENGTH}
-BINARY = {"type": "string", "format": "binary"}
-
-_PROBLEMS: dict[int, tuple[str, str]] = {
-    400: ("BadRequest", "A field is not acceptable; `errors` names each one and says what would be."),
-    401: ("NotAuthenticated", "No access key or login, or one that is unknown, revoked or expired."),
-    403: ("AccessDenied", "The role in this project does not include this."),
-    404: ("NotFound", "No such object, or one of a project that the caller is no member of: not told apart."),
-    405: ("MethodNotAllowed", "The address does not have this method; `Allow` lists those it has."),
-    406: ("NotAcceptable", "The answer cannot be given in any form that `Accept` lists."),
-    409: ("Conflict", "The name is taken, or the object is in a state or use that does not allow this."),
-    413: ("TooLarge", "The body is larger than allowed."),
-    415: ("UnsupportedMediaType", "The body's Content-Type is not one that this operation takes."),
-    422: ("KeyReused", "The `Idempotency-Key` was used before with another request."),
-    424: ("ModelFault", "The model itself failed on this input."),
-    429: ("Throttled", "Too many requests at once; `Retry-After` says when to come back."),
-    503: ("ServiceUnavailable", "A part that this needs is away; `Retry-After` says when to come back."),
-}
-_PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "project": ("Name of a project that the caller is a member of.", NAME_SCHEMA),
-    "name": ("Name of the object.", NAME_SCHEMA),
-    "username": ("A member's user name.", {"type": "string", "minLength": 1, "maxLength": 150}),
-    "key_id": ("Id of an access key.", {"type": "string", "pattern": "^[A-Z0-9]{1,20}$"}),
-    "uid": ("Id that the platform gave.", {"type": "string", "pattern": "^[0-9a-f]{26}$"}),
-}
-_PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "description": "A problem document (RFC 9457). `code` never changes; `detail` may be translated.",
-    "required": ["type", "title", "status", "code", "detail", "errors", "request_id"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["field", "message"],
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-        "request_id": {"type": "string"},
-    },
-    "example": {
-        "type": "about:blank",
-        "title": "Bad request",
-        "status": 400,
-        "code": "ValidationException",
-        "detail": "limit: 500 is out of range; use 1 to 100",
-        "errors": [{"field": "limit", "message": "500 is out of range; use 1 to 100"}],
-        "request_id": "0c3d5be1a2f44e6b9c7d8e90",
-    },
-}
-
-_INVOCATION_ERROR: dict[str, Any] = {
-    "type": "object",
-    "description": "An error of the inference path, as the managed service's runtime has it.",
-    "required": ["__type", "message"],
-    "properties": {
-        "__type": {"type": "string"},
-        "message": {"type": "string"},
-        "code": {"type": "string"},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
-        "OriginalStatusCode": {"type": "integer"},
-        "OriginalMessage": {"type": "string"},
-        "row": {"type": ["integer", "null"]},
-        "column": {"type": ["string", "null"]},
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -201,7 +135,7 @@ class OperationSchema(AutoSchema):
     def get_override_parameters(self) -> list[Any]:
         parameters: list[Any] = [self.described.query] if self.described.query else []
         if self.described.idempotent:
-            parameters.append(_IDEMPOTENCY_KEY)
+            parameters.append(IDEMPOTENCY_KEY)
         return parameters
 
     def _resolve_path_parameters(self, variables: Sequence[str]) -> list[dict[str, Any]]:
@@ -210,8 +144,8 @@ class OperationSchema(AutoSchema):
                 "name": variable,
                 "in": "path",
                 "required": True,
-                "description": _PATH_PARAMETERS[variable][0],
-                "schema": _PATH_PARAMETERS[variable][1],
+                "description": PATH_PARAMETERS[variable][0],
+                "schema": PATH_PARAMETERS[variable][1],
             }
             for variable in variables
         ]
@@ -251,11 +185,11 @@ class OperationSchema(AutoSchema):
         return found
 
     def _problem_response(self, status: int) -> dict[str, Any]:
-        name, description = _PROBLEMS[status]
-        problem = self._component("Problem", ResolvedComponent.SCHEMA, _PROBLEM_SCHEMA)
+        name, description = PROBLEMS[status]
+        problem = self._component("Problem", ResolvedComponent.SCHEMA, PROBLEM_SCHEMA)
         content = {PROBLEM_JSON: {"schema": problem.ref}}
         if self.described.invocation:
-            fault = self._component("InvocationError", ResolvedComponent.SCHEMA, _INVOCATION_ERROR)
+            fault = self._component("InvocationError", ResolvedComponent.SCHEMA, INVOCATION_ERROR_SCHEMA)
             content["application/json"] = {"schema": fault.ref}
             return {"description": description, "content": content}
         return dict(
@@ -268,15 +202,6 @@ class OperationSchema(AutoSchema):
         component = ResolvedComponent(name, kind, schema, name)  # type: ignore[no-untyped-call]
         self.registry.register_on_missing(component)
         return component
-
-
-_IDEMPOTENCY_KEY = OpenApiParameter(
-    name="Idempotency-Key",
-    location=OpenApiParameter.HEADER,
-    required=False,
-    type={"type": "string", "pattern": "^[!-~]{1,128}$"},
-    description="Makes the request safe to repeat: for a day, the same key and body get the first answer.",
-)
 
 
 class AccessKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -81,6 +81,12 @@ def test_another_method_is_refused_with_those_there_are(bob: Person) -> None:
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "POST", "HEAD"}
 
 
+def test_head_is_get_without_a_body_and_options_are_not_offered(bob: Person) -> None:
+    answer = bob.client.head(bob.url("members/"))
+    assert (answer.status_code, answer.content) == (200, b"")
+    problem(bob.client.options(bob.url("members/")), 405)
+
+
 @pytest.mark.parametrize("path", ["nothing/", "members", "members/../../", "datasets/a%00b/", "models/a.b/"])
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_address_that_is_none_is_a_problem_too(bob: Person, path: str, method: str) -> None:

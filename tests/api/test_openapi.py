@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -108,7 +109,7 @@ def test_the_interactive_page_needs_nothing_from_elsewhere(db: None) -> None:
     answer = APIClient().get(f"{BASE}/docs/")
     html = answer.content.decode()
     assert answer.status_code == 200
-    assert "//" not in html.replace("<!DOCTYPE", "").split("<body")[0].replace("https://", "//", 0)
+    assert not re.search(r"(src|href)=\"(https?:)?//", html)
     assert "<style" not in html
     assert "unsafe-inline" not in answer.headers["Content-Security-Policy"]
 

@@ -20,7 +20,7 @@ from mlplatform.api.fields import (
     TextMapField,
     WholeNumberField,
 )
-from mlplatform.api.schema import BINARY
+from mlplatform.api.schema_parts import BINARY
 from mlplatform.api.serializers.lists import ListQuery, order_field
 
 ENCODINGS = ["utf-8", "cp932", "euc-jp"]

@@ -10,7 +10,8 @@ from jobs.selectors.datasets import dataset_download, dataset_preview, dataset_p
 from mlplatform.api.auth import Rule
 from mlplatform.api.base import AnyAccept, ApiView
 from mlplatform.api.presenters.datasets import preview_json
-from mlplatform.api.schema import BINARY, operation
+from mlplatform.api.schema import operation
+from mlplatform.api.schema_parts import BINARY
 from mlplatform.api.serializers.datasets import Preview, Profile, VersionQuery
 from mlplatform.core.downloads import DownloadResponse
 

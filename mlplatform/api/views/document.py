@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import translation
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
 from rest_framework.request import Request
@@ -25,8 +27,7 @@ class SchemaView(ApiView):
     schema = None
 
     def get(self, request: Request) -> Response:
-        generator = SchemaGenerator()  # type: ignore[no-untyped-call]
-        return Response(generator.get_schema(request=None, public=True))  # type: ignore[no-untyped-call]
+        return Response(_document())
 
 
 class DocsView(ApiView):
@@ -55,3 +56,12 @@ class UnknownAddressView(ApiView):
         raise NotFound(f"There is nothing at {path}{hint}")
 
     post = put = patch = delete = get
+
+
+@cache
+def _document() -> dict[str, Any]:
+    """Built once: it changes with the code only, and anybody may ask for it."""
+    generator = SchemaGenerator()  # type: ignore[no-untyped-call]
+    with translation.override("en"):
+        found: dict[str, Any] = generator.get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return found

@@ -26,7 +26,8 @@ from mlplatform.api.auth import Rule
 from mlplatform.api.base import AnyAccept, ApiView, page_response
 from mlplatform.api.fields import NoFields
 from mlplatform.api.presenters.training import training_job_json, training_job_summary_json
-from mlplatform.api.schema import BINARY, example, operation
+from mlplatform.api.schema import example, operation
+from mlplatform.api.schema_parts import BINARY
 from mlplatform.api.serializers.lists import listed
 from mlplatform.api.serializers.training import (
     TrainingJob,
