@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import Count, Prefetch, Q
+from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica
 from endpoints.selectors.samples import endpoint_sample_row
@@ -65,7 +66,7 @@ def endpoint_get(*, actor: Actor, name: str, locked: bool = False) -> Endpoint:
         .first()
     )
     if found is None:
-        raise NotFound(f"There is no endpoint {name[:63]!r}")
+        raise NotFound(_("There is no endpoint “%(name)s”") % {"name": name[:63]})
     return found
 
 
@@ -81,16 +82,11 @@ def endpoint_counts(*, actor: Actor) -> dict[str, int]:
 
 
 def endpoint_waiting_reason(*, endpoint: Endpoint) -> str | None:
-    """Why nothing happens although something should: None while all is well."""
-    changing = {
-        EndpointStatus.CREATING,
-        EndpointStatus.UPDATING,
-        EndpointStatus.ROLLING_BACK,
-        EndpointStatus.DELETING,
-    }
-    if endpoint.status in changing and not nodes_alive(kind=NodeKind.HOST).exists():
-        return "No host is running; start one with 'manage.py host'"
-    return None
+    """Why nothing happens, or nobody answers, although somebody should; None while all is well."""
+    given_up = endpoint.status == EndpointStatus.FAILED and endpoint.live_id is None
+    if given_up or nodes_alive(kind=NodeKind.HOST).exists():
+        return None
+    return _("No host is running, so no model server is. Start one: manage.py host")
 
 
 def replica_list(*, endpoint: Endpoint) -> list[Replica]:
@@ -106,7 +102,10 @@ def replica_get(*, endpoint: Endpoint, uid: str) -> Replica:
     """Raises NotFound."""
     found = Replica.objects.filter(endpoint=endpoint, uid=uid).select_related("variant__model", "log").first()
     if found is None:
-        raise NotFound(f"There is no replica {uid[:26]!r} of endpoint {endpoint.name!r}")
+        raise NotFound(
+            _("There is no replica “%(uid)s” of endpoint “%(name)s”")
+            % {"uid": uid[:26], "name": endpoint.name}
+        )
     return found
 
 

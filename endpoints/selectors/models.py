@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, Model
 from mlplatform.core.access import Actor
@@ -40,7 +41,7 @@ def model_get(*, actor: Actor, name: str) -> Model:
         .first()
     )
     if found is None:
-        raise NotFound(f"There is no model {name[:63]!r}")
+        raise NotFound(_("There is no model “%(name)s”") % {"name": name[:63]})
     return found
 
 

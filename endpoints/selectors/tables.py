@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from endpoints.models import Endpoint, TableRun
 from endpoints.selectors.endpoints import endpoint_get
 from mlplatform.core.access import Actor
@@ -30,7 +32,10 @@ def table_run_get(*, actor: Actor, endpoint: str, uid: str) -> TableRun:
         .first()
     )
     if run is None:
-        raise NotFound(f"There is no table run {uid[:26]!r} of endpoint {found.name!r}")
+        raise NotFound(
+            _("There is no table run “%(uid)s” of endpoint “%(name)s”")
+            % {"uid": uid[:26], "name": found.name}
+        )
     return run
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
 from endpoints.selectors.endpoints import endpoint_get
@@ -62,7 +63,10 @@ def endpoint_create(
     models = variants_check(project=actor.project, variants=variants)
     checked_tags = _tags_check(tags or {})
     now = clock.now()
-    taken = Conflict(f"An endpoint named {name!r} already exists in project {actor.project.name}")
+    taken = Conflict(
+        _("An endpoint named “%(name)s” already exists in project %(project)s")
+        % {"name": name, "project": actor.project.name}
+    )
     if Endpoint.objects.filter(project=actor.project, name=name).exists():
         raise taken
     try:
@@ -159,8 +163,11 @@ def endpoint_delete(*, actor: Actor, name: str) -> None:
 def _at_rest(actor: Actor, name: str) -> Endpoint:
     endpoint = endpoint_get(actor=actor, name=name, locked=True)
     if endpoint.status not in _AT_REST:
-        accepted = " or ".join(sorted(_AT_REST))
-        raise Conflict(f"Endpoint {name!r} is {endpoint.status}; it can be changed when it is {accepted}")
+        accepted = ", ".join(sorted(_AT_REST))
+        raise Conflict(
+            _("Endpoint “%(name)s” is %(status)s; it can be changed when it is %(accepted)s")
+            % {"name": name, "status": endpoint.status, "accepted": accepted}
+        )
     return endpoint
 
 

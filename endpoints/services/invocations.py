@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from urllib.parse import quote, urlencode
 
+from django.utils.translation import gettext as _
+
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.unix_http import unix_call
 from mlplatform.core.access import Actor
@@ -65,9 +67,15 @@ def endpoint_invoke(
             timeout_s=TIMEOUT_S,
         )
     except TimeoutError:
-        raise ServiceUnavailable(f"Endpoint {name!r} gave no answer within {TIMEOUT_S:g} s") from None
+        raise ServiceUnavailable(
+            _("Endpoint “%(name)s” gave no answer within %(seconds)d s")
+            % {"name": name, "seconds": TIMEOUT_S}
+        ) from None
     except (OSError, http.client.HTTPException) as error:
-        raise ServiceUnavailable(f"The gateway cannot be reached: {error or type(error).__name__}") from error
+        reason = str(error) or type(error).__name__
+        raise ServiceUnavailable(
+            _("The gateway cannot be reached: %(reason)s") % {"reason": reason}
+        ) from error
     return InvokeResult(answer.status, answer.headers, answer.body, (perf_counter() - began) * 1000)
 
 

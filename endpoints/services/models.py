@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from endpoints.models import EndpointConfig, Model
 from endpoints.selectors.models import model_get, model_uses
@@ -67,7 +68,7 @@ def model_create(
     name_check(name)
     if bool(training_job) == bool(artifact_uri):
         raise InvalidRequest.for_field(
-            "training_job", "give either training_job or artifact_uri, not both or none"
+            "training_job", _("give either training_job or artifact_uri, not both or none")
         )
     errors: list[FieldError] = []
     variables = environment_check(environment or {}, errors)
@@ -94,7 +95,10 @@ def model_delete(*, actor: Actor, name: str) -> None:
         model = model_get(actor=actor, name=name)
         users = ", ".join(endpoint.name for endpoint in model_uses(model=model))
         if users:
-            raise Conflict(f"Model {name!r} is used by endpoint {users}; delete or update that first")
+            raise Conflict(
+                _("Model “%(name)s” is used by endpoint %(users)s; delete or update that first")
+                % {"name": name, "users": users}
+            )
         EndpointConfig.objects.filter(variants__model=model).delete()
         artifact_uri = model.artifact_uri
         model.delete()
@@ -103,36 +107,55 @@ def model_delete(*, actor: Actor, name: str) -> None:
 
 def _refuse_taken(actor: Actor, name: str) -> None:
     if Model.objects.filter(project=actor.project, name=name).exists():
-        raise Conflict(f"A model named {name!r} already exists in project {actor.project.name}")
+        raise _taken(actor, name)
+
+
+def _taken(actor: Actor, name: str) -> Conflict:
+    return Conflict(
+        _("A model named “%(name)s” already exists in project %(project)s")
+        % {"name": name, "project": actor.project.name}
+    )
 
 
 def _of_job(actor: Actor, training_job: str, algorithm: str | None) -> _Artifact:
     job = TrainingJob.objects.filter(project=actor.project, name=training_job).first()
     if job is None:
-        raise InvalidRequest.for_field("training_job", f"there is no training job {training_job[:63]!r}")
+        raise InvalidRequest.for_field(
+            "training_job", _("there is no training job “%(name)s”") % {"name": training_job[:63]}
+        )
     if not job.artifact_uri:
         raise InvalidRequest.for_field(
-            "training_job", f"{job.name!r} is {job.status} and has no model; use a job that is Completed"
+            "training_job",
+            _("“%(name)s” is %(status)s and has no model; use a job that is Completed")
+            % {"name": job.name, "status": job.status},
         )
     if algorithm and algorithm != job.algorithm:
         raise InvalidRequest.for_field(
             "algorithm",
-            f"{algorithm[:40]!r} did not train {job.name!r}; leave it out or use {job.algorithm!r}",
+            _("“%(given)s” did not train “%(job)s”; leave it out or use “%(algorithm)s”")
+            % {"given": algorithm[:40], "job": job.name, "algorithm": job.algorithm},
         )
     return _Artifact(job.artifact_uri, job.algorithm, job, job.artifact_sha256, job.manifest or {})
 
 
 def _of_uri(actor: Actor, artifact_uri: str, algorithm: str | None) -> _Artifact:
-    bucket, _ = uri_split(artifact_uri, field="artifact_uri")
+    bucket = uri_split(artifact_uri, field="artifact_uri")[0]
     accepted = ", ".join(ALGORITHMS)
     if not algorithm:
-        raise InvalidRequest.for_field("algorithm", f"is needed with artifact_uri; use one of {accepted}")
+        raise InvalidRequest.for_field(
+            "algorithm", _("is needed with artifact_uri; use one of %(accepted)s") % {"accepted": accepted}
+        )
     if algorithm not in ALGORITHMS:
-        raise InvalidRequest.for_field("algorithm", f"{algorithm[:40]!r} is not known; use one of {accepted}")
+        raise InvalidRequest.for_field(
+            "algorithm",
+            _("“%(given)s” is not known; use one of %(accepted)s")
+            % {"given": algorithm[:40], "accepted": accepted},
+        )
     if bucket != actor.project.bucket or object_store().size(artifact_uri) is None:
         raise InvalidRequest.for_field(
             "artifact_uri",
-            f"there is no object {artifact_uri[:200]!r}; use one of s3://{actor.project.bucket}/...",
+            _("there is no object %(uri)s; objects of this project lie in s3://%(bucket)s/")
+            % {"uri": artifact_uri[:200], "bucket": actor.project.bucket},
         )
     return _Artifact(artifact_uri, algorithm)
 
@@ -146,7 +169,7 @@ def _store(
         object_store().copy(artifact.uri, own_uri)
     except NotFound:
         raise InvalidRequest.for_field(
-            "training_job", "the artifact of this job is no longer there"
+            "training_job", _("the artifact of this job is no longer there")
         ) from None
     try:
         sha256, manifest = (
@@ -171,7 +194,7 @@ def _store(
     except BaseException as error:
         object_store().delete([own_uri])
         if isinstance(error, IntegrityError):
-            raise Conflict(f"A model named {name!r} already exists in project {actor.project.name}") from None
+            raise _taken(actor, name) from None
         raise
 
 
@@ -185,15 +208,18 @@ def _look_into(own_uri: str, artifact: _Artifact) -> tuple[str, dict[str, Any]]:
             manifest = json.loads(content) if content else {}
         except (ArchiveError, ValueError) as error:
             raise InvalidRequest.for_field(
-                "artifact_uri", f"is not a model archive (.tar.gz): {error}"
+                "artifact_uri", _("is not a model archive (.tar.gz): %(reason)s") % {"reason": error}
             ) from None
     if not isinstance(manifest, dict):
-        raise InvalidRequest.for_field("artifact_uri", f"{MANIFEST_NAME} in it is not a JSON object")
+        raise InvalidRequest.for_field(
+            "artifact_uri", _("%(file)s in it is not a JSON object") % {"file": MANIFEST_NAME}
+        )
     made_by = manifest.get("algorithm", artifact.algorithm)
     if made_by != artifact.algorithm:
         raise InvalidRequest.for_field(
             "algorithm",
-            f"{artifact.algorithm!r} did not make this archive; its manifest says {str(made_by)[:40]!r}",
+            _("“%(given)s” did not make this archive; its manifest says “%(algorithm)s”")
+            % {"given": artifact.algorithm, "algorithm": str(made_by)[:40]},
         )
     return sha256, {"algorithm": artifact.algorithm, **manifest}
 

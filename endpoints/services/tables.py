@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from endpoints.evaluation.spec import TableSpec
 from endpoints.models import Endpoint, Model, ProductionVariant, TableRun
@@ -55,11 +56,16 @@ def table_run_create(*, actor: Actor, endpoint: str, dataset: str, variant: str 
     found = endpoint_get(actor=actor, name=endpoint)
     version = _version(actor, dataset)
     if found.status not in _ANSWERS or found.live is None:
-        raise Conflict(f"Endpoint {endpoint!r} is {found.status}; it must be InService")
+        raise Conflict(
+            _("Endpoint “%(name)s” is %(status)s; it must be InService")
+            % {"name": endpoint, "status": found.status}
+        )
     names = [each.name for each in found.live.variants.all()]
     if variant and variant not in names:
         raise InvalidRequest.for_field(
-            "variant", f"{variant[:63]!r} is not a variant of this endpoint; it has {', '.join(names)}"
+            "variant",
+            _("“%(name)s” is not a variant of this endpoint; it has %(known)s")
+            % {"name": variant[:63], "known": ", ".join(names)},
         )
     with transaction.atomic():
         run = TableRun.objects.create(
@@ -110,13 +116,15 @@ def table_run_sweep() -> int:
 
 
 def _version(actor: Actor, dataset: str) -> DatasetVersion:
-    name, _, number = dataset.partition("@")
+    name, _at, number = dataset.partition("@")
     found = Dataset.objects.select_related("latest").filter(project=actor.project, name=name).first()
     version = found.latest if found else None
     if found and number:
         version = found.versions.filter(number=int(number)).first() if number.isdecimal() else None
     if version is None:
-        raise InvalidRequest.for_field("dataset", f"there is no dataset {dataset[:80]!r}")
+        raise InvalidRequest.for_field(
+            "dataset", _("there is no dataset “%(name)s”") % {"name": dataset[:80]}
+        )
     return version
 
 

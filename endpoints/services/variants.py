@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from django.db.models import Sum
+from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
 from jobs.instance_types import instance_type_get
@@ -51,16 +52,22 @@ def variant_requests(config: EndpointConfig) -> list[VariantRequest]:
 def variants_check(*, project: Project, variants: Sequence[VariantRequest]) -> dict[str, Model]:
     """The models of the variants by name. Raises InvalidRequest with everything that is wrong."""
     if not 1 <= len(variants) <= VARIANTS_MAX:
-        raise InvalidRequest.for_field("variants", f"has {len(variants)} variants; give 1 to {VARIANTS_MAX}")
+        raise InvalidRequest.for_field(
+            "variants",
+            _("has %(n)d variants; give 1 to %(maximum)d") % {"n": len(variants), "maximum": VARIANTS_MAX},
+        )
     names = {variant.model for variant in variants}
     models = {model.name: model for model in Model.objects.filter(project=project, name__in=names)}
     errors: list[FieldError] = []
     for position, variant in enumerate(variants):
         errors += _variant_errors(variant, f"variants.{position}", models)
     repeated = [name for name, count in Counter(variant.name for variant in variants).items() if count > 1]
-    errors += [FieldError("variants", f"the name {name[:63]!r} is given twice") for name in repeated]
+    errors += [
+        FieldError("variants", _("the name “%(name)s” is given twice") % {"name": name[:63]})
+        for name in repeated
+    ]
     if not errors and not any(variant.weight > 0 for variant in variants):
-        errors.append(FieldError("variants", "all weights are 0; at least one must be above 0"))
+        errors.append(FieldError("variants", _("all weights are 0; at least one must be above 0")))
     if errors:
         raise InvalidRequest.for_fields(errors)
     return models
@@ -74,7 +81,9 @@ def variant_names_check(
     for name in given:
         if name not in known:
             raise InvalidRequest.for_field(
-                field, f"{name[:63]!r} is not a variant of this endpoint; it has {', '.join(known)}"
+                field,
+                _("“%(name)s” is not a variant of this endpoint; it has %(known)s")
+                % {"name": name[:63], "known": ", ".join(known)},
             )
 
 
@@ -98,8 +107,11 @@ def limits_check(
         limit = instance_type_get(name).limit
         if n_used + n_asked > limit:
             raise LimitExceeded(
-                f"instance_type: {limit} instances of {name} may serve endpoints of a project at once; "
-                f"{n_used} do and {n_asked} more were asked for"
+                _(
+                    "instance_type: %(limit)d instances of %(type)s may serve endpoints of a project at once; "
+                    "%(used)d do and %(asked)d more were asked for"
+                )
+                % {"limit": limit, "type": name, "used": n_used, "asked": n_asked}
             )
 
 
@@ -109,14 +121,23 @@ def _variant_errors(variant: VariantRequest, where: str, models: Mapping[str, Mo
         *_refusal(lambda: instance_type_get(variant.instance_type, field=f"{where}.instance_type")),
     ]
     if variant.model not in models:
-        errors.append(FieldError(f"{where}.model", f"there is no model {variant.model[:63]!r}"))
+        errors.append(
+            FieldError(f"{where}.model", _("there is no model “%(name)s”") % {"name": variant.model[:63]})
+        )
     if not 1 <= variant.instance_count <= COUNT_MAX:
         errors.append(
-            FieldError(f"{where}.instance_count", f"{variant.instance_count} is not 1 to {COUNT_MAX}")
+            FieldError(
+                f"{where}.instance_count",
+                _("%(n)s is not 1 to %(maximum)d") % {"n": variant.instance_count, "maximum": COUNT_MAX},
+            )
         )
     if not (isfinite(variant.weight) and 0 <= variant.weight <= WEIGHT_MAX):
         errors.append(
-            FieldError(f"{where}.weight", f"{variant.weight} is not a number from 0 to {WEIGHT_MAX:g}")
+            FieldError(
+                f"{where}.weight",
+                _("%(value)s is not a number from 0 to %(maximum)d")
+                % {"value": variant.weight, "maximum": WEIGHT_MAX},
+            )
         )
     return errors
 
