@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 from mlplatform.web.assets import AssetsApplication
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
-_django = get_asgi_application()
+django.setup(set_prefix=False)
 
 from mlplatform.core.body_limit import BodyLimit  # noqa: E402  tables can be imported only now
+from mlplatform.core.request_bodies import SpoolingHandler  # noqa: E402  its settings too
 
-application = BodyLimit(AssetsApplication(_django))
+application = BodyLimit(AssetsApplication(SpoolingHandler()))

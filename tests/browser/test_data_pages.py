@@ -32,6 +32,7 @@ PATHS = [
     f"{HOME}access-keys/+new/",
     f"{HOME}members/",
     "/preferences/",
+    "/preferences/password/",
     "/styleguide/",
     "/projects/nothing/",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
@@ -134,3 +135,35 @@ def test_a_forged_theme_or_time_zone_cookie_is_ignored(alice: Visitor) -> None:
     client.cookies["time_zone"] = "nowhere"
     page = client.get(alice.url("project-home")).content
     assert b"data-theme" not in page and b"data-time-zone" not in page
+
+
+def test_a_password_is_changed_with_the_old_one_and_this_browser_stays_signed_in(alice: Visitor) -> None:
+    here, elsewhere = Client(), Client()
+    for client in (here, elsewhere):
+        client.post(LOGIN, {"username": "alice", "password": "a long password"})
+    new = "another long one"
+    form = {"old_password": "a long password", "new_password1": new, "new_password2": new}
+    assert here.post("/preferences/password/", form)["Location"] == "/preferences/"
+    assert here.get(alice.url("project-home")).status_code == 200
+    assert elsewhere.get(alice.url("project-home")).status_code == 302
+    assert Client().post(LOGIN, {"username": "alice", "password": new}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("old", "first", "second", "field"),
+    [
+        ("wrong", "another long one", "another long one", "old_password"),
+        ("a long password", "another long one", "yet another one", "new_password2"),
+        ("a long password", "short", "short", "new_password2"),
+        ("a long password", "password1234", "password1234", "new_password2"),
+    ],
+)
+def test_a_password_that_cannot_be_set_is_refused_at_its_field(
+    alice: Visitor, old: str, first: str, second: str, field: str
+) -> None:
+    client = alice.client
+    form = {"old_password": old, "new_password1": first, "new_password2": second}
+    response = client.post("/preferences/password/", form)
+    assert response.status_code == 400
+    assert field in response.context["form"].errors
+    assert Client().post(LOGIN, {"username": "alice", "password": "a long password"}).status_code == 302

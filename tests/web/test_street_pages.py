@@ -46,6 +46,7 @@ STREET = [
     "/projects/alpha/members/alice/remove/",
     "/projects/new/",
     "/preferences/",
+    "/preferences/password/",
     "/styleguide/",
     "/login/",
     "/nothing/here/",

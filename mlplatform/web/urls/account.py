@@ -11,6 +11,7 @@ urlpatterns = [
     path("login/", session.sign_in, name="login"),
     path("logout/", session.sign_out, name="logout"),
     path("preferences/", preferences.preferences, name="preferences"),
+    path("preferences/password/", preferences.password, name="password"),
     path("preferences/language/", preferences.language, name="language"),
     path("preferences/theme/", preferences.theme, name="theme"),
     path("styleguide/", styleguide.styleguide, name="styleguide"),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import zoneinfo
 
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.forms import PasswordChangeForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import override
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mlplatform.web.access import page_user
@@ -38,6 +42,21 @@ def preferences(request: HttpRequest) -> HttpResponse:
     response = redirect("web:preferences")
     preferences_to_cookies(response, kept)
     return response
+
+
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(["GET", "POST"])
+def password(request: HttpRequest) -> HttpResponse:
+    """Changes the password; the other sessions of the user end, this one stays."""
+    user = page_user(request)
+    form = PasswordChangeForm(user, request.POST if request.method == "POST" else None)
+    if request.method == "GET" or not form.is_valid():
+        return render(request, "web/password.html", {"form": form}, status=400 if form.is_bound else 200)
+    form.save()
+    update_session_auth_hash(request, form.user)
+    messages.success(request, _("Your password is changed. Other browsers are signed out."))
+    return redirect("web:preferences")
 
 
 @require_POST
