@@ -1,8 +1,7 @@
-"""Figures of endpoints: traffic, latency, confusion matrix. Pure: data in, Plotly figure (a plain dict) out."""
+"""Figures of endpoints: traffic and latency. Pure: data in, Plotly figure (a plain dict) out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -45,29 +44,6 @@ def latency_figure(traffic: Traffic) -> dict[str, Any]:
             "showlegend": True,
             "xaxis": {"title": {"text": "UTC"}, **({"range": [at[0], at[-1]]} if at else {})},
             "yaxis": {"title": {"text": "ms"}, "rangemode": "tozero"},
-        },
-    }
-
-
-def confusion_figure(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The confusion matrix as a heat map: a row per label, a column per prediction, counts in the cells."""
-    labels = [str(label) for label in summary["labels"]]
-    matrix = summary["confusion"]
-    return {
-        "data": [
-            {
-                "type": "heatmap",
-                "x": labels,
-                "y": labels,
-                "z": matrix,
-                "texttemplate": "%{z}",
-                "showscale": False,
-                "hovertemplate": _("label") + " %{y}<br>" + _("prediction") + " %{x}<br>%{z}<extra></extra>",
-            }
-        ],
-        "layout": {
-            "xaxis": {"title": {"text": _("prediction")}, "type": "category"},
-            "yaxis": {"title": {"text": _("label")}, "type": "category", "autorange": "reversed"},
         },
     }
 

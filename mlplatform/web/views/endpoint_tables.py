@@ -16,7 +16,7 @@ from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.objects import object_store
 from mlplatform.web.access import page_actor
-from mlplatform.web.charts.endpoints import confusion_figure
+from mlplatform.web.charts.confusion import confusion_rows
 from mlplatform.web.forms.training_jobs import errors_by_field
 
 ROWS_PER_PAGE = 100
@@ -60,7 +60,7 @@ def table_run_detail(request: HttpRequest, project: str, name: str, uid: str) ->
         "offset": offset,
         "previous": max(0, offset - ROWS_PER_PAGE) if offset else None,
         "following": offset + ROWS_PER_PAGE if len(rows) == ROWS_PER_PAGE else None,
-        "confusion": confusion_figure(summary) if done and "confusion" in summary else None,
+        "confusion": confusion_rows(summary) if done and "confusion" in summary else None,
     }
     if getattr(request, "htmx", False) and request.htmx.target == "table-run":  # type: ignore[attr-defined]
         response = render(request, "endpoints/_table_progress.html", context)
