@@ -212,14 +212,19 @@ def stopped() -> Outcome:
 
 
 def job_event_add(
-    *, job_id: int, attempt: int, message: str, status: SecondaryStatus | None = None
+    *,
+    job_id: int,
+    attempt: int,
+    message: str,
+    status: SecondaryStatus | None = None,
+    at: datetime | None = None,
 ) -> JobEvent:
     return JobEvent.objects.create(
         job_id=job_id,
         attempt=attempt,
         secondary_status=status.value if status else "",
         message=message[:1000],
-        at=clock.now(),
+        at=at or clock.now(),
     )
 
 
@@ -258,7 +263,9 @@ def _end(
         }
     if not rows.filter(status__in=_before(outcome.status)).update(**changes):
         raise LeaseLost
-    job_event_add(job_id=job.pk, attempt=attempt, status=outcome.secondary_status, message=outcome.message)
+    job_event_add(
+        job_id=job.pk, attempt=attempt, status=outcome.secondary_status, message=outcome.message, at=now
+    )
     log_end(stream=job.log)
 
 
