@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -59,6 +61,28 @@ def _post(port: int, token: str, *, project: str = "flowers", name: str = "iris"
         return response.status
     finally:
         connection.close()
+
+
+@contextmanager
+def _load(gateway: PublicGateway, token: str) -> Iterator[list[int]]:
+    """Three clients that ask without a pause; the statuses they got."""
+    gateway.reload()
+    ended = threading.Event()
+    statuses: list[int] = []
+
+    def client() -> None:
+        while not ended.is_set():
+            statuses.append(_post(gateway.port, token))
+
+    clients = [threading.Thread(target=client) for _ in range(3)]
+    for thread in clients:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        ended.set()
+        for thread in clients:
+            thread.join()
 
 
 def _token(actor: Actor) -> str:
@@ -152,33 +176,27 @@ def test_without_a_gateway_it_says_so(alice: Actor, iris_model: Model) -> None:
 def test_an_update_under_load_drops_no_request(
     alice: Actor, endpoint: Endpoint, host: HostDriver, public_gateway: PublicGateway
 ) -> None:
-    token = _token(alice)
-    public_gateway.reload()
-    ended = threading.Event()
-    statuses: list[int] = []
-
-    def load() -> None:
-        while not ended.is_set():
-            statuses.append(_post(public_gateway.port, token))
-
-    clients = [threading.Thread(target=load) for _ in range(3)]
-    for client in clients:
-        client.start()
-    try:
-        before = endpoint.replicas.get().pid
-        endpoint_update(
-            actor=alice, name="iris", variants=[VariantRequest(model="iris-knn", instance_type="ml.m5.large")]
-        )
+    before = endpoint.replicas.get().pid
+    larger = VariantRequest(model="iris-knn", instance_type="ml.m5.large")
+    with _load(public_gateway, _token(alice)) as statuses:
+        endpoint_update(actor=alice, name="iris", variants=[larger])
         host.until_status(endpoint, "InService")
-        host.until(
-            lambda: [r.pid for r in endpoint.replicas.all()] != [before] and endpoint.replicas.count() == 1
-        )
+        host.until(lambda: endpoint.replicas.count() == 1 and endpoint.replicas.get().pid != before)
         n_before = len(statuses)
-        deadline = time.monotonic() + 10
-        host.until(lambda: len(statuses) > n_before + 20 or time.monotonic() > deadline)
-    finally:
-        ended.set()
-        for client in clients:
-            client.join()
+        host.until(lambda: len(statuses) > n_before + 50)
     assert len(statuses) > 100
+    assert set(statuses) == {200}
+
+
+def test_killing_one_of_two_replicas_under_load_fails_no_request(
+    alice: Actor, endpoint: Endpoint, host: HostDriver, public_gateway: PublicGateway
+) -> None:
+    endpoint_update_weights(actor=alice, name="iris", counts={"AllTraffic": 2})
+    host.until_status(endpoint, "InService")
+    with _load(public_gateway, _token(alice)) as statuses:
+        host.until(lambda: len(statuses) > 50)
+        os.kill(endpoint.replicas.earliest("pk").pid, signal.SIGKILL)
+        host.until(lambda: endpoint.replicas.filter(status="InService", restarts=1).exists())
+        n_before = len(statuses)
+        host.until(lambda: len(statuses) > n_before + 50)
     assert set(statuses) == {200}
