@@ -89,6 +89,7 @@ TEMPLATES = [
             "builtins": [
                 "django.templatetags.i18n",
                 "django.templatetags.static",
+                "django.templatetags.l10n",
                 "mlplatform.web.templatetags.ui",
                 "mlplatform.web.templatetags.figures",
                 "mlplatform.web.templatetags.jobs",

@@ -12,10 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from mlplatform.core.access import project_list
-from mlplatform.core.models import Membership
+from mlplatform.core.models import Membership, Project
 from mlplatform.web.access import request_actor
 from mlplatform.web.preferences import page_settings
 
+LAST_PROJECT = "last_project"
+"""In the session: the name of the project that the person visited last."""
 LANGUAGE_NAMES = (("en", "English"), ("ja", "日本語"))
 """Each language in its own words, whatever the page's language is."""
 
@@ -39,6 +41,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     return {
         "actor": request_actor(request),
         "navigation_groups": SimpleLazyObject(lambda: _groups(request)),
+        "navigation_project": SimpleLazyObject(lambda: _project(request)),
         "my_projects": SimpleLazyObject(lambda: _projects(request)),
         "page_settings": page_settings(request),
         "languages": LANGUAGE_NAMES,
@@ -46,13 +49,28 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
 
 
 def _projects(request: HttpRequest) -> list[Membership]:
-    user = getattr(request, "user", None)
-    return project_list(user=user) if user is not None and user.is_authenticated else []
+    """The memberships of whoever asks, read once per request."""
+    known: list[Membership] | None = getattr(request, "memberships", None)
+    if known is None:
+        user = getattr(request, "user", None)
+        known = project_list(user=user) if user is not None and user.is_authenticated else []
+        request.memberships = known  # type: ignore[attr-defined]
+    return known
+
+
+def _project(request: HttpRequest) -> Project | None:
+    """The project of the page; on a page of none, the one that the person visited last."""
+    actor = request_actor(request)
+    if actor is not None:
+        return actor.project
+    mine = [membership.project for membership in _projects(request)]
+    last = request.session.get(LAST_PROJECT) if mine else None
+    return next((project for project in mine if project.name == last), mine[0] if mine else None)
 
 
 def _groups(request: HttpRequest) -> list[NavigationGroup]:
-    actor = request_actor(request)
-    if actor is None:
+    project = _project(request)
+    if project is None:
         return []
     plan = [
         ("", [(_("Home"), "layout-dashboard", "project-home")]),
@@ -79,7 +97,7 @@ def _groups(request: HttpRequest) -> list[NavigationGroup]:
     ]
     return [
         NavigationGroup(
-            title, [item for entry in entries if (item := _item(request, actor.project.name, *entry))]
+            title, [item for entry in entries if (item := _item(request, project.name, *entry))]
         )
         for title, entries in plan
     ]

@@ -15,6 +15,7 @@ def script_texts() -> dict[str, str]:
         "reconnecting": _("Updated {seconds} s ago, reconnecting…"),
         "upload_sent": _("Sent {sent} of {total}"),
         "upload_reading": _("Sent. Reading every row and column…"),
+        "upload_too_large": _("The file has {size}; at most {limit} may be uploaded."),
         "upload_lost": _("The connection was lost while sending the file. Nothing was kept; send it again."),
         "upload_cancelled": _("Cancelled. Nothing was kept."),
         "chart_table": _("Show as table"),

@@ -49,6 +49,11 @@ class Dropzone extends HTMLElement {
     const file = form.querySelector("input[type=file]")?.files[0];
     if (!file) return;
     event.preventDefault();
+    const limit = Number(form.querySelector("input[type=file]").dataset.limitBytes);
+    if (limit && file.size > limit) {
+      this.#failed(text("upload_too_large", { size: sizeText(file.size), limit: sizeText(limit) }));
+      return;
+    }
     const request = new XMLHttpRequest();
     this.#request = request;
     request.open("POST", form.action);

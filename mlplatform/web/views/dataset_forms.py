@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -60,7 +61,8 @@ def dataset_version_new(request: HttpRequest, project: str, name: str) -> HttpRe
     actor = page_actor(request, project)
     actor.require(Role.EDITOR)
     latest = dataset_version_get(actor=actor, reference=name)
-    context: dict[str, Any] = {"dataset": latest.dataset, "version": latest}
+    limit = settings.MLPLATFORM_UPLOAD_LIMIT_BYTES
+    context: dict[str, Any] = {"dataset": latest.dataset, "version": latest, "upload_limit_bytes": limit}
     if request.method == "GET":
         form = VersionForm(initial={"label": latest.label_name or ""})
         return page_response(request, "datasets/version_new.html", context | {"form": form})
@@ -158,7 +160,8 @@ def _refused_or(form: Any, action: Callable[[], Any]) -> Any:
 
 
 def _new_page(request: HttpRequest, source: str, form: NewForm, *, status: int = 200) -> HttpResponse:
-    context = {"form": form, "source": source, "samples": SAMPLES}
+    limit = settings.MLPLATFORM_UPLOAD_LIMIT_BYTES
+    context = {"form": form, "source": source, "samples": SAMPLES, "upload_limit_bytes": limit}
     return page_response(request, "datasets/new.html", context, status=status)
 
 

@@ -9,10 +9,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 from mlplatform.core.access import project_create, project_list
 from mlplatform.core.errors import AccessDenied, PlatformError
 from mlplatform.web.access import page_actor, page_user
+from mlplatform.web.context import LAST_PROJECT
 from mlplatform.web.overview import overview_get
 from mlplatform.web.rendering import page_response
-
-LAST_PROJECT = "last_project"
 
 
 @require_GET
