@@ -15,7 +15,6 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -69,7 +68,7 @@ def answer_once(
         return Response(claimed.response, status=claimed.response_status, headers={REPLAYED: "true"})
     try:
         body = json.loads(json.dumps(dict(create()), default=str))
-    except (PlatformError, APIException, Exception):
+    except BaseException:
         IdempotentRequest.objects.filter(pk=claimed.pk).delete()
         raise
     kept = {name: None if name in hide else value for name, value in body.items()}

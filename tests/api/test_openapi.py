@@ -20,7 +20,7 @@ from schemathesis.config import SchemathesisConfig
 from tests.api.conftest import BASE, Person
 from tests.api.street import NAME
 
-EXAMPLES = int(os.environ.get("MLPLATFORM_SCHEMA_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("MLPLATFORM_SCHEMA_EXAMPLES", "6"))
 ACCEPTED = ["2xx", "401", "403", "404", "409"]
 REFER_TO_OBJECTS = [
     "dataset_update",
