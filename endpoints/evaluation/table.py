@@ -10,6 +10,7 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from math import isfinite
 from pathlib import Path
 from typing import IO, Any
@@ -54,8 +55,7 @@ def table_send(spec: TableSpec, progress: Callable[[int], None]) -> dict[str, An
         )
     order = _column_order(schema, spec.feature_names)
     sheet = _Sheet(spec, schema)
-    gateway = _Gateway(spec)
-    with Path(spec.result).open("w", encoding="utf-8") as out:
+    with closing(_Gateway(spec)) as gateway, Path(spec.result).open("w", encoding="utf-8") as out:
         for first_row, rows, labels in _portions(Path(spec.data), schema):
             sent = rows if order is None else [[row[position] for position in order] for row in rows]
             sheet.write(out, first_row, rows, labels, gateway.predict(sent, first_row))
@@ -100,6 +100,9 @@ class _Gateway:
             "X-Mlplatform-Project": spec.project,
         }
         self._connection = UnixConnection(spec.socket, timeout_s=CALL_TIMEOUT_S)
+
+    def close(self) -> None:
+        self._connection.close()
 
     def predict(self, rows: Sequence[Sequence[str]], first_row: int) -> list[float]:
         """One number per row. Raises TableFailed."""
