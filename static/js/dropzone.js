@@ -71,6 +71,8 @@ class Dropzone extends HTMLElement {
     const line = this.querySelector(".upload-progress .upload-text");
     if (!bar || !sent.lengthComputable) return;
     const whole = sent.loaded >= sent.total;
+    // What has been sent whole is being read: from here on the server finishes it.
+    this.querySelector("[data-cancel]").hidden = whole;
     if (whole) bar.removeAttribute("value");
     else bar.value = sent.loaded / sent.total;
     line.textContent = whole
@@ -102,7 +104,7 @@ class Dropzone extends HTMLElement {
     const place = document.getElementById("messages");
     if (!place) return;
     if (html) place.innerHTML = html;
-    else place.textContent = message;
+    else place.replaceChildren(messageOf(message));
     announce(message || place.textContent);
     place.scrollIntoView({ block: "center" });
   }
@@ -112,6 +114,16 @@ class Dropzone extends HTMLElement {
     if (progress) progress.hidden = !on;
     for (const button of this.querySelectorAll("button[type=submit]")) button.disabled = on;
   }
+}
+
+function messageOf(message) {
+  const box = document.createElement("div");
+  box.className = "message warning";
+  const words = document.createElement("div");
+  words.className = "message-text";
+  words.textContent = message;
+  box.append(words);
+  return box;
 }
 
 function suggestedName(filename) {
