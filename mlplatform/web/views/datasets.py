@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import prefetch_related_objects
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -22,6 +22,7 @@ from jobs.selectors.datasets import (
     dataset_versions,
 )
 from mlplatform.core.access import Actor
+from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import NotFound
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.scatter_matrix import scatter_matrix
@@ -76,13 +77,9 @@ def dataset_download_file(request: HttpRequest, project: str, name: str) -> Http
     actor = page_actor(request, project)
     number = request.GET.get("version", "")
     found = dataset_download(actor=actor, reference=f"{name}@{number}" if number else name)
-    if found.path is not None:
-        return FileResponse(
-            found.path.open("rb"), as_attachment=True, filename=found.filename, content_type=found.content_type
-        )
-    response = FileResponse(found.chunks, as_attachment=True, filename=found.filename, content_type=found.content_type)
-    response["Content-Length"] = str(found.size_bytes)
-    return response
+    return DownloadResponse(
+        found.chunks, filename=found.filename, size_bytes=found.size_bytes, content_type=found.content_type
+    )
 
 
 def tab_titles() -> list[tuple[str, str]]:
@@ -111,7 +108,9 @@ def _overview(request: HttpRequest, actor: Actor, version: DatasetVersion) -> di
         "columns": found,
         "shown_columns": found.items[:COLUMNS_SHOWN],
         "n_hidden": max(len(found.items) - COLUMNS_SHOWN, 0),
-        "label_mapping": sorted((profile["schema"].get("label_mapping") or {}).items(), key=lambda pair: pair[1]),
+        "label_mapping": sorted(
+            (profile["schema"].get("label_mapping") or {}).items(), key=lambda pair: pair[1]
+        ),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -12,6 +12,7 @@ from endpoints.selectors.tables import table_run_get, table_run_rows
 from endpoints.services.tables import table_run_create
 from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
+from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.objects import object_store
@@ -71,15 +72,13 @@ def table_run_detail(request: HttpRequest, project: str, name: str, uid: str) ->
 
 
 @require_GET
-def table_run_download(request: HttpRequest, project: str, name: str, uid: str) -> StreamingHttpResponse:
+def table_run_download(request: HttpRequest, project: str, name: str, uid: str) -> DownloadResponse:
     run = table_run_get(actor=page_actor(request, project), endpoint=name, uid=uid)
-    response = StreamingHttpResponse(
-        object_store().chunks(run.result_uri), content_type="application/jsonlines; charset=utf-8"
+    return DownloadResponse(
+        object_store().chunks(run.result_uri),
+        filename=f"{name}-{run.dataset_version.dataset.name}.jsonl",
+        content_type="application/jsonlines; charset=utf-8",
     )
-    response["Content-Disposition"] = (
-        f'attachment; filename="{name}-{run.dataset_version.dataset.name}.jsonl"'
-    )
-    return response
 
 
 def _feature_names(run: TableRun) -> list[str]:

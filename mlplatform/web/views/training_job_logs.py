@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from jobs.selectors.training import training_job_get
+from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import InvalidRequest, PlatformError
 from mlplatform.core.log_events import log_events, log_slice_json
 from mlplatform.core.logs import LogSlice, log_download, log_lines, log_read, log_search, log_tail
@@ -36,15 +37,15 @@ def log_answer(request: HttpRequest, stream: LogStream) -> JsonResponse:
     )
 
 
-def log_download_answer(stream: LogStream, filename: str) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(log_download(stream=stream), content_type="text/plain; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{filename}"'
-    return response
+def log_download_answer(stream: LogStream, filename: str) -> DownloadResponse:
+    return DownloadResponse(
+        log_download(stream=stream), filename=filename, content_type="text/plain; charset=utf-8"
+    )
 
 
 async def log_stream_answer(request: HttpRequest, stream: LogStream) -> StreamingHttpResponse:
     resume = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
-    events = log_events(stream=stream, after=int(resume) if resume.isdigit() else 0)
+    events = log_events(stream=stream, after=int(resume) if resume.isdecimal() and len(resume) < 17 else 0)
     response = StreamingHttpResponse(events, content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -32,6 +32,7 @@ from jobs.services.training import (
 )
 from mlplatform.core import clock, names
 from mlplatform.core.access import Actor
+from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import Conflict, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.nodes import queues_served
@@ -136,12 +137,9 @@ def training_job_metrics_view(request: HttpRequest, project: str, name: str) -> 
 
 
 @require_GET
-def training_job_artifact_view(request: HttpRequest, project: str, name: str) -> StreamingHttpResponse:
+def training_job_artifact_view(request: HttpRequest, project: str, name: str) -> DownloadResponse:
     chunks, filename, size_bytes = training_job_artifact(actor=page_actor(request, project), name=name)
-    response = StreamingHttpResponse(chunks, content_type="application/gzip")
-    response["Content-Disposition"] = f'attachment; filename="{filename}"'
-    response["Content-Length"] = str(size_bytes)
-    return response
+    return DownloadResponse(chunks, filename=filename, size_bytes=size_bytes, content_type="application/gzip")
 
 
 @require_POST
