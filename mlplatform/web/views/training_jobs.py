@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from jobs.algorithms.base import AlgorithmSpec
 from jobs.algorithms.registry import algorithm_get, algorithm_list
 from jobs.instance_types import instance_type_list
 from jobs.metric_regex import metric_definition_check, metric_matches
@@ -33,7 +34,7 @@ from jobs.services.training import (
 from mlplatform.core import clock, names
 from mlplatform.core.access import Actor
 from mlplatform.core.downloads import DownloadResponse
-from mlplatform.core.errors import Conflict, PlatformError
+from mlplatform.core.errors import Conflict, FieldError, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.nodes import queues_served
 from mlplatform.web.access import page_actor
@@ -213,7 +214,7 @@ def _form_page(
         "tags_error": _errors_named(errors, "tags"),
         "errors": errors,
         "error": error,
-        "unplaced": [one for one in (error.errors if error else ()) if _unplaced(one.field)],
+        "unplaced": _unplaced(error, spec),
         "api_call": form.api_call(
             base_url=request.build_absolute_uri("/").rstrip("/"), project=actor.project.name
         ),
@@ -237,8 +238,14 @@ def _errors_named(errors: dict[str, str], prefix: str) -> str:
     )
 
 
-def _unplaced(field: str) -> bool:
-    """Whether an error belongs to no field of the form."""
-    whole = ("name", "instance_type", "max_runtime_s")
-    parts = ("hyperparameters.", "channels.", "metric_definitions", "environment", "tags")
-    return field not in whole and not field.startswith(parts)
+def _unplaced(error: PlatformError | None, spec: AlgorithmSpec) -> list[FieldError]:
+    """What is wrong with no field of the form: a hyperparameter or channel that the algorithm does not have."""
+    whole = {"name", "instance_type", "max_runtime_s"}
+    whole |= {f"hyperparameters.{declared.name}" for declared in spec.hyperparameters if not declared.hidden}
+    channels = tuple(f"channels.{channel.name}" for channel in spec.channels)
+    below = ("metric_definitions", "environment", "tags", *channels)
+    return [
+        one
+        for one in (error.errors if error else ())
+        if one.field not in whole and not one.field.startswith(below)
+    ]
