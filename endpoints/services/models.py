@@ -25,7 +25,7 @@ from mlplatform.core.archives import ArchiveError, archive_read_file
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, uid_new, uri, uri_split
-from mlplatform.core.objects import object_store
+from mlplatform.core.objects import object_store, objects_delete_after_commit
 
 MANIFEST_NAME = "manifest.json"
 _MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
@@ -102,7 +102,7 @@ def model_delete(*, actor: Actor, name: str) -> None:
         EndpointConfig.objects.filter(variants__model=model).delete()
         artifact_uri = model.artifact_uri
         model.delete()
-        transaction.on_commit(lambda: object_store().delete([artifact_uri]))
+        objects_delete_after_commit([artifact_uri])
 
 
 def _refuse_taken(actor: Actor, name: str) -> None:

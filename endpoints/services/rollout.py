@@ -10,7 +10,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -35,10 +34,9 @@ from endpoints.plan import (
     endpoint_plan,
 )
 from mlplatform.core import clock
-from mlplatform.core.errors import TransientError
 from mlplatform.core.logs import log_stream_create, log_stream_delete
 from mlplatform.core.names import uid_new
-from mlplatform.core.objects import object_store
+from mlplatform.core.objects import objects_delete_after_commit
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 
@@ -204,7 +202,7 @@ class _Rollout:
         self._left_configs |= {endpoint.wanted_id, endpoint.live_id or endpoint.wanted_id}
         name = endpoint.name
         endpoint.delete()
-        transaction.on_commit(partial(_objects_delete, results))
+        objects_delete_after_commit(results)
         logger.info("endpoint %s is deleted", name)
 
 
@@ -216,10 +214,3 @@ def _configs_prune(config_ids: set[int]) -> None:
         "variant__config_id", flat=True
     )
     EndpointConfig.objects.filter(pk__in=config_ids - in_use - set(with_replicas)).delete()
-
-
-def _objects_delete(uris: list[str]) -> None:
-    try:
-        object_store().delete(uris)
-    except TransientError as error:
-        logger.warning("%d objects of a deleted endpoint are left: %s", len(uris), error)

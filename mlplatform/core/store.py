@@ -117,12 +117,14 @@ class ObjectStore:
             return None
 
     def delete(self, uris: Iterable[str]) -> None:
-        """Deletes objects; one that is not there is no error."""
+        """Deletes objects; one that is not there is no error. Raises TransientError."""
         for uri in uris:
             try:
                 obstore.delete(self._backend, self._key(uri))
             except FileNotFoundError:
                 continue
+            except (BaseError, OSError) as error:
+                raise TransientError(f"The object store could not delete {uri}: {_reason(error)}") from error
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
         """Objects below `s3://bucket/prefix`, without digests."""

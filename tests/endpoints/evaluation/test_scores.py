@@ -30,6 +30,7 @@ def _tally(pairs: list[tuple[str, str]]) -> ClassificationTally:
     return tally
 
 
+@pytest.mark.filterwarnings("ignore:A single label was found")
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(_names, _names), min_size=1, max_size=60))
 def test_classification_agrees_with_scikit_learn(pairs: list[tuple[str, str]]) -> None:
