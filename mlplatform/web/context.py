@@ -96,9 +96,7 @@ def _groups(request: HttpRequest) -> list[NavigationGroup]:
         ),
     ]
     return [
-        NavigationGroup(
-            title, [item for entry in entries if (item := _item(request, project.name, *entry))]
-        )
+        NavigationGroup(title, [item for entry in entries if (item := _item(request, project.name, *entry))])
         for title, entries in plan
     ]
 

@@ -142,5 +142,9 @@ def _steps(
         Step(_("Train a model on it"), url("training-job-new"), jobs.get(TrainingJobStatus.COMPLETED, 0) > 0),
         Step(_("Deploy it to an endpoint"), url("endpoint-new"), in_service),
         Step(_("Get a first prediction"), url("endpoint-list"), called),
-        Step(_("Create an access key for your programs"), url("access-key-new"), bool(access_key_list(actor=actor))),
+        Step(
+            _("Create an access key for your programs"),
+            url("access-key-new"),
+            bool(access_key_list(actor=actor)),
+        ),
     ]

@@ -47,5 +47,10 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
+def search_text(params: Mapping[str, Any]) -> str:
+    """The `search` of a query string as names are spelt: full-width letters and digits as half-width ones."""
+    return unicodedata.normalize("NFKC", str(params.get("search", ""))).strip()
+
+
 def _sortable(value: Any) -> tuple[bool, Any]:
     return value is not None, folded(value) if isinstance(value, str) else value

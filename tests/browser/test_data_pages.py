@@ -88,7 +88,9 @@ def test_a_file_is_chosen_named_sent_and_shown(signed_in_page: Page, tmp_path: P
     expect(signed_in_page.locator("main")).to_contain_text("CP932")
 
 
-def test_a_refused_file_shows_row_and_reason_and_keeps_what_was_typed(signed_in_page: Page, tmp_path: Path) -> None:
+def test_a_refused_file_shows_row_and_reason_and_keeps_what_was_typed(
+    signed_in_page: Page, tmp_path: Path
+) -> None:
     file = tmp_path / "ragged.csv"
     file.write_text("a,b,y\n1,2,x\n3,4\n", encoding="utf-8")
     signed_in_page.goto(f"{DATASETS}+new/")
@@ -190,11 +192,15 @@ ENTER = """input => {
 }"""
 
 
-def test_the_search_waits_for_the_end_of_a_conversion_and_enter_in_it_sends_nothing(signed_in_page: Page) -> None:
+def test_the_search_waits_for_the_end_of_a_conversion_and_enter_in_it_sends_nothing(
+    signed_in_page: Page,
+) -> None:
     signed_in_page.goto(DATASETS)
     search = signed_in_page.locator("x-search input")
     sent: list[str] = []
-    signed_in_page.on("request", lambda request: sent.append(request.url) if "search=" in request.url else None)
+    signed_in_page.on(
+        "request", lambda request: sent.append(request.url) if "search=" in request.url else None
+    )
     search.evaluate(COMPOSE)
     signed_in_page.wait_for_function("() => new Promise(done => setTimeout(() => done(true), 500))")
     assert search.evaluate(ENTER) is False  # the key's default, sending the form, is prevented

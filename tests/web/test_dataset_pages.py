@@ -275,6 +275,8 @@ def test_the_list_searches_sorts_and_pages(alice: Visitor) -> None:
     found = alice.get("dataset-list", {"search": "amm"}, htmx=True)
     assert [dataset.name for dataset in found.context["page"].items] == ["gamma"]
     assert b"<html" not in found.content
+    full_width = alice.get("dataset-list", {"search": "ｇａｍ"}).context["page"]
+    assert [dataset.name for dataset in full_width.items] == ["gamma"]
     nothing = alice.get("dataset-list", {"search": "zzz"})
     assert b"No dataset matches" in nothing.content
     assert alice.get("dataset-list", {"order": "password"}).status_code == 400

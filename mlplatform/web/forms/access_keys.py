@@ -10,6 +10,9 @@ LIFETIMES = ((30, _("30 days")), (90, _("90 days")), (365, _("1 year")), (0, _("
 
 class AccessKeyForm(forms.Form):
     description = forms.CharField(
-        label=_("Description"), max_length=200, required=False, help_text=_("What uses it, so that you can tell later.")
+        label=_("Description"),
+        max_length=200,
+        required=False,
+        help_text=_("What uses it, so that you can tell later."),
     )
     days = forms.TypedChoiceField(label=_("Expires after"), choices=LIFETIMES, coerce=int, initial=90)

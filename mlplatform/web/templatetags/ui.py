@@ -80,13 +80,17 @@ def sparkline(values: Sequence[float], label: str, width: int = 120, height: int
 
 
 @register.simple_tag
-def bars(histogram: Mapping[str, Any] | None, label: str, width: int = 128, height: int = 24) -> SafeString | str:
+def bars(
+    histogram: Mapping[str, Any] | None, label: str, width: int = 128, height: int = 24
+) -> SafeString | str:
     """The histogram of a column (`counts` with `edges` or `values`); `label` says in words what it shows."""
     if not histogram or not histogram.get("counts"):
         return "–"
     drawn = count_bars(histogram["counts"], width=width, height=height)
     rects = format_html_join(
-        "", '<rect x="{}" y="{}" width="{}" height="{}"/>', ((bar.x, bar.y, bar.width, bar.height) for bar in drawn)
+        "",
+        '<rect x="{}" y="{}" width="{}" height="{}"/>',
+        ((bar.x, bar.y, bar.width, bar.height) for bar in drawn),
     )
     return format_html(
         '<svg class="bars" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}"><title>{}</title>'

@@ -52,7 +52,9 @@ def access_key_new(request: HttpRequest, project: str) -> HttpResponse:
     actor = page_actor(request, project)
     form = AccessKeyForm(request.POST or None)
     if request.method == "GET" or not form.is_valid():
-        return render(request, "access_keys/new.html", {"form": form}, status=200 if request.method == "GET" else 400)
+        return render(
+            request, "access_keys/new.html", {"form": form}, status=200 if request.method == "GET" else 400
+        )
     days = form.cleaned_data["days"]
     key, secret = access_key_create(
         user=actor.user,

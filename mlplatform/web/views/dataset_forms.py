@@ -47,7 +47,9 @@ def dataset_new(request: HttpRequest, project: str) -> HttpResponse:
     source = source if source in _FORMS else "upload"
     if request.method == "GET":
         sample = request.GET.get("sample", "")
-        return _new_page(request, source, _FORMS[source](initial={"sample": sample, "name": sample.replace("_", "-")}))
+        return _new_page(
+            request, source, _FORMS[source](initial={"sample": sample, "name": sample.replace("_", "-")})
+        )
     form = _FORMS[source](request.POST, request.FILES)
     dataset = _refused_or(form, lambda: _create(actor, form)) if form.is_valid() else None
     if dataset is None:
@@ -72,7 +74,9 @@ def dataset_version_new(request: HttpRequest, project: str, name: str) -> HttpRe
         file = form.cleaned_data["file"]
         made = _refused_or(
             form,
-            lambda: dataset_version_add(actor=actor, name=name, file=file, filename=file.name, **form.reading()),
+            lambda: dataset_version_add(
+                actor=actor, name=name, file=file, filename=file.name, **form.reading()
+            ),
         )
     if made is None:
         return page_response(request, "datasets/version_new.html", context | {"form": form}, status=400)
@@ -86,7 +90,9 @@ def dataset_label(request: HttpRequest, project: str, name: str) -> HttpResponse
     actor = page_actor(request, project)
     actor.require(Role.EDITOR)
     version = dataset_version_get(actor=actor, reference=name)
-    form = LabelForm(request.POST if request.method == "POST" else None, initial={"label": version.label_name})
+    form = LabelForm(
+        request.POST if request.method == "POST" else None, initial={"label": version.label_name}
+    )
     if request.method == "POST" and form.is_valid():
         label = form.cleaned_data["label"] or None
         if _refused_or(form, lambda: dataset_update(actor=actor, name=name, label=label)):
@@ -102,13 +108,21 @@ def dataset_split_page(request: HttpRequest, project: str, name: str) -> HttpRes
     actor.require(Role.EDITOR)
     version = dataset_version_get(actor=actor, reference=request.POST.get("reference") or name)
     if version.dataset.name != name:
-        raise NotFound(f"There is no version {request.POST.get('reference', '')[:80]!r} of dataset {name[:63]!r}")
+        raise NotFound(
+            f"There is no version {request.POST.get('reference', '')[:80]!r} of dataset {name[:63]!r}"
+        )
     form = SplitForm(request.POST)
     made = None
     if form.is_valid():
         made = _refused_or(form, lambda: dataset_split(actor=actor, name=str(version), **form.arguments()))
     if made is None:
-        context = {"dataset": version.dataset, "version": version, "tab": "split", "tabs": tab_titles(), "form": form}
+        context = {
+            "dataset": version.dataset,
+            "version": version,
+            "tab": "split",
+            "tabs": tab_titles(),
+            "form": form,
+        }
         context["is_latest"] = version.pk == version.dataset.latest_id
         return page_response(request, "datasets/detail.html", context, status=400)
     text = ", ".join(f"{part.name} ({part.latest.n_rows})" for part in made if part.latest)

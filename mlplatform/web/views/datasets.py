@@ -28,7 +28,7 @@ from mlplatform.web.access import page_actor
 from mlplatform.web.charts.scatter_matrix import scatter_matrix
 from mlplatform.web.forms.datasets import SplitForm
 from mlplatform.web.rendering import page_response
-from mlplatform.web.shortlist import short_list
+from mlplatform.web.shortlist import search_text, short_list
 
 COLUMNS_SHOWN = 200
 PREVIEW_COLUMNS_SHOWN = 60
@@ -45,7 +45,7 @@ _COLUMN_ORDERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
 def dataset_list_page(request: HttpRequest, project: str) -> HttpResponse:
     page = dataset_list(
         actor=page_actor(request, project),
-        search=request.GET.get("search", ""),
+        search=search_text(request.GET),
         order=request.GET.get("order") or "-created",
         cursor=request.GET.get("cursor"),
     )

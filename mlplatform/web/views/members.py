@@ -62,7 +62,9 @@ def member_remove_page(request: HttpRequest, project: str, username: str) -> Htt
 
 
 def _membership(actor: Actor, username: str) -> Membership:
-    found = next((member for member in member_list(actor=actor) if member.user.get_username() == username), None)
+    found = next(
+        (member for member in member_list(actor=actor) if member.user.get_username() == username), None
+    )
     if found is None:
         raise NotFound(f"{username[:80]!r} is not a member of this project")
     return found

@@ -59,4 +59,6 @@ def _text(row: NodeRow) -> str:
 
 def _instance_types(actor: Actor, served: set[str]) -> list[InstanceTypeRow]:
     usage = instance_type_usage(project=actor.project)
-    return [InstanceTypeRow(kind, usage.get(kind.name, 0), kind.queue in served) for kind in instance_type_list()]
+    return [
+        InstanceTypeRow(kind, usage.get(kind.name, 0), kind.queue in served) for kind in instance_type_list()
+    ]
