@@ -148,7 +148,7 @@ async def replica_log_stream(request: HttpRequest, project: str, name: str, uid:
         stream = await sync_to_async(_replica_stream)(request, project, name, uid)
     except PlatformError as error:
         return HttpResponse(error.message, status=error.http_status, content_type="text/plain; charset=utf-8")
-    return await log_stream_answer(request, stream)
+    return await log_stream_answer(request, project, stream)
 
 
 def _replica_stream(request: HttpRequest, project: str, name: str, uid: str) -> LogStream:

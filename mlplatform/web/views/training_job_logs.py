@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asgiref.sync import sync_to_async
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -10,6 +11,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from jobs.selectors.training import training_job_get
+from mlplatform.core.access import actor_for_user
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import InvalidRequest, PlatformError
 from mlplatform.core.log_events import log_events, log_slice_json
@@ -43,9 +45,11 @@ def log_download_answer(stream: LogStream, filename: str) -> DownloadResponse:
     )
 
 
-async def log_stream_answer(request: HttpRequest, stream: LogStream) -> StreamingHttpResponse:
+async def log_stream_answer(request: HttpRequest, project: str, stream: LogStream) -> StreamingHttpResponse:
+    """The stream's events; they end when the reader signs out or leaves the project."""
     resume = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
-    events = log_events(stream=stream, after=int(resume) if resume.isdecimal() and len(resume) < 17 else 0)
+    after = int(resume) if resume.isdecimal() and len(resume) < 17 else 0
+    events = log_events(stream=stream, after=after, allowed=lambda: _still_admitted(request, project))
     response = StreamingHttpResponse(events, content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -57,7 +61,7 @@ async def training_job_log_stream(request: HttpRequest, project: str, name: str)
         stream = await sync_to_async(_job_log)(request, project, name)
     except PlatformError as error:
         return HttpResponse(error.message, status=error.http_status, content_type="text/plain; charset=utf-8")
-    return await log_stream_answer(request, stream)
+    return await log_stream_answer(request, project, stream)
 
 
 @require_GET
@@ -68,6 +72,17 @@ def training_job_log_download(request: HttpRequest, project: str, name: str) -> 
 
 def _job_log(request: HttpRequest, project: str, name: str) -> LogStream:
     return training_job_get(actor=page_actor(request, project), name=name).log
+
+
+def _still_admitted(request: HttpRequest, project: str) -> bool:
+    user = User.objects.filter(pk=request.user.pk).first()
+    if user is None or not request.session.exists(request.session.session_key or ""):
+        return False
+    try:
+        actor_for_user(user=user, project_name=project)
+    except PlatformError:
+        return False
+    return True
 
 
 def _slice(request: HttpRequest, stream: LogStream) -> LogSlice:
