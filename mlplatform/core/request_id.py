@@ -32,7 +32,7 @@ def RequestIdMiddleware(
 
         async def async_middleware(request: HttpRequest) -> HttpResponseBase:
             request_id = request_id_of(request)
-            response: HttpResponseBase = await get_response(request)  # type: ignore[misc]
+            response: HttpResponseBase = await get_response(request)
             response["X-Request-Id"] = request_id
             return response
 

@@ -75,7 +75,7 @@ def _job_log(request: HttpRequest, project: str, name: str) -> LogStream:
 
 
 def _still_admitted(request: HttpRequest, project: str) -> bool:
-    user = User.objects.filter(pk=request.user.pk).first()
+    user = User.objects.filter(pk=request.user.pk or 0).first()
     if user is None or not request.session.exists(request.session.session_key or ""):
         return False
     try:
