@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.template.loader import get_template
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, reverse
 
 from jobs.algorithms.registry import algorithm_list
 from mlplatform.core.models import AccessKey, Membership, Project, Role
+from mlplatform.core.request_id import request_id_of
 from mlplatform.web import urls
 from tests.web.conftest import Visitor
 
@@ -143,3 +144,15 @@ def test_a_key_or_project_name_in_an_address_is_never_a_path(alice: Visitor) -> 
 )
 def test_every_template_compiles(template: str) -> None:
     get_template(template)
+
+
+def test_a_failure_of_the_design_itself_still_gives_an_answer_with_the_request_id(
+    db: None, settings: Any
+) -> None:
+    from mlplatform.web.views.problems import server_error
+
+    settings.TEMPLATES = []
+    request = RequestFactory().get("/")
+    response = server_error(request)
+    assert response.status_code == 500
+    assert request_id_of(request) in response.content.decode()
