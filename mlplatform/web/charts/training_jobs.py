@@ -12,7 +12,9 @@ MARKERS_BELOW = 60
 FEW_STEPS = 10
 
 
-def metric_figure(series: Sequence[MetricSeries], *, x: str = "step", log_scale: bool = False) -> dict[str, Any]:
+def metric_figure(
+    series: Sequence[MetricSeries], *, x: str = "step", log_scale: bool = False
+) -> dict[str, Any]:
     """One chart with a line per metric.
 
     Args:

@@ -16,9 +16,19 @@ urlpatterns = [
     path("<str:name>/invoke/", endpoints.endpoint_invoke_view, name="endpoint-invoke"),
     path("<str:name>/traffic/", endpoints.endpoint_traffic_view, name="endpoint-traffic"),
     path("<str:name>/replicas/<str:uid>/log/", endpoints.replica_log, name="replica-log"),
-    path("<str:name>/replicas/<str:uid>/log/stream/", endpoints.replica_log_stream, name="replica-log-stream"),
-    path("<str:name>/replicas/<str:uid>/log/download/", endpoints.replica_log_download, name="replica-log-download"),
+    path(
+        "<str:name>/replicas/<str:uid>/log/stream/", endpoints.replica_log_stream, name="replica-log-stream"
+    ),
+    path(
+        "<str:name>/replicas/<str:uid>/log/download/",
+        endpoints.replica_log_download,
+        name="replica-log-download",
+    ),
     path("<str:name>/table/", endpoint_tables.table_run_new, name="endpoint-table"),
     path("<str:name>/table/<str:uid>/", endpoint_tables.table_run_detail, name="endpoint-table-run"),
-    path("<str:name>/table/<str:uid>/download/", endpoint_tables.table_run_download, name="endpoint-table-download"),
+    path(
+        "<str:name>/table/<str:uid>/download/",
+        endpoint_tables.table_run_download,
+        name="endpoint-table-download",
+    ),
 ]

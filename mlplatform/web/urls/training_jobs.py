@@ -17,5 +17,9 @@ urlpatterns = [
     path("<str:name>/artifact/", training_jobs.training_job_artifact_view, name="training-job-artifact"),
     path("<str:name>/log/", training_job_logs.training_job_log, name="training-job-log"),
     path("<str:name>/log/stream/", training_job_logs.training_job_log_stream, name="training-job-log-stream"),
-    path("<str:name>/log/download/", training_job_logs.training_job_log_download, name="training-job-log-download"),
+    path(
+        "<str:name>/log/download/",
+        training_job_logs.training_job_log_download,
+        name="training-job-log-download",
+    ),
 ]

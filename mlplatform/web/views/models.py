@@ -96,7 +96,9 @@ def _form_page(
     context = {
         "values": values,
         "jobs": completed.items,
-        "unlisted": "" if values["training_job"] in {job.name for job in completed.items} else values["training_job"],
+        "unlisted": ""
+        if values["training_job"] in {job.name for job in completed.items}
+        else values["training_job"],
         "error": error,
         "errors": errors_by_field(error.errors) if error else {},
         "unplaced": [

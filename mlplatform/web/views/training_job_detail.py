@@ -70,7 +70,10 @@ class Stage:
 
 def _stages(job: TrainingJob, events: list[JobEvent]) -> list[Stage]:
     entered = [event for event in events if event.secondary_status]
-    following: list[datetime | None] = [*(event.at for event in entered[1:]), None if job.ended else clock.now()]
+    following: list[datetime | None] = [
+        *(event.at for event in entered[1:]),
+        None if job.ended else clock.now(),
+    ]
     return [
         Stage(event.secondary_status, (end - event.at).total_seconds() if end else None)
         for event, end in zip(entered, following, strict=False)

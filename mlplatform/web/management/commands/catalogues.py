@@ -32,7 +32,9 @@ class Command(BaseCommand):
         _tool("msgattrib", "--clear-fuzzy", "--empty", "--no-wrap", "-o", catalogue("en"), catalogue("en"))
         _tool("msgen", "--no-wrap", "-o", catalogue("en"), catalogue("en"))
         for language in LANGUAGES:
-            _tool("msgfmt", "--check-format", "-o", catalogue(language).with_suffix(".mo"), catalogue(language))
+            _tool(
+                "msgfmt", "--check-format", "-o", catalogue(language).with_suffix(".mo"), catalogue(language)
+            )
         missing = _untranslated(catalogue("ja"))
         if missing:
             raise CommandError(f"without Japanese, or only guessed:\n{missing}")
