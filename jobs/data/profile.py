@@ -39,6 +39,7 @@ KEPT_VALUES: Final = 8_000_000
 each.
 """
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+_SHOWN_WHOLE_BELOW = 1e15
 Cell = float | int | str | bool | None
 
 
@@ -115,7 +116,8 @@ def _first(mask: pa.ChunkedArray) -> int | None:
 
 
 def _refused(column: pa.ChunkedArray, at: int, name: str, first_row: int, reason: str) -> DataError:
-    value = f"{column[at].as_py():g}"
+    found = column[at].as_py()
+    value = f"{found:.0f}" if abs(found) < _SHOWN_WHOLE_BELOW and found == int(found) else f"{found:g}"
     return DataError(f"{shown(value)} {reason}", row=first_row + at, column=name, value=value)
 
 

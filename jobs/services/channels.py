@@ -171,6 +171,8 @@ def _unusable(version: DatasetVersion, schema: TableSchema, spec: AlgorithmSpec)
         return f"dataset {version} has no rows"
     if spec.label == "required" and schema.label is None:
         return f"dataset {version} has no label column; choose one on its page, {spec.name} needs it"
+    if schema.n_features < 1:
+        return f"dataset {version} has no column but its label; {spec.name} needs at least one feature column"
     text = [
         name
         for name, kind in zip(schema.feature_names, _feature_types(schema), strict=True)

@@ -133,3 +133,29 @@ def test_text_in_a_feature_column_is_refused_by_name_before_the_job_begins(stree
     answer = street.post("training-jobs/", street.job_request(name, train=name))
     refused(answer, field="channels.train.dataset", words=("'a'", "text"))
     assert street.delete(f"datasets/{name}/").status == 204
+
+
+def test_a_table_with_nothing_but_a_label_is_not_trained_on(street: Street) -> None:
+    name = unique("only")
+    street.dataset(name, b"label\nx\ny\n", header="true", label="label")
+    answer = street.post("training-jobs/", street.job_request(name, train=name))
+    refused(answer, field="channels.train.dataset", words=("feature column",))
+    assert street.delete(f"datasets/{name}/").status == 204
+
+
+def test_a_label_that_a_model_cannot_hold_exactly_is_refused_as_it_was_written(street: Street) -> None:
+    answer = street.upload(unique("bad"), b"a,label\n1,16777216\n2,16777217\n", header="true", label="label")
+    refused(answer, field="file", words=("row 2", "'16777217'", "16777216"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(gzip.compress(b"0" * 200_000_000, 1), id="a line of 200 MB in 200 KB"),
+        pytest.param(b"a,b\n1," + b"x" * 20_000_000 + b"\n", id="a cell of 20 MB"),
+        pytest.param((b"1," * 200_000 + b"1\n") * 2, id="200,000 columns"),
+        pytest.param(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", id="deep JSON"),
+    ],
+)
+def test_a_file_that_would_need_too_much_memory_is_refused(street: Street, content: bytes) -> None:
+    refused(street.upload(unique("bomb"), content), field="file")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from collections.abc import Iterator
 
@@ -55,6 +56,20 @@ def test_a_job_over_its_maximum_run_time_is_stopped_and_says_so(street: Street, 
     assert job["failure"]["kind"] == "TimeLimit"
     assert "2 s" in job["failure"]["reason"]
     assert job["billable_s"] in {2, 3, 4}
+
+
+def test_a_job_killed_from_outside_says_by_which_signal(street: Street, large: str) -> None:
+    name = unique("killed")
+    street.job_start(name, train=large, test=large, hyperparameters=LONG)
+    wait_until(lambda: "Searching index" in street.log(name), timeout_s=30, what="the job at work")
+    for process in street.platform.processes():
+        if "jobs.runner" in process.cmdline():
+            process.send_signal(signal.SIGKILL)
+    job = street.job_ended(name)
+    failure = job["failure"]
+    assert (job["status"], failure["kind"], failure["signal"]) == ("Failed", "KilledBySignal", "SIGKILL")
+    assert "Searching index" in failure["log_tail"][-1]
+    assert street.log(name).splitlines()[failure["first_line"] - 1] == failure["log_tail"][0]
 
 
 def test_a_dataset_that_a_job_reads_is_not_deleted(street: Street, large: str) -> None:
