@@ -43,7 +43,7 @@ function bindTimes(view) {
 function bindFind(view) {
   const input = view.part("find");
   const regular = view.part("regular");
-  const run = () => view.find(input.value.trim(), regular.getAttribute("aria-pressed") === "true");
+  const run = () => view.find(input.value, regular.getAttribute("aria-pressed") === "true");
   input.addEventListener("keydown", (event) => {
     if (composing(event)) return;
     if (event.key === "Escape") view.part("found").hidden = true;

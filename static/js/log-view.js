@@ -69,6 +69,7 @@ class LogView extends HTMLElement {
     this.replace(slice);
     this.mark(from, Number(match[2] ?? from));
     this.centre(from);
+    this.scrollIntoView({ block: "nearest" });
     return true;
   }
 
@@ -255,12 +256,14 @@ class LogView extends HTMLElement {
   /** Lists the lines that match; an empty pattern closes the list. */
   async find(pattern, regular) {
     const box = this.part("found");
+    const asked = (this.asked = {});
     if (!pattern) {
       box.hidden = true;
       return [];
     }
     this.setAttribute("aria-busy", "true");
     const answer = await this.source.search(pattern, regular);
+    if (asked !== this.asked) return []; // something else has been asked for meanwhile
     this.removeAttribute("aria-busy");
     if (!answer) return [];
     const found = answer.found ?? [];
