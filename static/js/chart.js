@@ -59,7 +59,21 @@ class Chart extends HTMLElement {
     this.table.tabIndex = 0;
     this.table.hidden = true;
     this.figureElement.prepend(head);
-    this.figureElement.append(this.plot, this.table);
+    this.figureElement.append(this.#scrolled(this.plot), this.table);
+  }
+
+  // A figure of many panels keeps its width on a narrow window, where it is then scrolled.
+  #scrolled(plot) {
+    const width = this.getAttribute("min-width");
+    if (!width) return plot;
+    plot.style.minWidth = `${width}px`;
+    const frame = document.createElement("div");
+    frame.className = "chart-frame";
+    frame.tabIndex = 0;
+    frame.setAttribute("role", "region");
+    frame.setAttribute("aria-label", this.querySelector("figcaption")?.textContent ?? "");
+    frame.append(plot);
+    return frame;
   }
 
   #tools() {

@@ -20,6 +20,7 @@ MAX_POINTS = 12_000
 N_BINS = 16
 SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star", "x", "triangle-down")
 _PANEL_PX = 132
+_PANEL_MIN_PX = 88
 _GAP = 0.012
 
 
@@ -29,6 +30,7 @@ class ScatterMatrix:
 
     figure: dict[str, Any]
     height: int
+    min_width: int
     names: list[str]
     n_rows: int
     n_left_out: int
@@ -60,6 +62,7 @@ def scatter_matrix(profile: Mapping[str, Any]) -> ScatterMatrix | None:
             "layout": _layout(groups, names, rows, shown),
         },
         height=max(len(shown) * _PANEL_PX + 70, 380),
+        min_width=len(shown) * _PANEL_MIN_PX + 70,
         names=names,
         n_rows=len(rows),
         n_left_out=len(numeric) - len(shown),

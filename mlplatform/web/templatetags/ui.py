@@ -115,13 +115,22 @@ def meter(fraction: float | None, label: str) -> SafeString:
 
 @register.simple_tag
 def chart(
-    figure: Mapping[str, Any], title: str, summary: str = "", height: int = 320, name: str = "chart"
+    figure: Mapping[str, Any],
+    title: str,
+    summary: str = "",
+    height: int = 320,
+    name: str = "chart",
+    min_width: int = 0,
 ) -> SafeString:
-    """A Plotly figure (a plain dict): drawn lazily, themed, with a table and downloads; `summary` says it in words."""
+    """A Plotly figure (a plain dict): drawn lazily, themed, with a table and downloads; `summary` says it in words.
+
+    With a `min_width` it is scrolled on a window that is narrower.
+    """
+    width = format_html(' min-width="{}"', min_width) if min_width else ""
     return format_html(
-        '<x-chart name="{}" height="{}"><figure class="chart"><figcaption class="chart-title">{}</figcaption>'
+        '<x-chart name="{}" height="{}"{}><figure class="chart"><figcaption class="chart-title">{}</figcaption>'
         '<p class="visually-hidden">{}</p>{}</figure></x-chart>',
-        name, height, title, summary, json_script(figure),
+        name, height, width, title, summary, json_script(figure),
     )  # fmt: skip
 
 
