@@ -15,7 +15,7 @@ from typing import Any
 from django.http import QueryDict
 
 from jobs.services.channels import ChannelRequest
-from mlplatform.core.errors import FieldError, InvalidRequest
+from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, PlatformError
 
 MAX_METRIC_ROWS = 40
 _PREFIX = "hp."
@@ -139,6 +139,15 @@ class TrainingJobForm:
 def folded(text: str) -> str:
     """What was typed with full-width letters and digits as plain ones: `１０` → `10`."""
     return unicodedata.normalize("NFKC", text).strip()
+
+
+def errors_of_new(error: PlatformError | None) -> dict[str, str]:
+    """The messages of a refused creation by field; a conflict that names no field is about the name."""
+    if error is None:
+        return {}
+    if isinstance(error, Conflict) and not error.errors:
+        return {"name": error.message}
+    return errors_by_field(error.errors)
 
 
 def errors_by_field(errors: tuple[FieldError, ...]) -> dict[str, str]:

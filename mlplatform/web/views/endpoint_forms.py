@@ -17,7 +17,7 @@ from mlplatform.core.errors import Conflict, InvalidRequest, LimitExceeded, Plat
 from mlplatform.core.models import Role
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.endpoints import EndpointForm, weights_from_post
-from mlplatform.web.forms.training_jobs import errors_by_field
+from mlplatform.web.forms.training_jobs import errors_by_field, errors_of_new
 
 
 @require_http_methods(["GET", "POST"])
@@ -80,7 +80,7 @@ def _form_page(
     error: PlatformError | None = None,
     editing: bool = False,
 ) -> HttpResponse:
-    errors = errors_by_field(error.errors) if error else {}
+    errors = errors_by_field(error.errors) if error and editing else errors_of_new(error)
     rows = form.variants or EndpointForm.for_model("", name="").variants
     context = {
         "form": form,

@@ -17,7 +17,7 @@ from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.status import TrainingJobStatus
 from mlplatform.web.access import page_actor
-from mlplatform.web.forms.training_jobs import errors_by_field, folded
+from mlplatform.web.forms.training_jobs import errors_of_new, folded
 from mlplatform.web.views.confirm import confirm_page
 
 
@@ -100,7 +100,7 @@ def _form_page(
         if values["training_job"] in {job.name for job in completed.items}
         else values["training_job"],
         "error": error,
-        "errors": errors_by_field(error.errors) if error else {},
+        "errors": errors_of_new(error),
         "unplaced": [
             one for one in (error.errors if error else ()) if one.field not in ("name", "training_job")
         ],
