@@ -37,16 +37,16 @@ def redis(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _slow_job(cast: Cast, name: str) -> TrainingJob:
-    """A job that searches for some seconds: 30,000 rows of 60 columns against themselves."""
+    """A job that searches for some seconds: 16,000 rows of 60 columns against themselves."""
     address = uri(cast.alice.project.bucket, "slow.csv")
     dice = random.Random(0)
     row = ",".join(f"{dice.random():.4f}" for _ in range(60))
-    rows = "".join(f"{n % 3},{n / 1000}{row[6:]}\n" for n in range(30_000))
+    rows = "".join(f"{n % 3},{n / 1000}{row[6:]}\n" for n in range(16_000))
     object_store().put_bytes(rows.encode(), address)
     return job_make(
         cast.alice,
         name,
-        hyperparameters={"k": "1", "predictor_type": "classifier", "sample_size": "30000"},
+        hyperparameters={"k": "1", "predictor_type": "classifier", "sample_size": "16000"},
         channels={"train": ChannelRequest(uri=address), "test": ChannelRequest(uri=address)},
     )
 
