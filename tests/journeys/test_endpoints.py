@@ -11,6 +11,7 @@ import tarfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -306,3 +307,26 @@ def corrupt(street: Street) -> str:
     answer = street.post("models/", {"name": "corrupt", "artifact_uri": uri, "algorithm": "knn"})
     assert answer.status == 201, answer.text
     return "corrupt"
+
+
+def test_more_requests_than_a_server_can_hold_are_told_to_come_back(
+    street: Street, models: tuple[str, str]
+) -> None:
+    """The server is halted, so that requests pile up; those that were taken are answered once it goes on."""
+    name = unique("busy")
+    uid = street.endpoint_in_service(name, {"model": models[0]})["replicas"][0]["uid"]
+    server = model_server(street, uid) or 0
+    os.kill(server, signal.SIGSTOP)
+    try:
+        with ThreadPoolExecutor(220) as threads:
+            asked = [threads.submit(street.invoke, name, ROW) for _ in range(220)]
+            wait_until(lambda: sum(answer.done() for answer in asked) >= 20, timeout_s=10, what="20 refusals")
+            refusals = [answer.result() for answer in asked if answer.done()]
+            os.kill(server, signal.SIGCONT)
+            answers = [answer.result() for answer in asked]
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert {answer.status for answer in refusals} == {429}
+    assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refusals)
+    assert Counter(answer.status for answer in answers) == {200: 200, 429: 20}
+    street.gone(name)
