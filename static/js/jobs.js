@@ -6,9 +6,14 @@ import "./once.js";
 import "./relevance.js";
 import "./rows.js";
 
-// The cause of a failure is in the last of its lines.
+// The cause of a failure is in the last of its lines: a box that is new on the page begins there.
+const begun = new WeakSet();
+
 function toLastLine() {
-  for (const box of document.querySelectorAll(".failure-lines")) box.scrollTop = box.scrollHeight;
+  for (const box of document.querySelectorAll(".failure-lines")) {
+    if (!begun.has(box)) box.scrollTop = box.scrollHeight;
+    begun.add(box);
+  }
 }
 
 toLastLine();

@@ -7,6 +7,7 @@ import "./dialog.js";
 import "./dropzone.js";
 import "./ime.js";
 import "./menu.js";
+import "./polling.js";
 import "./search.js";
 import "./theme.js";
 import "./time.js";

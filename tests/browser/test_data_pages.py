@@ -275,3 +275,19 @@ def test_a_lost_connection_is_said_and_its_return_too(signed_in_page: Page) -> N
     expect(signed_in_page.locator(".connection")).to_contain_text("reconnecting", timeout=15_000)
     signed_in_page.context.set_offline(False)
     expect(signed_in_page.locator(".connection")).to_have_count(0, timeout=15_000)
+
+
+def test_a_page_that_refreshes_itself_leaves_focus_and_selection_where_they_are(signed_in_page: Page) -> None:
+    signed_in_page.goto(HOME)
+    link = signed_in_page.get_by_role("link", name="All training jobs")
+    link.focus()
+    old = link.element_handle()
+    with signed_in_page.expect_response(lambda response: response.url.endswith(HOME)):
+        pass
+    signed_in_page.wait_for_function("element => !element.isConnected", arg=old)
+    expect(signed_in_page.get_by_role("link", name="All training jobs")).to_be_focused()
+    heading = signed_in_page.get_by_role("heading", name="Running now")
+    heading.evaluate("element => getSelection().selectAllChildren(element)")
+    with signed_in_page.expect_response(lambda response: response.url.endswith(HOME)):
+        pass
+    assert signed_in_page.evaluate("getSelection().toString()") == "Running now"
