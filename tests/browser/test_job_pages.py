@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import prepared
+from tests.browser.walk import faults
 from tests.live import LivePlatform
 
 JOBS = "/projects/default/training-jobs/"
@@ -129,9 +130,11 @@ def test_the_failure_card_leads_to_its_lines_in_the_log(signed_in_page: Page) ->
     expect(card).to_contain_text("The data cannot be used")
     expect(card).to_contain_text("n/a")
     expect(card.locator("code").last).to_have_text("DataError: row 17")
+    assert faults(page) == []
     card.get_by_role("link", name="Open the log here").click()
     expect(page.locator(".is-marked")).to_have_count(2)
     expect(page.locator("[data-n='299']")).to_be_in_viewport()
+    assert faults(page) == []
 
 
 def test_a_running_job_is_followed_to_its_end_without_a_reload(

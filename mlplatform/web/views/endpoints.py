@@ -197,7 +197,7 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
 def _seen(endpoint: Endpoint, replicas: list[Replica]) -> str:
     """A mark of what the page shows beside the traffic; another one means that it has to be drawn anew."""
     parts = [(one.uid, one.status, one.restarts) for one in replicas]
-    text = repr((endpoint.status, endpoint.wanted_id, endpoint.live_id, parts))
+    text = repr((endpoint.status, endpoint.wanted_id, endpoint.live_id, endpoint.failure_reason, parts))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
