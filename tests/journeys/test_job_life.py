@@ -6,6 +6,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,25 @@ def test_a_job_killed_from_outside_says_by_which_signal(street: Street, large: s
     assert (job["status"], failure["kind"], failure["signal"]) == ("Failed", "KilledBySignal", "SIGKILL")
     assert "Searching index" in failure["log_tail"][-1]
     assert street.log(name).splitlines()[failure["first_line"] - 1] == failure["log_tail"][0]
+
+
+def test_a_log_line_without_end_is_cut_and_the_job_goes_on(street: Street, large: str) -> None:
+    """The line is written into the output of the running job, as a script of a user might."""
+    name = unique("line")
+    street.job_start(name, train=large, test=large, hyperparameters=LONG)
+    wait_until(lambda: "Searching index" in street.log(name), timeout_s=30, what="the job at work")
+    (process,) = (found for found in street.platform.processes() if "jobs.runner" in found.cmdline())
+    with Path(f"/proc/{process.pid}/fd/1").open("wb", buffering=0) as output:
+        for _ in range(8):
+            output.write(b"endless " * 131_072)
+        output.write(b"\nand on it goes\n")
+    wait_until(lambda: "and on it goes" in street.log(name), timeout_s=20, what="the line after it")
+    assert street.job(name)["status"] == "InProgress"
+    street.post(f"training-jobs/{name}/stop/")
+    street.job_ended(name)
+    (line,) = (found for found in street.log(name).splitlines() if found.startswith("endless"))
+    assert 64 * 1024 <= len(line) < 65 * 1024
+    assert line.endswith(f"[line cut here: {8 * 1024 * 1024 - 64 * 1024:,} more bytes left out]")
 
 
 def test_a_dataset_that_a_job_reads_is_not_deleted(street: Street, large: str) -> None:
