@@ -201,7 +201,10 @@ def test_wrong_weights_are_refused_on_the_endpoints_page(
 def test_an_endpoint_is_deleted_after_its_name_is_asked_for(alice_at_street: Visitor) -> None:
     question = text_of(alice_at_street.get("endpoint-delete", name="knn"))
     assert 'data-confirms="knn"' in question
-    assert alice_at_street.post("endpoint-delete", name="knn").status_code == 302
+    refused = alice_at_street.post("endpoint-delete", {"typed": "kn"}, name="knn")
+    assert refused.status_code == 400 and 'id="typed-error"' in text_of(refused)
+    assert Endpoint.objects.exclude(status=EndpointStatus.DELETING).filter(name="knn").exists()
+    assert alice_at_street.post("endpoint-delete", {"typed": "ｋｎｎ"}, name="knn").status_code == 302
     assert not Endpoint.objects.exclude(status=EndpointStatus.DELETING).filter(name="knn").exists()
 
 

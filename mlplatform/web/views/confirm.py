@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from django.http import HttpRequest, HttpResponse
@@ -24,7 +25,7 @@ def confirm_page(
     Args:
         goes: what is destroyed with it, a line each.
         action: the button's word; "Delete" where none is given.
-        typed: a name that has to be typed first.
+        typed: a name that has to be typed first; a post without it asks again (see `confirmed`).
     """
     template = "generic/_confirm.html" if getattr(request, "htmx", False) else "generic/confirm.html"
     context = {
@@ -33,6 +34,12 @@ def confirm_page(
         "goes": goes,
         "action": action or _("Delete"),
         "typed": typed,
+        "mistyped": request.method == "POST",
         "back": back,
     }
-    return render(request, template, context)
+    return render(request, template, context, status=400 if request.method == "POST" else 200)
+
+
+def confirmed(request: HttpRequest, typed: str) -> bool:
+    """Whether the name was typed as it is; full-width letters count as plain ones."""
+    return unicodedata.normalize("NFKC", request.POST.get("typed", "")).strip() == typed

@@ -37,7 +37,7 @@ from mlplatform.web.answers import Answer, answer_of
 from mlplatform.web.charts.endpoints import latency_figure, requests_figure
 from mlplatform.web.failures import plain_line
 from mlplatform.web.rendering import redirect_response
-from mlplatform.web.views.confirm import confirm_page
+from mlplatform.web.views.confirm import confirm_page, confirmed
 from mlplatform.web.views.training_job_logs import log_answer, log_download_answer, log_stream_answer
 
 TABS = ("overview", "try", "logs", "api")
@@ -118,8 +118,8 @@ def endpoint_invoke_view(request: HttpRequest, project: str, name: str) -> HttpR
 def endpoint_delete_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
     actor = page_actor(request, project)
     actor.require(Role.EDITOR)
-    if request.method == "GET":
-        endpoint = endpoint_get(actor=actor, name=name)
+    endpoint = endpoint_get(actor=actor, name=name)
+    if request.method == "GET" or not confirmed(request, endpoint.name):
         return confirm_page(
             request,
             title=_("Delete endpoint %(name)s?") % {"name": endpoint.name},
