@@ -229,7 +229,7 @@ def test_a_log_over_its_limit_says_so_and_keeps_the_metrics_coming(
 
 
 def test_lines_wait_while_the_database_is_locked(
-    threads_cast: Cast, worker: WorkerState, tmp_path: Path, settings: Any
+    threads_cast: Cast, worker: WorkerState, tmp_path: Path
 ) -> None:
     """Another connection holds SQLite's write lock for longer than the busy timeout."""
     job = job_make(threads_cast.alice, "patient")
@@ -239,8 +239,8 @@ def test_lines_wait_while_the_database_is_locked(
     for n in range(200): print("line", n, flush=True); time.sleep(0.01)
     {MODEL}
     """
-    impatient = settings.DATABASES["default"]["OPTIONS"] | {"timeout": 0.2}
-    connections.databases["default"]["OPTIONS"] = impatient
+    patient = connections.databases["default"]["OPTIONS"]
+    connections.databases["default"]["OPTIONS"] = patient | {"timeout": 0.2}
     try:
         running = Running(job, worker, program(tmp_path, script))
         wait_until(lambda: "ready" in log_read(stream=job.log).text, what="the first line")
@@ -251,7 +251,7 @@ def test_lines_wait_while_the_database_is_locked(
                 time.sleep(0.05)
         ended = running.end()
     finally:
-        connections.databases["default"]["OPTIONS"] = settings.DATABASES["default"]["OPTIONS"]
+        connections.databases["default"]["OPTIONS"] = patient
     assert ended.status == "Completed", ended.failure
     assert log_read(stream=job.log).text == "ready\n" + "".join(f"line {n}\n" for n in range(200))
 
