@@ -21,6 +21,7 @@ from jobs.selectors.storage import StorageUse, storage_use
 from jobs.selectors.training import training_job_counts, training_job_list
 from mlplatform.core.access import Actor, access_key_list
 from mlplatform.core.status import EndpointStatus, TrainingJobStatus
+from mlplatform.web.progress import remaining_s
 
 N_SHOWN = 5
 TRAFFIC_MINUTES = 60
@@ -40,6 +41,12 @@ class EndpointRow:
         return ngettext(
             "%(n)s request in the last hour", "%(n)s requests in the last hour", self.n_requests
         ) % {"n": self.n_requests}
+
+
+@dataclass(frozen=True)
+class RunningRow:
+    job: TrainingJob
+    remaining_s: float | None
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Overview:
     n_models: int
     job_counts: dict[str, int]
     endpoint_counts: dict[str, int]
-    running: list[TrainingJob]
+    running: list[RunningRow]
     failed: list[TrainingJob]
     recent: list[TrainingJob]
     endpoints: list[EndpointRow]
@@ -98,7 +105,11 @@ def overview_get(*, actor: Actor) -> Overview:
         n_models=models.count,
         job_counts=jobs,
         endpoint_counts=endpoints,
-        running=_jobs(actor, TrainingJobStatus.IN_PROGRESS) + _jobs(actor, TrainingJobStatus.STOPPING),
+        running=[
+            RunningRow(job, remaining_s(job))
+            for status in (TrainingJobStatus.IN_PROGRESS, TrainingJobStatus.STOPPING)
+            for job in _jobs(actor, status)
+        ],
         failed=_jobs(actor, TrainingJobStatus.FAILED),
         recent=training_job_list(actor=actor, limit=N_SHOWN).items,
         endpoints=rows,

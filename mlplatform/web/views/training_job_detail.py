@@ -19,12 +19,11 @@ from mlplatform.core.access import Actor
 from mlplatform.web.charts.training_jobs import metric_groups
 from mlplatform.web.failures import failure_context
 from mlplatform.web.forms.training_jobs import TrainingJobForm
+from mlplatform.web.progress import remaining_s
 
 TABS = ("overview", "metrics", "logs", "events", "api")
 FOLLOWING_TABS = ("overview", "metrics", "events")
 """Tabs that are drawn anew when something in them has changed; the log follows by itself."""
-REMAINING_FROM_S = 5.0
-"""Before a job has run this long, its speed says nothing about when it ends."""
 
 
 def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: str) -> dict[str, Any]:
@@ -45,7 +44,7 @@ def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: st
         "events": events,
         "stages": _stages(job, events),
         "fraction": job.progress.get("fraction"),
-        "remaining_s": _remaining_s(job),
+        "remaining_s": remaining_s(job),
         "waiting_reason": None if job.ended else training_job_waiting_reason(job=job),
         "series": series,
         "groups": groups,
@@ -89,15 +88,6 @@ def _seen(job: TrainingJob, tab: str, n_events: int, groups: list[str]) -> str:
     }
     text = repr((job.status, shown.get(tab)))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _remaining_s(job: TrainingJob) -> float | None:
-    """Seconds until the job is done, if it goes on as it went so far."""
-    fraction = job.progress.get("fraction")
-    if job.ended or job.started_at is None or not fraction:
-        return None
-    elapsed = (clock.now() - job.started_at).total_seconds()
-    return elapsed * (1 - fraction) / fraction if elapsed >= REMAINING_FROM_S and fraction < 1 else None
 
 
 def _api_calls(request: HttpRequest, actor: Actor, job: TrainingJob) -> dict[str, str]:
