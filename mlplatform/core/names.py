@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from datetime import datetime
+from unicodedata import category
 
 from mlplatform.core.errors import InvalidRequest
 
@@ -15,6 +16,10 @@ NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 """The service's pattern of names: 1 to 63 letters, digits and inner hyphens."""
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?\Z")
 NAME_MAX_LENGTH = 63
+KEY_MAX_LENGTH = 1024
+_KEY_PART_MAX_BYTES = 255
+_NOT_IN_KEYS = frozenset({"Cc", "Cs"})
+"""Control characters and halves of surrogate pairs."""
 REGION = "us-east-1"
 
 
@@ -48,14 +53,15 @@ def uri(bucket: str, key: str) -> str:
 
 
 def uri_split(value: str, *, field: str = "uri") -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`. Raises InvalidRequest for anything else, including `..` parts."""
+    """Bucket and key of `s3://bucket/key`. Raises InvalidRequest for anything else, including `..` and empty parts."""
     bucket, slash, key = value.removeprefix("s3://").partition("/")
-    parts = key.split("/")
-    legal = value.startswith("s3://") and bucket and slash and key and "\0" not in value
+    parts = key.removesuffix("/").split("/")
+    legal = value.startswith("s3://") and slash and len(key) <= KEY_MAX_LENGTH
     if (
         not legal
-        or ".." in parts
-        or "." in parts
+        or any(category(character) in _NOT_IN_KEYS for character in key)
+        or not {"", ".", ".."}.isdisjoint(parts)
+        or any(len(part.encode()) > _KEY_PART_MAX_BYTES for part in parts)
         or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket)
     ):
         raise InvalidRequest.for_field(

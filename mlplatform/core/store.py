@@ -110,11 +110,15 @@ class ObjectStore:
             raise TransientError(f"The object store could not copy {source_uri}: {_reason(error)}") from error
 
     def size(self, uri: str) -> int | None:
-        """Bytes of the object, or None where there is none."""
+        """Bytes of the object, or None where there is none. Raises TransientError."""
         try:
             return int(obstore.head(self._backend, self._key(uri))["size"])
         except FileNotFoundError:
             return None
+        except (BaseError, OSError) as error:
+            if self._is_below_a_file(uri):
+                return None
+            raise TransientError(f"The object store could not look for {uri}: {_reason(error)}") from error
 
     def delete(self, uris: Iterable[str]) -> None:
         """Deletes objects; one that is not there is no error. Raises TransientError."""
@@ -128,6 +132,8 @@ class ObjectStore:
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
         """Objects below `s3://bucket/prefix`, without digests."""
+        if self._is_below_a_file(prefix_uri):
+            return
         bucket, prefix = uri_split(prefix_uri)
         for batch in obstore.list(self._backend, prefix=f"{bucket}/{prefix}"):
             for item in batch:
@@ -144,6 +150,12 @@ class ObjectStore:
     def _local(self, uri: str) -> Path:
         assert self._root is not None
         return self._root / self._key(uri)
+
+    def _is_below_a_file(self, uri: str) -> bool:
+        """Whether a folder store has a file where the address needs a folder: there is nothing at such an address."""
+        return self._root is not None and any(
+            (self._root / folder).is_file() for folder in Path(self._key(uri)).parents
+        )
 
     def _put_local(self, path: Path, target: Path, *, move: bool) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -113,3 +113,10 @@ def test_a_copy_is_the_same_content_under_another_address(store: ObjectStore) ->
     store.copy(URI, "s3://mlplatform-1/copy")
     store.delete([URI])
     assert store.get_bytes("s3://mlplatform-1/copy") == b"model"
+
+
+def test_there_is_nothing_below_an_object(store: ObjectStore) -> None:
+    store.put_bytes(b"x", URI)
+    assert store.size(f"{URI}/c") is None
+    assert list(store.list(f"{URI}/c")) == []
+    assert store.size(URI) == 1
