@@ -206,3 +206,16 @@ def test_a_key_made_on_the_command_line_works(alice: Actor) -> None:
 def test_the_command_line_says_what_is_wrong(alice: Actor, arguments: list[str], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         call_command("access_key", *arguments)
+
+
+def test_the_gateway_hears_of_a_user_who_is_deactivated_or_deleted(alice: Actor) -> None:
+    access_key_create(user=alice.user, project=alice.project)
+    before = revision_value()
+    alice.user.save(update_fields=["last_login"])
+    assert revision_value() == before, "a login changes nobody's rights"
+    alice.user.is_active = False
+    alice.user.save()
+    deactivated = revision_value()
+    assert deactivated > before
+    alice.user.delete()
+    assert revision_value() > deactivated
