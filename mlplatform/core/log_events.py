@@ -30,7 +30,11 @@ async def log_events(
     """
     silent_s = 0.0
     while True:
-        piece = await sync_to_async(_read)(stream.pk, after)
+        try:
+            piece = await sync_to_async(_read)(stream.pk, after)
+        except LogStream.DoesNotExist:  # deleted while it was read
+            yield _event("end", {"next": after}, after)
+            return
         if piece.text:
             silent_s, after = 0.0, piece.next
             yield _event("log", log_slice_json(piece), after)

@@ -131,3 +131,19 @@ def test_nobody_elses_log_can_be_followed(alice: Person, charlie: Person, job: T
         return int(response.status_code)
 
     assert asyncio.run(follow()) == 404
+
+
+def test_the_stream_ends_when_the_log_is_deleted(job: TrainingJob) -> None:
+    stream = LogStream.objects.get(pk=job.log_id)
+
+    async def follow() -> tuple[bytes, list[bytes]]:
+        await sync_to_async(write)(job, "a line")
+        followed = events_module.log_events(stream=stream)
+        first = await anext(followed)
+        await sync_to_async(job.delete)()
+        await sync_to_async(stream.delete)()
+        return first, [event async for event in followed]
+
+    first, rest = asyncio.run(follow())
+    assert b"a line" in first
+    assert [event.partition(b"\ndata")[0] for event in rest] == [b"id: 7\nevent: end"]
