@@ -27,6 +27,7 @@ CONNECT_TIMEOUT_S: Final = 10
 READ_TIMEOUT_S: Final = 30
 TOTAL_TIMEOUT_S: Final = 1800
 MAX_REDIRECTS: Final = 5
+_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -35,8 +36,11 @@ def address_is_public(address: str) -> bool:
     multicast.
     """
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
-    return found.is_global and not found.is_multicast and (mapped is None or mapped.is_global)
+    if isinstance(found, ipaddress.IPv6Address):
+        # Outside this block are forms that a translator on the way may turn into a private IPv4 address.
+        embedded = found.sixtofour
+        return found in _GLOBAL_IPV6 and found.is_global and (embedded is None or embedded.is_global)
+    return found.is_global and not found.is_multicast
 
 
 def https_fetch(

@@ -192,6 +192,9 @@ def test_a_host_of_which_one_address_is_private_is_refused(fetch, monkeypatch):
         "ff02::1",
         "::ffff:127.0.0.1",
         "2002:7f00:1::",
+        "64:ff9b::7f00:1",
+        "fec0::1",
+        "::7f00:1",
     ],
 )
 def test_addresses_of_inside_are_not_public(address):
