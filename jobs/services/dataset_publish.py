@@ -19,7 +19,7 @@ from jobs.data.process import Inspection
 from jobs.models import Dataset, DatasetVersion
 from mlplatform.core import clock, names
 from mlplatform.core.access import Actor
-from mlplatform.core.errors import Conflict, FieldError
+from mlplatform.core.errors import Conflict, FieldError, NotFound
 from mlplatform.core.objects import object_store
 from mlplatform.core.store import StoredObject
 
@@ -74,12 +74,14 @@ def dataset_publish(*, actor: Actor, drafts: Sequence[tuple[str, str, Draft]]) -
 
 
 def version_publish(*, actor: Actor, dataset: Dataset, draft: Draft) -> DatasetVersion:
-    """The next version of `dataset`, which becomes its latest. Raises TransientError."""
+    """The next version of `dataset`, which becomes its latest. Raises NotFound (deleted meanwhile), TransientError."""
     stored: list[_Stored] = []
     try:
         stored.append(_store(actor, draft))
         with transaction.atomic():
-            locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
+            locked = Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
+            if locked is None:
+                raise NotFound(f"There is no dataset {dataset.name!r}")  # deleted meanwhile
             return _add_version(actor, locked, draft, stored[0])
     except BaseException:
         _take_back(stored, [draft])

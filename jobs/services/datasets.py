@@ -32,7 +32,7 @@ from mlplatform.core import clock
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict
 from mlplatform.core.models import Role
-from mlplatform.core.objects import object_store
+from mlplatform.core.objects import objects_delete_after_commit
 from mlplatform.core.status import TERMINAL_TRAINING
 from mlplatform.core.tabular.schema import TableSchema
 
@@ -264,10 +264,10 @@ def dataset_delete(*, actor: Actor, name: str) -> None:
                 _("Dataset %(name)r is read by jobs that have not ended: %(jobs)s")
                 % {"name": name, "jobs": ", ".join(running)}
             )
-        versions = list(dataset.versions.all())
+        kept_as = dataset.versions.values_list("uri", "profile_uri", "table_runs__result_uri")
+        uris = {uri for found in kept_as for uri in found if uri}
         dataset.delete()
-        uris = {version.uri for version in versions} | {version.profile_uri for version in versions}
-        transaction.on_commit(lambda: object_store().delete(sorted(uris)))
+        objects_delete_after_commit(sorted(uris))
 
 
 def _label_name(version: DatasetVersion | None) -> str | None:

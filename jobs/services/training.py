@@ -33,7 +33,7 @@ from mlplatform.core.dispatch import dispatch_after_commit
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, LimitExceeded, NotFound
 from mlplatform.core.logs import log_stream_create, log_stream_delete
 from mlplatform.core.models import Project, Role
-from mlplatform.core.objects import object_store
+from mlplatform.core.objects import objects_delete_after_commit
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 
 T = TypeVar("T")
@@ -151,7 +151,7 @@ def training_job_delete(*, actor: Actor, name: str) -> None:
         locked.delete()
         log_stream_delete(stream_id=log_id)
         if artifact_uri:
-            transaction.on_commit(lambda: object_store().delete([artifact_uri]))
+            objects_delete_after_commit([artifact_uri])
 
 
 def training_job_clone_request(*, actor: Actor, name: str) -> dict[str, Any]:

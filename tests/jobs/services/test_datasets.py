@@ -486,3 +486,17 @@ def test_japanese_survives_the_street(erin):
     assert "CP932" in version.warnings[0]
     assert selectors.dataset_preview(actor=erin, reference="hana").rows[0] == ["1.5", "あやめ"]
     assert json.loads(object_store().get_bytes(version.profile_uri))["schema"] == version.schema
+
+
+def test_a_version_of_a_dataset_that_is_deleted_meanwhile_leaves_nothing(alice, data_dir):
+    services.dataset_create_from_upload(actor=alice, name="gone", file=io.BytesIO(CSV))
+
+    def pieces():
+        yield CSV
+        Dataset.objects.all().delete()
+
+    before = sorted((data_dir / "store").rglob("*"))
+    with pytest.raises(NotFound, match="gone"):
+        services.dataset_version_add(actor=alice, name="gone", file=pieces())
+    assert sorted((data_dir / "store").rglob("*")) == before
+    assert not DatasetVersion.objects.exists()

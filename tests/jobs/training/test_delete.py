@@ -65,6 +65,18 @@ def test_nothing_of_a_deleted_job_remains(cast: Cast, django_capture_on_commit_c
         training_job_delete(actor=cast.alice, name="old")
 
 
+def test_a_job_is_deleted_although_the_store_cannot_delete(
+    cast: Cast,
+    django_capture_on_commit_callbacks,  # type: ignore[no-untyped-def]
+) -> None:
+    artifact = store_path(_completed(cast, "old").artifact_uri)
+    artifact.unlink()
+    (artifact / "in the way").mkdir(parents=True)
+    with django_capture_on_commit_callbacks(execute=True):
+        training_job_delete(actor=cast.alice, name="old")
+    assert not TrainingJob.objects.exists()
+
+
 def test_a_running_job_is_not_deleted(cast: Cast) -> None:
     job_make(cast.alice, "running")
     with pytest.raises(Conflict, match="stop it"):
