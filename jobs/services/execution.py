@@ -233,9 +233,17 @@ class _Attempt:
                 lambda: training_job_finish(lease=self._lease, outcome=outcome, artifact=artifact)
             )
         except LeaseLost:
-            if artifact is not None:
+            # Not when it was written, and only the answer of the database was lost.
+            if artifact is not None and not self._is_recorded(artifact):
                 self._store.delete([artifact.uri])
             raise
+
+    def _is_recorded(self, artifact: Artifact) -> bool:
+        """Whether the job refers to the artifact; a database that cannot say keeps it."""
+        try:
+            return TrainingJob.objects.filter(pk=self._job.pk, artifact_uri=artifact.uri).exists()
+        except _AWAY:
+            return True
 
     def _release(self, message: str) -> None:
         self._close()

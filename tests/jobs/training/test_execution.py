@@ -12,10 +12,11 @@ from typing import Any
 
 import psutil
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 
 from jobs.models import TrainingJob
 from jobs.selectors.training import training_job_artifact, training_job_metrics
+from jobs.services import execution
 from jobs.services.channels import ChannelRequest
 from jobs.services.clearing import work_dir
 from jobs.services.execution import training_job_run
@@ -317,3 +318,20 @@ def _command(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.Error:
         return []
+
+
+def test_the_model_is_kept_when_only_the_answer_to_its_commit_is_lost(
+    threads_cast: Cast, worker: WorkerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = execution.training_job_finish
+
+    def finish_without_answer(**values: Any) -> None:
+        finish(**values)
+        raise OperationalError("the connection was lost")
+
+    monkeypatch.setattr(execution, "training_job_finish", finish_without_answer)
+    job = job_make(threads_cast.alice, "flags-knn")
+    assert training_job_run(job_id=job.pk, worker=worker)
+    job.refresh_from_db()
+    assert job.status == "Completed"
+    assert store_path(job.artifact_uri).exists()
