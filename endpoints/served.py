@@ -105,6 +105,8 @@ class ServedReplica:
             raise
         except Exception as error:
             logger.exception("replica %s", self.row)
+            if self.server is not None and self.server.has_process:
+                self.server.kill("The host could not run this replica")
             self._fail(ServerEnd(f"The host could not run this replica: {error}", explained=True))
 
     def _next(self) -> Step | None:

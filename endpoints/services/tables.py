@@ -120,7 +120,8 @@ def _version(actor: Actor, dataset: str) -> DatasetVersion:
     found = Dataset.objects.select_related("latest").filter(project=actor.project, name=name).first()
     version = found.latest if found else None
     if found and number:
-        version = found.versions.filter(number=int(number)).first() if number.isdecimal() else None
+        known = number.isdecimal() and len(number) < 9
+        version = found.versions.filter(number=int(number)).first() if known else None
     if version is None:
         raise InvalidRequest.for_field(
             "dataset", _("there is no dataset “%(name)s”") % {"name": dataset[:80]}

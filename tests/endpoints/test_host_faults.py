@@ -116,3 +116,17 @@ def test_one_replica_that_cannot_be_run_does_not_stop_the_others(
     assert bad.failure is not None and "'ml.gone' is not an instance type" in bad.failure["reason"]
     endpoint.refresh_from_db()
     assert endpoint.status == "InService" and not _gone(endpoint.replicas.get().pid)
+
+
+def test_a_fault_in_the_host_itself_leaves_no_server_behind(
+    endpoint: Endpoint, host: HostDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = endpoint.replicas.get().pid
+    served_replica = next(iter(host.host._served.values()))
+
+    def fault() -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(served_replica.server, "view", fault)
+    host.until(lambda: "a fault" in str((endpoint.replicas.get().failure or {}).get("reason")))
+    host.until(lambda: _gone(pid))

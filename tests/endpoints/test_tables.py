@@ -138,6 +138,8 @@ def test_who_may_and_what_is_accepted(
         table_run_create(actor=alice, endpoint="iris", dataset="other")
     with pytest.raises(InvalidRequest, match="it has AllTraffic"):
         table_run_create(actor=alice, endpoint="iris", dataset="iris-test@1", variant="B")
+    with pytest.raises(InvalidRequest, match="dataset"):
+        table_run_create(actor=alice, endpoint="iris", dataset="iris-test@" + 5000 * "9")
     Endpoint.objects.update(status="Failed")
     with pytest.raises(Conflict, match="Failed"):
         table_run_create(actor=alice, endpoint="iris", dataset="iris-test")
