@@ -6,6 +6,9 @@ from __future__ import annotations
 import os
 import sys
 
+_WITHOUT_FACES = ("gateway", "host", "scheduler", "worker")
+"""Commands of processes that answer no page: they load no admin, REST or pages."""
+
 
 def main() -> None:
     if sys.argv[1:2] == ["up"]:  # starts everything else and needs no Django itself
@@ -13,6 +16,8 @@ def main() -> None:
 
         raise SystemExit(up(sys.argv[2:]))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
+    if sys.argv[1:2] and sys.argv[1] in _WITHOUT_FACES:
+        os.environ.setdefault("MLPLATFORM_FACES", "off")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

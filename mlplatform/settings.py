@@ -41,10 +41,9 @@ SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env_list("MLPLATFORM_ALLOWED_HOSTS")]
 CSRF_TRUSTED_ORIGINS = list(env_list("MLPLATFORM_TRUSTED_ORIGINS"))
 
-INSTALLED_APPS = [
+# Processes that answer no page (worker, host, gateway, scheduler) leave the faces out, for memory and start-up time.
+_FACES = [
     "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
@@ -54,12 +53,17 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "csp",
     "lucide",
+    "mlplatform.api",
+    "mlplatform.web",
+]
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
     "mlplatform.core",
     "jobs",
     "endpoints",
     "monitoring",
-    "mlplatform.api",
-    "mlplatform.web",
+    *(_FACES if env_flag("MLPLATFORM_FACES", True) else []),
 ]
 
 MIDDLEWARE = [
