@@ -247,6 +247,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env_text("MLPLATFORM_LOG_LEVEL") or "INFO"},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # answered with 400; anybody can send one
         "django.server": {"level": "WARNING"},
         "celery": {"level": "WARNING"},
         "kombu": {"level": "WARNING"},

@@ -70,13 +70,18 @@ class NameField(TextField):
             raise serializers.ValidationError([item.message for item in error.errors]) from None
 
 
+_RANGE_MESSAGES = {
+    "min_value": _("%(value)s is too small; use {min_value} or more"),
+    "max_value": _("%(value)s is too large; use {max_value} or less"),
+}
+
+
 class WholeNumberField(serializers.IntegerField):
     """A JSON number without a fraction."""
 
     default_error_messages = {
         "not_whole": _("{value} is not a whole number"),
-        "min_value": _("%(value)s is too small; use {min_value} or more"),
-        "max_value": _("%(value)s is too large; use {max_value} or less"),
+        **_RANGE_MESSAGES,
     }
 
     def to_internal_value(self, data: Any) -> int:
@@ -85,13 +90,24 @@ class WholeNumberField(serializers.IntegerField):
         return super().to_internal_value(int(data))
 
 
+class QueryNumberField(serializers.IntegerField):
+    """A whole number in a query string."""
+
+    default_error_messages = {"not_whole": _("{value} is not a whole number"), **_RANGE_MESSAGES}
+
+    def to_internal_value(self, data: Any) -> int:
+        try:
+            return super().to_internal_value(data)
+        except (serializers.ValidationError, ValueError):
+            self.fail("not_whole", value=_shown(data))
+
+
 class NumberField(serializers.FloatField):
     """A finite JSON number."""
 
     default_error_messages = {
         "not_number": _("{value} is not a number"),
-        "min_value": _("%(value)s is too small; use {min_value} or more"),
-        "max_value": _("%(value)s is too large; use {max_value} or less"),
+        **_RANGE_MESSAGES,
     }
 
     def to_internal_value(self, data: Any) -> float:

@@ -15,6 +15,7 @@ from mlplatform.api.fields import (
     NameField,
     NumberField,
     OneOfField,
+    QueryNumberField,
     StrictSerializer,
     TextField,
     TextMapField,
@@ -130,7 +131,7 @@ class DatasetQuery(ListQuery):
 
 
 class VersionQuery(StrictSerializer):
-    version = serializers.IntegerField(
+    version = QueryNumberField(
         min_value=1, max_value=99_999_999, required=False, help_text="The newest if left out."
     )
 

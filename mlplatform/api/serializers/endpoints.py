@@ -12,6 +12,7 @@ from mlplatform.api.fields import (
     NameField,
     NumberField,
     OneOfField,
+    QueryNumberField,
     StrictSerializer,
     TextField,
     TextMapField,
@@ -116,15 +117,13 @@ class Endpoint(EndpointSummary):
 
 class EndpointLogQuery(StrictSerializer):
     replica = serializers.RegexField("^[0-9a-f]{26}$", required=False, help_text="Of this replica only.")
-    after = serializers.IntegerField(
+    after = QueryNumberField(
         min_value=0,
         max_value=2**53,
         required=False,
         help_text="Read on from this offset; else the last lines.",
     )
-    lines = serializers.IntegerField(
-        min_value=1, max_value=5000, default=200, help_text="How many last lines."
-    )
+    lines = QueryNumberField(min_value=1, max_value=5000, default=200, help_text="How many last lines.")
 
 
 class ReplicaLog(Log):

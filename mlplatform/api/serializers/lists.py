@@ -7,14 +7,14 @@ from typing import Any
 
 from rest_framework import serializers
 
-from mlplatform.api.fields import OneOfField, StrictSerializer
+from mlplatform.api.fields import OneOfField, QueryNumberField, StrictSerializer
 from mlplatform.core.pages import LIMIT_DEFAULT, LIMIT_MAX
 
 
 class ListQuery(StrictSerializer):
     """Which part of a list."""
 
-    limit = serializers.IntegerField(
+    limit = QueryNumberField(
         min_value=1, max_value=LIMIT_MAX, default=LIMIT_DEFAULT, help_text="How many at most."
     )
     cursor = serializers.CharField(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from mlplatform.api.fields import Answer, StrictSerializer
+from mlplatform.api.fields import Answer, QueryNumberField, StrictSerializer
 
 
 class LogQuery(StrictSerializer):
-    after = serializers.IntegerField(
+    after = QueryNumberField(
         min_value=0,
         max_value=2**53,
         default=0,
         help_text="Offset to read on from: `next` of the answer before.",
     )
-    limit_bytes = serializers.IntegerField(
+    limit_bytes = QueryNumberField(
         min_value=1,
         max_value=1024 * 1024,
         default=256 * 1024,
@@ -34,7 +34,7 @@ class Log(Answer):
 
 
 class LogStreamQuery(StrictSerializer):
-    after = serializers.IntegerField(
+    after = QueryNumberField(
         min_value=0,
         max_value=2**53,
         default=0,

@@ -7,7 +7,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from mlplatform.api.fields import Answer, NameField, OneOfField, StrictSerializer, TextField
+from mlplatform.api.fields import Answer, NameField, OneOfField, QueryNumberField, StrictSerializer, TextField
 from mlplatform.api.serializers.algorithms import ScalarOrNull
 
 
@@ -37,8 +37,8 @@ class TableRun(Answer):
 
 
 class TableRowQuery(StrictSerializer):
-    offset = serializers.IntegerField(min_value=0, max_value=2**53, default=0)
-    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
+    offset = QueryNumberField(min_value=0, max_value=2**53, default=0)
+    limit = QueryNumberField(min_value=1, max_value=1000, default=100)
     only_wrong = OneOfField(
         choices=["true", "false"], default="false", help_text="Only rows whose prediction is not the label."
     )

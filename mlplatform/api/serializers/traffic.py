@@ -6,12 +6,12 @@ from typing import Any
 
 from rest_framework import serializers
 
-from mlplatform.api.fields import Answer, StrictSerializer
+from mlplatform.api.fields import Answer, QueryNumberField, StrictSerializer
 from mlplatform.api.serializers.endpoints import ReplicaOfEndpoint
 
 
 class TrafficQuery(StrictSerializer):
-    minutes = serializers.IntegerField(min_value=1, max_value=1440, default=60, help_text="How far back.")
+    minutes = QueryNumberField(min_value=1, max_value=1440, default=60, help_text="How far back.")
 
 
 class TrafficCounts(Answer):
