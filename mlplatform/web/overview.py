@@ -22,6 +22,7 @@ from jobs.selectors.training import training_job_counts, training_job_list
 from mlplatform.core.access import Actor, access_key_list
 from mlplatform.core.status import EndpointStatus, TrainingJobStatus
 from mlplatform.web.progress import remaining_s
+from mlplatform.web.templatetags.figures import count
 
 N_SHOWN = 5
 TRAFFIC_MINUTES = 60
@@ -40,7 +41,7 @@ class EndpointRow:
         """The sparkline in words."""
         return ngettext(
             "%(n)s request in the last hour", "%(n)s requests in the last hour", self.n_requests
-        ) % {"n": self.n_requests}
+        ) % {"n": count(self.n_requests)}
 
 
 @dataclass(frozen=True)
