@@ -51,6 +51,12 @@ def model_uses(*, model: Model) -> list[Endpoint]:
     return list(Endpoint.objects.filter(asked, project_id=model.project_id).distinct().order_by("name"))
 
 
+def model_ending_uses(*, model: Model) -> list[Endpoint]:
+    """The endpoints with replicas of this model, whatever they are asked for by now."""
+    served = Q(replicas__variant__model=model)
+    return list(Endpoint.objects.filter(served, project_id=model.project_id).distinct().order_by("name"))
+
+
 def model_labels(*, model: Model) -> list[str] | None:
     """The text label of each predicted code, in order of codes; None where labels are numbers."""
     mapping = model.manifest.get("label_mapping")

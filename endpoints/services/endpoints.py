@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
@@ -21,7 +21,7 @@ from endpoints.services.variants import (
 )
 from jobs.services.request_checks import tags_check
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
+from mlplatform.core.access import Actor, project_lock
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, name_with_time, uid_new
@@ -60,32 +60,25 @@ def endpoint_create(
     """
     actor.require(Role.EDITOR)
     name_check(name)
-    models = variants_check(project=actor.project, variants=variants)
     checked_tags = _tags_check(tags or {})
     now = clock.now()
-    taken = Conflict(
-        _("An endpoint named “%(name)s” already exists in project %(project)s")
-        % {"name": name, "project": actor.project.name}
-    )
-    if Endpoint.objects.filter(project=actor.project, name=name).exists():
-        raise taken
-    try:
-        with transaction.atomic():
-            limits_check(project=actor.project, variants=variants)
-            endpoint = Endpoint.objects.create(
-                project=actor.project,
-                name=name,
-                uid=uid_new(),
-                description=description[:2000],
-                wanted=_config_create(actor, name, variants, models),
-                tags=checked_tags,
-                created_by=actor.user,
-                created_at=now,
-                updated_at=now,
-            )
-            rollout_step(endpoint_id=endpoint.pk)
-    except IntegrityError:
-        raise taken from None
+    with transaction.atomic():
+        project_lock(actor.project)
+        models = variants_check(project=actor.project, variants=variants)
+        _refuse_taken(actor, name)
+        limits_check(project=actor.project, variants=variants)
+        endpoint = Endpoint.objects.create(
+            project=actor.project,
+            name=name,
+            uid=uid_new(),
+            description=description[:2000],
+            wanted=_config_create(actor, name, variants, models),
+            tags=checked_tags,
+            created_by=actor.user,
+            created_at=now,
+            updated_at=now,
+        )
+        rollout_step(endpoint_id=endpoint.pk)
     return endpoint
 
 
@@ -97,8 +90,9 @@ def endpoint_update(*, actor: Actor, name: str, variants: Sequence[VariantReques
         Conflict: the endpoint is being changed already.
     """
     actor.require(Role.EDITOR)
-    models = variants_check(project=actor.project, variants=variants)
     with transaction.atomic():
+        project_lock(actor.project)
+        models = variants_check(project=actor.project, variants=variants)
         endpoint = _at_rest(actor, name)
         limits_check(project=actor.project, variants=variants, besides=endpoint)
         _update_to(endpoint, _config_create(actor, name, variants, models))
@@ -122,6 +116,7 @@ def endpoint_update_weights(
     actor.require(Role.EDITOR)
     weights, counts = weights or {}, counts or {}
     with transaction.atomic():
+        project_lock(actor.project)
         endpoint = _at_rest(actor, name)
         now_asked = variant_requests(endpoint.wanted)
         variant_names_check(variants=now_asked, given=weights, field="weights")
@@ -158,6 +153,14 @@ def endpoint_delete(*, actor: Actor, name: str) -> None:
             )
             revision_bump()
         rollout_step(endpoint_id=endpoint.pk)
+
+
+def _refuse_taken(actor: Actor, name: str) -> None:
+    if Endpoint.objects.filter(project=actor.project, name=name).exists():
+        raise Conflict(
+            _("An endpoint named “%(name)s” already exists in project %(project)s")
+            % {"name": name, "project": actor.project.name}
+        )
 
 
 def _at_rest(actor: Actor, name: str) -> Endpoint:

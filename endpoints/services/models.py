@@ -15,12 +15,12 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from endpoints.models import EndpointConfig, Model
-from endpoints.selectors.models import model_get, model_uses
+from endpoints.selectors.models import model_ending_uses, model_get, model_uses
 from jobs.algorithms.registry import ALGORITHMS
 from jobs.models import TrainingJob
 from jobs.services.request_checks import environment_check
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
+from mlplatform.core.access import Actor, project_lock
 from mlplatform.core.archives import ArchiveError, archive_read_file
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from mlplatform.core.models import Role
@@ -88,21 +88,34 @@ def model_delete(*, actor: Actor, name: str) -> None:
 
     Raises:
         NotFound: no such model.
-        Conflict: endpoints use it; the message names them.
+        Conflict: endpoints use it, or model servers that end have it open still; the message names the endpoints.
     """
     actor.require(Role.EDITOR)
     with transaction.atomic():
+        project_lock(actor.project)
         model = model_get(actor=actor, name=name)
-        users = ", ".join(endpoint.name for endpoint in model_uses(model=model))
-        if users:
-            raise Conflict(
-                _("Model “%(name)s” is used by endpoint %(users)s; delete or update that first")
-                % {"name": name, "users": users}
-            )
+        _refuse_used(model)
         EndpointConfig.objects.filter(variants__model=model).delete()
         artifact_uri = model.artifact_uri
         model.delete()
         objects_delete_after_commit([artifact_uri])
+
+
+def _refuse_used(model: Model) -> None:
+    users = ", ".join(endpoint.name for endpoint in model_uses(model=model))
+    if users:
+        raise Conflict(
+            _("Model “%(name)s” is used by endpoint %(users)s; delete or update that first")
+            % {"name": model.name, "users": users}
+        )
+    ending = ", ".join(endpoint.name for endpoint in model_ending_uses(model=model))
+    if ending:
+        raise Conflict(
+            _(
+                "Model “%(name)s” is still served by replicas of endpoint %(users)s that are ending; wait for that"
+            )
+            % {"name": model.name, "users": ending}
+        )
 
 
 def _refuse_taken(actor: Actor, name: str) -> None:

@@ -92,6 +92,8 @@ def limits_check(
 ) -> None:
     """Raises LimitExceeded when the project's endpoints would have too many instances of a type.
 
+    Holds until the transaction ends only for who has the project locked (`project_lock`).
+
     Args:
         besides: The endpoint whose variants these are to be; its present ones are not counted.
     """

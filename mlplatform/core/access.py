@@ -159,5 +159,12 @@ def project_create(*, user: User, name: str, display_name: str = "") -> Project:
     return project
 
 
+def project_lock(project: Project) -> None:
+    """Holds the project's row until the transaction ends, so that what is counted or looked up now still holds when
+    it is committed. Rows that refer to the project can be added meanwhile by those who do not need that.
+    """
+    Project.objects.select_for_update(no_key=True).filter(pk=project.pk).values_list("pk").first()
+
+
 def _account_id() -> str:
     return str(secrets.randbelow(9 * 10**11) + 10**11)

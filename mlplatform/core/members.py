@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from mlplatform.core.access import Actor
+from mlplatform.core.access import Actor, project_lock
 from mlplatform.core.errors import Conflict, InvalidRequest, NotFound
 from mlplatform.core.models import Membership, Project, Role
 from mlplatform.core.revisions import revision_bump
@@ -28,6 +28,7 @@ def member_set(*, actor: Actor, username: str, role: str) -> Membership:
             "username", f"there is no user {username[:80]!r}; an operator adds users in the admin console"
         )
     with transaction.atomic():
+        project_lock(actor.project)
         membership, _ = Membership.objects.update_or_create(
             project=actor.project, user=user, defaults={"role": role}
         )
@@ -40,6 +41,7 @@ def member_remove(*, actor: Actor, username: str) -> None:
     """Takes a user out of the project; their keys stop working at once. Needs administrator."""
     actor.require(Role.ADMIN)
     with transaction.atomic():
+        project_lock(actor.project)
         deleted, _ = Membership.objects.filter(project=actor.project, user__username=username).delete()
         if not deleted:
             raise NotFound(f"{username[:80]!r} is not a member of this project")

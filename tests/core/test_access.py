@@ -9,6 +9,8 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from mlplatform.core import clock
 from mlplatform.core.access import (
@@ -86,6 +88,20 @@ def test_the_role_of_a_key_follows_the_membership(alice: Actor, bob: Actor) -> N
     member_remove(actor=alice, username="bob")
     with pytest.raises(NotAuthenticated):
         actor_for_key(token=token)
+
+
+@pytest.mark.parametrize("change", ["set", "remove"])
+def test_administrators_are_changed_one_after_the_other(alice: Actor, bob: Actor, change: str) -> None:
+    """The project is locked before anything is changed: two who remove each other cannot both go by the other."""
+    member_set(actor=alice, username="bob", role="admin")
+    with CaptureQueriesContext(connection) as queries:
+        if change == "set":
+            member_set(actor=alice, username="bob", role="viewer")
+        else:
+            member_remove(actor=alice, username="bob")
+    statements = [query["sql"] for query in queries]
+    begun = next(n for n, sql in enumerate(statements) if sql.startswith("SAVEPOINT"))
+    assert 'FROM "core_project"' in statements[begun + 1]
 
 
 def test_every_wrong_token_gets_the_same_answer(alice: Actor) -> None:

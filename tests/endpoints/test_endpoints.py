@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from endpoints.models import Endpoint, EndpointConfig, EndpointMetric, Model, Replica
 from endpoints.selectors.endpoints import (
@@ -22,6 +23,7 @@ from endpoints.services.endpoints import (
     endpoint_update_weights,
     variant_requests,
 )
+from endpoints.services.models import model_create, model_delete
 from endpoints.services.replicas import (
     replica_claim,
     replica_crashed,
@@ -86,6 +88,36 @@ def test_a_wrong_variant_is_named_and_nothing_is_left(
         endpoint_create(actor=alice, name="iris", variants=[VariantRequest(**variant)])
     assert [error.field for error in refused.value.errors] == [field]
     assert not Endpoint.objects.exists() and not EndpointConfig.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", ["create", "update"])
+def test_a_model_deleted_just_before_the_transaction_is_named(
+    alice: Actor, iris_model: Model, change: str
+) -> None:
+    model_create(actor=alice, name="second", training_job="iris-knn")
+    wanted = [VariantRequest(model="second")]
+    if change == "update":
+        endpoint_create(actor=alice, name="iris", variants=[IRIS])
+        _host_serves()
+    deletions = iter([lambda: model_delete(actor=alice, name="second")])
+
+    def before_the_first_transaction(execute: Any, sql: str, *arguments: Any) -> Any:
+        if sql.startswith("BEGIN"):
+            for delete in deletions:
+                delete()
+        return execute(sql, *arguments)
+
+    with (
+        connection.execute_wrapper(before_the_first_transaction),
+        pytest.raises(InvalidRequest, match="there is no model “second”") as refused,
+    ):
+        if change == "update":
+            endpoint_update(actor=alice, name="iris", variants=wanted)
+        else:
+            endpoint_create(actor=alice, name="iris", variants=wanted)
+    assert [error.field for error in refused.value.errors] == ["variants.0.model"]
+    assert EndpointConfig.objects.count() == (change == "update")
 
 
 def test_variants_need_different_names(alice: Actor, iris_model: Model) -> None:

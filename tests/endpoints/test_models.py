@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from endpoints.models import EndpointConfig, Model
+from endpoints.models import EndpointConfig, Model, Replica
 from endpoints.selectors.models import model_get, model_labels, model_list, model_uses
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete, endpoint_update
 from endpoints.services.models import model_create, model_delete
+from endpoints.services.replicas import replica_claim, replica_gone, replica_ready, replica_started
+from endpoints.services.rollout import rollout_steps
 from jobs.models import TrainingJob
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound
+from mlplatform.core.models import LogStream
 from mlplatform.core.names import uri
 from mlplatform.core.objects import object_store
 from tests.endpoints.conftest import LABELS, TrainedModel
@@ -125,6 +128,36 @@ def test_a_used_model_is_not_deleted_and_the_endpoint_is_named(alice: Actor, iri
     endpoint_delete(actor=alice, name="flowers")
     model_delete(actor=alice, name="iris-knn")
     assert not Model.objects.exists() and _objects(alice) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_model_that_ending_replicas_still_serve_is_not_deleted(
+    alice: Actor, iris_model: Model, knn_iris: TrainedModel
+) -> None:
+    model_create(actor=alice, name="second", training_job="iris-knn")
+    endpoint_create(actor=alice, name="flowers", variants=[VariantRequest(model="iris-knn")])
+    host_serves()
+    endpoint_update(actor=alice, name="flowers", variants=[VariantRequest(model="second")])
+    host_serves()
+    draining = Replica.objects.get(variant__model=iris_model)
+    assert draining.status == "Draining" and model_uses(model=iris_model) == []
+    with pytest.raises(Conflict, match="endpoint flowers that are ending"):
+        model_delete(actor=alice, name="iris-knn")
+    assert replica_gone(replica_id=draining.pk, host="one")
+    while rollout_steps():
+        pass
+    model_delete(actor=alice, name="iris-knn")
+    assert LogStream.objects.count() == 2, "the job's and that of the new replica"
+    assert [model.name for model in Model.objects.all()] == ["second"]
+
+
+def host_serves(*, host: str = "one") -> None:
+    """Plays a host: claims what waits and says that it answers."""
+    for replica in replica_claim(host=host):
+        assert replica_started(replica_id=replica.pk, host=host, pid=1)
+        assert replica_ready(replica_id=replica.pk, host=host, address=f"unix:/tmp/{replica.uid}")
+    while rollout_steps():
+        pass
 
 
 def test_a_model_that_only_an_older_configuration_had_can_be_deleted(
