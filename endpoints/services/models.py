@@ -25,7 +25,7 @@ from mlplatform.core.archives import ArchiveError, archive_read_file
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, uid_new, uri, uri_split
-from mlplatform.core.objects import object_store, objects_delete_after_commit
+from mlplatform.core.objects import object_store, objects_delete_after_commit, objects_take_back
 
 MANIFEST_NAME = "manifest.json"
 _MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
@@ -120,22 +120,16 @@ def _refuse_used(model: Model) -> None:
 
 def _refuse_taken(actor: Actor, name: str) -> None:
     if Model.objects.filter(project=actor.project, name=name).exists():
-        raise _taken(actor, name)
-
-
-def _taken(actor: Actor, name: str) -> Conflict:
-    return Conflict(
-        _("A model named “%(name)s” already exists in project %(project)s")
-        % {"name": name, "project": actor.project.name}
-    )
+        raise Conflict(
+            _("A model named “%(name)s” already exists in project %(project)s")
+            % {"name": name, "project": actor.project.name}
+        )
 
 
 def _of_job(actor: Actor, training_job: str, algorithm: str | None) -> _Artifact:
     job = TrainingJob.objects.filter(project=actor.project, name=training_job).first()
     if job is None:
-        raise InvalidRequest.for_field(
-            "training_job", _("there is no training job “%(name)s”") % {"name": training_job[:63]}
-        )
+        raise InvalidRequest.for_field("training_job", _no_job(training_job))
     if not job.artifact_uri:
         raise InvalidRequest.for_field(
             "training_job",
@@ -165,11 +159,7 @@ def _of_uri(actor: Actor, artifact_uri: str, algorithm: str | None) -> _Artifact
             % {"given": algorithm[:40], "accepted": accepted},
         )
     if bucket != actor.project.bucket or object_store().size(artifact_uri) is None:
-        raise InvalidRequest.for_field(
-            "artifact_uri",
-            _("there is no object %(uri)s; objects of this project lie in s3://%(bucket)s/")
-            % {"uri": artifact_uri[:200], "bucket": actor.project.bucket},
-        )
+        raise _no_object(actor, artifact_uri)
     return _Artifact(artifact_uri, algorithm)
 
 
@@ -181,14 +171,13 @@ def _store(
     try:
         object_store().copy(artifact.uri, own_uri)
     except NotFound:
-        raise InvalidRequest.for_field(
-            "training_job", _("the artifact of this job is no longer there")
-        ) from None
+        raise _artifact_gone(actor, artifact) from None
     try:
         sha256, manifest = (
             (artifact.sha256, artifact.manifest) if artifact.job else _look_into(own_uri, artifact)
         )
         with transaction.atomic():
+            _hold_job(artifact.job)
             return Model.objects.create(
                 project=actor.project,
                 name=name,
@@ -205,10 +194,35 @@ def _store(
                 created_at=clock.now(),
             )
     except BaseException as error:
-        object_store().delete([own_uri])
+        objects_take_back([own_uri])
         if isinstance(error, IntegrityError):
-            raise _taken(actor, name) from None
+            _refuse_taken(actor, name)
         raise
+
+
+def _hold_job(job: TrainingJob | None) -> None:
+    """The job stays until the transaction ends. Raises Conflict: deleted meanwhile."""
+    if job and not TrainingJob.objects.select_for_update().filter(pk=job.pk).values_list("pk").first():
+        error = FieldError("training_job", _no_job(job.name))
+        raise Conflict(f"{error.field}: {error.message}", errors=[error])
+
+
+def _no_job(name: str) -> str:
+    return _("there is no training job “%(name)s”") % {"name": name[:63]}
+
+
+def _no_object(actor: Actor, artifact_uri: str) -> InvalidRequest:
+    return InvalidRequest.for_field(
+        "artifact_uri",
+        _("there is no object %(uri)s; objects of this project lie in s3://%(bucket)s/")
+        % {"uri": artifact_uri[:200], "bucket": actor.project.bucket},
+    )
+
+
+def _artifact_gone(actor: Actor, artifact: _Artifact) -> InvalidRequest:
+    if artifact.job is None:
+        return _no_object(actor, artifact.uri)
+    return InvalidRequest.for_field("training_job", _("the artifact of this job is no longer there"))
 
 
 def _look_into(own_uri: str, artifact: _Artifact) -> tuple[str, dict[str, Any]]:

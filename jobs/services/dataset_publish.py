@@ -20,7 +20,7 @@ from jobs.models import Dataset, DatasetVersion
 from mlplatform.core import clock, names
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, FieldError, NotFound
-from mlplatform.core.objects import object_store
+from mlplatform.core.objects import object_store, objects_take_back
 from mlplatform.core.store import StoredObject
 
 SUFFIXES: Final = {"csv": ".csv", "parquet": ".parquet", "jsonlines": ".jsonl"}
@@ -55,6 +55,7 @@ def dataset_publish(*, actor: Actor, drafts: Sequence[tuple[str, str, Draft]]) -
 
     Raises:
         Conflict: a name is taken.
+        NotFound: the dataset they were made of was deleted meanwhile.
         TransientError: the object store is away; nothing is left in it then either.
     """
     stored: list[_Stored] = []
@@ -62,6 +63,7 @@ def dataset_publish(*, actor: Actor, drafts: Sequence[tuple[str, str, Draft]]) -
         for _name, _description, draft in drafts:
             stored.append(_store(actor, draft))
         with transaction.atomic():
+            _hold_parents(drafts)
             return [
                 _create(actor, name, description, draft, objects)
                 for (name, description, draft), objects in zip(drafts, stored, strict=True)
@@ -69,7 +71,8 @@ def dataset_publish(*, actor: Actor, drafts: Sequence[tuple[str, str, Draft]]) -
     except BaseException as error:
         _take_back(stored, [draft for _name, _description, draft in drafts])
         if isinstance(error, IntegrityError):
-            raise name_taken(", ".join(name for name, _description, _draft in drafts)) from None
+            for name, _description, _draft in drafts:
+                name_free_check(actor=actor, name=name)
         raise
 
 
@@ -79,13 +82,26 @@ def version_publish(*, actor: Actor, dataset: Dataset, draft: Draft) -> DatasetV
     try:
         stored.append(_store(actor, draft))
         with transaction.atomic():
-            locked = Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
-            if locked is None:
-                raise NotFound(f"There is no dataset {dataset.name!r}")  # deleted meanwhile
+            locked = _hold(dataset)
             return _add_version(actor, locked, draft, stored[0])
     except BaseException:
         _take_back(stored, [draft])
         raise
+
+
+def _hold_parents(drafts: Sequence[tuple[str, str, Draft]]) -> None:
+    """What the drafts were made of stays until the transaction ends."""
+    parents = {draft.parent.dataset_id: draft.parent for _name, _description, draft in drafts if draft.parent}
+    for _dataset_id, parent in sorted(parents.items()):
+        _hold(parent.dataset)
+
+
+def _hold(dataset: Dataset) -> Dataset:
+    """The dataset's row, locked. Raises NotFound: deleted meanwhile."""
+    locked = Dataset.objects.select_for_update().filter(pk=dataset.pk).first()
+    if locked is None:
+        raise NotFound(f"There is no dataset {dataset.name!r}")
+    return locked
 
 
 def name_taken(name: str) -> Conflict:
@@ -114,7 +130,7 @@ def _store(actor: Actor, draft: Draft) -> _Stored:
     try:
         profile = store.put_file(draft.inspection.profile_path, f"{folder}/profile.json", move=True)
     except BaseException:
-        store.delete([] if draft.path is None else [data.uri])
+        objects_take_back([] if draft.path is None else [data.uri])
         raise
     return _Stored(uid, data, profile)
 
@@ -175,7 +191,7 @@ def _add_version(actor: Actor, dataset: Dataset, draft: Draft, stored: _Stored) 
 
 def _take_back(stored: Sequence[_Stored], drafts: Sequence[Draft]) -> None:
     for objects, draft in zip(stored, drafts, strict=False):
-        object_store().delete([objects.profile.uri] + ([] if draft.path is None else [objects.data.uri]))
+        objects_take_back([objects.profile.uri] + ([] if draft.path is None else [objects.data.uri]))
 
 
 def filename_clean(filename: str, *, default: str) -> str:

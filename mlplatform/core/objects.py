@@ -28,6 +28,15 @@ def objects_delete_after_commit(uris: Iterable[str]) -> None:
     transaction.on_commit(partial(_delete, list(uris)))
 
 
+def objects_take_back(uris: Iterable[str]) -> None:
+    """Deletes objects of something that did not come about. Never raises: what prevented it is what is to be told."""
+    taken_back = list(uris)
+    try:
+        object_store().delete(taken_back)
+    except Exception:
+        logger.exception("of %d objects that nothing refers to some are left", len(taken_back))
+
+
 def _delete(uris: list[str]) -> None:
     try:
         object_store().delete(uris)

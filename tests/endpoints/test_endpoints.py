@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from endpoints.models import Endpoint, EndpointConfig, EndpointMetric, Model, Replica
 from endpoints.selectors.endpoints import (
@@ -39,6 +38,7 @@ from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, Limit
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.revisions import revision_value
+from tests.interleaving import before_the_first_transaction
 
 IRIS = VariantRequest(model="iris-knn")
 
@@ -100,16 +100,8 @@ def test_a_model_deleted_just_before_the_transaction_is_named(
     if change == "update":
         endpoint_create(actor=alice, name="iris", variants=[IRIS])
         _host_serves()
-    deletions = iter([lambda: model_delete(actor=alice, name="second")])
-
-    def before_the_first_transaction(execute: Any, sql: str, *arguments: Any) -> Any:
-        if sql.startswith("BEGIN"):
-            for delete in deletions:
-                delete()
-        return execute(sql, *arguments)
-
     with (
-        connection.execute_wrapper(before_the_first_transaction),
+        before_the_first_transaction(lambda: model_delete(actor=alice, name="second")),
         pytest.raises(InvalidRequest, match="there is no model “second”") as refused,
     ):
         if change == "update":

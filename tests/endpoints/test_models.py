@@ -13,12 +13,14 @@ from endpoints.services.models import model_create, model_delete
 from endpoints.services.replicas import replica_claim, replica_gone, replica_ready, replica_started
 from endpoints.services.rollout import rollout_steps
 from jobs.models import TrainingJob
+from jobs.services.training import training_job_delete
 from mlplatform.core.access import Actor
-from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound
+from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound, TransientError
 from mlplatform.core.models import LogStream
 from mlplatform.core.names import uri
 from mlplatform.core.objects import object_store
 from tests.endpoints.conftest import LABELS, TrainedModel
+from tests.interleaving import before_the_first_transaction
 
 
 def _objects(actor: Actor) -> list[str]:
@@ -83,6 +85,52 @@ def test_what_is_no_archive_is_refused_and_nothing_is_left(alice: Actor) -> None
     with pytest.raises(InvalidRequest, match="not a model archive"):
         model_create(actor=alice, name="x", artifact_uri=address, algorithm="knn")
     assert _objects(alice) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_deleted_just_before_the_transaction_is_named_and_nothing_is_left(
+    alice: Actor, completed_job: TrainingJob
+) -> None:
+    with (
+        before_the_first_transaction(lambda: training_job_delete(actor=alice, name="iris-knn")),
+        pytest.raises(Conflict, match="training_job: there is no training job “iris-knn”") as refused,
+    ):
+        model_create(actor=alice, name="iris", training_job="iris-knn")
+    assert [error.field for error in refused.value.errors] == ["training_job"]
+    assert not Model.objects.exists() and _objects(alice) == []
+
+
+def test_an_object_that_vanishes_before_it_is_copied_is_named(
+    alice: Actor, knn_iris: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = uri(alice.project.bucket, "uploads/m.tar.gz")
+    store = object_store()
+    store.put_file(knn_iris.archive, address)
+    size = store.size
+
+    def size_and_gone(asked: str) -> int | None:
+        found = size(asked)
+        store.delete([asked])
+        return found
+
+    monkeypatch.setattr(store, "size", size_and_gone)
+    with pytest.raises(InvalidRequest, match="there is no object") as refused:
+        model_create(actor=alice, name="x", artifact_uri=address, algorithm="knn")
+    assert [error.field for error in refused.value.errors] == ["artifact_uri"]
+
+
+def test_what_was_wrong_is_said_when_the_store_is_away_for_the_clean_up(
+    alice: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = uri(alice.project.bucket, "uploads/m.tar.gz")
+    object_store().put_bytes(b"not an archive", address)
+
+    def away(uris: list[str]) -> None:
+        raise TransientError("The object store is away")
+
+    monkeypatch.setattr(object_store(), "delete", away)
+    with pytest.raises(InvalidRequest, match="not a model archive"):
+        model_create(actor=alice, name="x", artifact_uri=address, algorithm="knn")
 
 
 def test_a_running_job_has_no_model(alice: Actor, completed_job: TrainingJob) -> None:

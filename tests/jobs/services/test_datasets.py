@@ -19,12 +19,13 @@ from jobs.selectors import datasets as selectors
 from jobs.services import datasets as services
 from mlplatform.core import clock
 from mlplatform.core.access import Actor, project_create
-from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound, TooLarge
+from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound, TooLarge, TransientError
 from mlplatform.core.models import LogStream, Membership, Role
 from mlplatform.core.objects import object_store
 from mlplatform.core.status import TrainingJobStatus
 from mlplatform.core.tabular.read import read_batches
 from mlplatform.core.tabular.schema import TableSchema
+from tests.interleaving import before_the_first_transaction
 
 CSV = b"length,width,kind\n1.5,2,b\n3.50,,a\n5,6,b\n"
 
@@ -500,3 +501,32 @@ def test_a_version_of_a_dataset_that_is_deleted_meanwhile_leaves_nothing(alice, 
         services.dataset_version_add(actor=alice, name="gone", file=pieces())
     assert sorted((data_dir / "store").rglob("*")) == before
     assert not DatasetVersion.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("store_away", [False, True], ids=["store", "store-away"])
+def test_a_split_of_a_dataset_deleted_meanwhile_says_so(
+    erin, iris, data_dir: Path, store_away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(uris: list[str]) -> None:
+        raise TransientError("The object store is away")
+
+    def delete_it() -> None:
+        services.dataset_delete(actor=erin, name="iris")
+        if store_away:
+            monkeypatch.setattr(object_store(), "delete", away)
+
+    with before_the_first_transaction(delete_it), pytest.raises(NotFound, match="no dataset 'iris'"):
+        services.dataset_split(actor=erin, name="iris", fractions={"train": 0.75, "test": 0.25})
+    assert store_away or _nothing_is_left(erin, data_dir)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_name_taken_meanwhile_is_a_conflict_and_nothing_is_left(erin, data_dir: Path) -> None:
+    def take_it() -> None:
+        services.dataset_create_from_sample(actor=erin, name="Iris", sample="iris")
+
+    with before_the_first_transaction(take_it), pytest.raises(Conflict, match="named 'iris' exists"):
+        services.dataset_create_from_sample(actor=erin, name="iris", sample="iris")
+    assert [dataset.name for dataset in Dataset.objects.all()] == ["Iris"]
+    assert len(_objects(erin)) == 2
