@@ -41,7 +41,7 @@ from jobs.services.lifecycle import (
 )
 from jobs.services.reporting import Reporter
 from jobs.services.worker_state import WorkerState
-from mlplatform.core.errors import NotFound, TransientError
+from mlplatform.core.errors import NotFound, PlatformError, TransientError
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.names import uri
 from mlplatform.core.objects import object_store
@@ -72,8 +72,34 @@ def training_job_run(*, job_id: int, worker: WorkerState, program: Sequence[str]
     if lease is None:
         return False
     job = TrainingJob.objects.select_related("project", "log").get(pk=job_id)
-    _Attempt(job, lease, worker, program).run()
+    try:
+        attempt = _Attempt(job, lease, worker, program)
+    except Exception as error:
+        _not_begun(job, lease, error)
+    else:
+        attempt.run()
     return True
+
+
+def _not_begun(job: TrainingJob, lease: Lease, error: Exception) -> None:
+    """Gives back or fails a job that was claimed and cannot be run here, as what it needs is not to be had."""
+    try:
+        training_job_finish(lease=lease, outcome=_fault(job, lease, error))
+    except _Released as reason:
+        training_job_release(lease=lease, message=str(reason))
+    except LeaseLost:
+        logger.warning("job %s: attempt %s lost its lease", job.uid, lease.attempt)
+
+
+def _fault(job: TrainingJob, lease: Lease, error: Exception) -> Outcome:
+    """What went wrong in the platform itself as an outcome. Raises _Released for what passes, but for the last time."""
+    if isinstance(error, TransientError):
+        if lease.attempt < ATTEMPTS_MAX:
+            raise _Released(f"{error.message}; the job will be started again") from error
+        return internal_failure(error.message)
+    logger.error("job %s: attempt %s failed in the platform", job.uid, lease.attempt, exc_info=error)
+    said = f": {error.message}" if isinstance(error, PlatformError) else ""
+    return internal_failure(f"The platform could not run the job: {type(error).__name__}{said}")
 
 
 class _Attempt:
@@ -118,13 +144,8 @@ class _Attempt:
             raise
         except NotFound as error:
             return input_failure(error.message), None
-        except TransientError as error:
-            if self._lease.attempt < ATTEMPTS_MAX:
-                raise _Released(f"{error.message}; the job will be started again") from error
-            return internal_failure(error.message), None
         except Exception as error:
-            logger.exception("job %s: attempt %s failed in the platform", self._job.uid, self._lease.attempt)
-            return internal_failure(f"The platform could not run the job: {type(error).__name__}"), None
+            return _fault(self._job, self._lease, error), None
 
     def _run_process(self) -> tuple[Outcome, Artifact | None]:
         sources = self._download()

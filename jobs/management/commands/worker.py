@@ -113,8 +113,6 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
     try:
         while True:
             try:
-                if n_beats % CLEAR_EVERY_BEATS == 0:
-                    leftovers_clear()
                 node_beat(
                     kind=NodeKind.WORKER,
                     name=state.name,
@@ -125,6 +123,11 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
             except (DatabaseError, OSError) as error:
                 logger.warning("no heartbeat: %s", error)
                 connection.close()
+            except Exception:
+                logger.exception("no heartbeat")
+                connection.close()
+            if n_beats % CLEAR_EVERY_BEATS == 0:
+                _clear()
             n_beats += 1
             if state.wait(HEARTBEAT_S):
                 break
@@ -132,4 +135,13 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
     except DatabaseError as error:
         logger.warning("the heartbeat stays until it is out of date: %s", error)
     finally:
+        connection.close()
+
+
+def _clear() -> None:
+    """Clears leftovers away; what cannot be is tried again later and never keeps the heart from beating."""
+    try:
+        leftovers_clear()
+    except Exception:
+        logger.exception("what dead workers left could not be cleared away")
         connection.close()

@@ -25,6 +25,7 @@ from jobs.services.sweeping import sweep_leases
 from jobs.services.training import training_job_stop
 from jobs.services.worker_state import WorkerState
 from mlplatform.core import clock
+from mlplatform.core.errors import TransientError
 from mlplatform.core.logs import log_read
 from mlplatform.core.names import uri
 from mlplatform.core.objects import object_store
@@ -335,3 +336,42 @@ def test_the_model_is_kept_when_only_the_answer_to_its_commit_is_lost(
     job.refresh_from_db()
     assert job.status == "Completed"
     assert store_path(job.artifact_uri).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"instance_type": "ml.gone"}, "ml.gone"),
+        ({"algorithm": "gone"}, "gone"),
+        ({"metric_definitions": [{"name": "loss", "regex": "(" * 3}]}, "The platform could not run the job"),
+    ],
+)
+def test_a_job_that_cannot_begin_fails_at_once_with_the_reason(
+    threads_cast: Cast, worker: WorkerState, changes: dict[str, Any], reason: str
+) -> None:
+    """What was accepted may no longer be known to the worker: an older one, or another configuration."""
+    job = job_make(threads_cast.alice, "unknown")
+    TrainingJob.objects.filter(pk=job.pk).update(**changes)
+    assert training_job_run(job_id=job.pk, worker=worker)
+    job.refresh_from_db()
+    assert (job.status, job.attempt, job.lease_owner) == ("Failed", 1, "")
+    assert job.failure is not None
+    assert job.failure["kind"] == "InternalError" and reason in job.failure["reason"]
+    assert log_read(stream=job.log).end
+
+
+def test_a_store_that_is_away_at_the_beginning_gives_the_job_back_until_the_last_attempt(
+    threads_cast: Cast, worker: WorkerState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise TransientError("The object store is away")
+
+    monkeypatch.setattr(execution, "object_store", away)
+    job = job_make(threads_cast.alice, "patient")
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        job.refresh_from_db()
+        assert (job.secondary_status, job.lease_owner) == ("Pending", "")
+        assert training_job_run(job_id=job.pk, worker=worker)
+        job.refresh_from_db()
+        assert job.attempt == attempt
+    assert (job.status, job.failure_reason) == ("Failed", "InternalError: The object store is away")
