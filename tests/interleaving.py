@@ -12,13 +12,20 @@ from django.db import connection
 @contextmanager
 def before_the_first_transaction(change: Callable[[], object]) -> Iterator[None]:
     """Makes `change` right before the next transaction begins; only in tests with `transaction=True`."""
+    with before_the_first("BEGIN", change):
+        yield
+
+
+@contextmanager
+def before_the_first(statement: str, change: Callable[[], object]) -> Iterator[None]:
+    """Makes `change` right before the next statement that begins so is carried out."""
     changes = [change]
 
     def execute_after(execute: Any, sql: str, *arguments: Any) -> Any:
-        if sql.startswith("BEGIN") and changes:
+        if sql.startswith(statement) and changes:
             changes.pop()()
         return execute(sql, *arguments)
 
     with connection.execute_wrapper(execute_after):
         yield
-    assert not changes, "no transaction has begun"
+    assert not changes, f"there was no {statement}"

@@ -196,7 +196,8 @@ class _Rollout:
 
     def _end(self) -> None:
         endpoint = self._endpoint
-        results = [run.result_uri for run in TableRun.objects.filter(endpoint=endpoint) if run.result_uri]
+        runs = TableRun.objects.select_for_update(of=("self",)).filter(endpoint=endpoint)
+        results = [run.result_uri for run in runs if run.result_uri]
         for replica in Replica.objects.filter(endpoint=endpoint):
             self._remove(replica)
         self._left_configs |= {endpoint.wanted_id, endpoint.live_id or endpoint.wanted_id}

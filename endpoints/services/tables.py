@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from endpoints.evaluation.spec import TableSpec
 from endpoints.models import Endpoint, Model, ProductionVariant, TableRun
 from endpoints.selectors.endpoints import endpoint_get
+from endpoints.services.table_lease import table_lease_kept, table_lease_take
 from jobs.models import Dataset, DatasetVersion
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
@@ -31,15 +32,15 @@ from mlplatform.core.env import PROJECT_ROOT, runtime_dir
 from mlplatform.core.errors import Conflict, InvalidRequest, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.names import uid_new, uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.objects import object_store, objects_take_back
 from mlplatform.core.status import EndpointStatus
 
 TASK = "endpoints.table_run"
 QUEUE = "cpu"
-LEASE_S = 60
-RENEW_EVERY_S = 2.0
+TELL_EVERY_S = 2.0
 TIME_LIMIT_S = 3600.0
 RESEND_AFTER_S = 15
+_OVER = "The run was deleted or given up meanwhile"
 _ANSWERS = frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING, EndpointStatus.ROLLING_BACK})
 
 
@@ -83,15 +84,15 @@ def table_run_create(*, actor: Actor, endpoint: str, dataset: str, variant: str 
 
 def table_run_execute(*, run_id: int) -> bool:
     """Carries a run out, if nobody else does. Called by the Celery task; returns whether it did."""
-    if not _claim(run_id):
+    if not table_lease_take(run_id=run_id):
         return False
     run = TableRun.objects.select_related("endpoint__project", "endpoint__live", "dataset_version").get(
         pk=run_id
     )
-    with tempfile.TemporaryDirectory(prefix="mlplatform-table-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mlplatform-table-") as folder, table_lease_kept(run_id=run_id):
         try:
             spec = _spec(run, Path(folder))
-            _finish(run, **_outcome(run, spec, Path(folder)))
+            _record(run, _outcome(run, spec, Path(folder)))
         except PlatformError as error:
             _finish(run, failure=error.message)
         except Exception:
@@ -127,17 +128,6 @@ def _version(actor: Actor, dataset: str) -> DatasetVersion:
             "dataset", _("there is no dataset “%(name)s”") % {"name": dataset[:80]}
         )
     return version
-
-
-def _claim(run_id: int) -> bool:
-    free = TableRun.objects.filter(
-        pk=run_id, status=TableRun.Status.IN_PROGRESS, lease_expires_at__isnull=True
-    )
-    return bool(free.update(lease_expires_at=_lease_end()))
-
-
-def _lease_end() -> Any:
-    return clock.now() + timedelta(seconds=LEASE_S)
 
 
 def _spec(run: TableRun, folder: Path) -> TableSpec:
@@ -176,26 +166,29 @@ def _model(endpoint: Endpoint, variant: str) -> Model:
 def _outcome(run: TableRun, spec: TableSpec, folder: Path) -> dict[str, Any]:
     """Runs the process; {"summary", "result_uri"} or {"failure"}."""
     said: dict[str, Any] = {}
-    renewed_at = 0.0
+    told_at = 0.0
     for line in _process_lines(spec, folder):
         said |= line
-        if "n_done" in line and time.monotonic() - renewed_at > RENEW_EVERY_S:
-            renewed_at = time.monotonic()
+        if "n_done" in line and time.monotonic() - told_at > TELL_EVERY_S:
+            told_at = time.monotonic()
             if not _progress(run, line["n_done"]):
-                return {"failure": "The run was given to another worker"}
+                return {"failure": _OVER}
     if "summary" not in said:
         return {
             "failure": said.get("failure") or f"The process of this run ended early: {said.get('stderr', '')}"
         }
+    n_rows = said["summary"].get("n_rows", 0)
+    if not _progress(run, n_rows):
+        return {"failure": _OVER}
     stored = object_store().put_file(
         Path(spec.result), uri(run.endpoint.project.bucket, f"table-runs/{run.uid}/rows.jsonl"), move=True
     )
-    return {"summary": said["summary"], "result_uri": stored.uri, "n_done": said["summary"].get("n_rows", 0)}
+    return {"summary": said["summary"], "result_uri": stored.uri, "n_done": n_rows}
 
 
 def _progress(run: TableRun, n_done: int) -> bool:
     mine = TableRun.objects.filter(pk=run.pk, status=TableRun.Status.IN_PROGRESS)
-    return bool(mine.update(n_done=n_done, lease_expires_at=_lease_end()))
+    return bool(mine.update(n_done=n_done))
 
 
 def _process_lines(spec: TableSpec, folder: Path) -> Iterator[dict[str, Any]]:
@@ -241,8 +234,13 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _finish(run: TableRun, *, failure: str = "", **values: Any) -> None:
+def _record(run: TableRun, outcome: dict[str, Any]) -> None:
+    """Writes the outcome; the rows of a run that is no longer there, or was given up, are removed again."""
+    if not _finish(run, **outcome) and "result_uri" in outcome:
+        objects_take_back([outcome["result_uri"]])
+
+
+def _finish(run: TableRun, *, failure: str = "", **values: Any) -> bool:
     status = TableRun.Status.FAILED if failure else TableRun.Status.COMPLETED
-    TableRun.objects.filter(pk=run.pk, status=TableRun.Status.IN_PROGRESS).update(
-        status=status, failure=failure[:2000], ended_at=clock.now(), **values
-    )
+    mine = TableRun.objects.filter(pk=run.pk, status=TableRun.Status.IN_PROGRESS)
+    return bool(mine.update(status=status, failure=failure[:2000], ended_at=clock.now(), **values))

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from endpoints.models import Endpoint, Model, TableRun
 from endpoints.selectors.endpoints import endpoint_sample_row
@@ -17,9 +22,12 @@ from jobs.models import TrainingInput, TrainingJob
 from jobs.services.datasets import dataset_create_from_upload
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
+from mlplatform.core.env import runtime_dir
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound
 from mlplatform.core.objects import object_store
 from tests.endpoints.conftest import FEATURES, LABELS, HostDriver, IrisParts, PublicGateway
+from tests.interleaving import before_the_first
+from tests.polling import wait_until
 
 pytestmark = pytest.mark.slow
 NAMES = {float(code): text for text, code in LABELS.items()}
@@ -157,6 +165,72 @@ def test_a_run_is_carried_out_once_and_a_lost_one_is_failed(
     assert table_run_sweep() == 1
     lost.refresh_from_db()
     assert (lost.status, "lost" in lost.failure) == ("Failed", True)
+
+
+def test_rows_of_a_run_that_is_deleted_while_they_are_stored_are_removed(
+    alice: Actor, endpoint: Endpoint, host: HostDriver, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    make_dataset("iris-test", _csv(iris.test))
+    run = table_run_create(actor=alice, endpoint="iris", dataset="iris-test")
+    stored: list[str] = []
+
+    def delete_it() -> None:
+        stored.extend(_results(alice))
+        endpoint_delete(actor=alice, name="iris")
+        host.until(lambda: not Endpoint.objects.exists())
+
+    with before_the_first('UPDATE "endpoints_tablerun" SET "status"', delete_it):
+        assert table_run_execute(run_id=run.pk)
+    assert len(stored) == 1 and _results(alice) == []
+
+
+def test_a_run_is_kept_while_an_answer_takes_long(
+    alice: Actor, iris_model: Model, transactional_db: None, make_dataset: MakeDataset, iris: IrisParts
+) -> None:
+    created = endpoint_create(actor=alice, name="iris", variants=[VariantRequest(model="iris-knn")])
+    Endpoint.objects.update(status="InService", live=created.wanted)
+    make_dataset("iris-test", _csv(iris.test))
+    run = table_run_create(actor=alice, endpoint="iris", dataset="iris-test")
+    runs = TableRun.objects.filter(pk=run.pk)
+    with _mute_gateway() as calls, ThreadPoolExecutor(1) as worker:
+        done = worker.submit(_execute_and_hang_up, run.pk)
+        call = calls.accept()[0]
+        try:
+            runs.update(lease_expires_at=clock.now() + timedelta(seconds=1))
+            late = clock.now() + timedelta(seconds=30)
+            wait_until(
+                lambda: runs.filter(lease_expires_at__gt=late).exists(), what="a lease that is renewed"
+            )
+            assert table_run_sweep() == 0
+        finally:
+            call.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            call.close()
+        assert done.result(60)
+    run.refresh_from_db()
+    assert (run.status, "lost" in run.failure) == ("Failed", False)
+
+
+def _results(actor: Actor) -> list[str]:
+    return [found.uri for found in object_store().list(f"s3://{actor.project.bucket}/table-runs")]
+
+
+def _execute_and_hang_up(run_id: int) -> bool:
+    try:
+        return table_run_execute(run_id=run_id)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _mute_gateway() -> Iterator[socket.socket]:
+    """Where workers look for the gateway: takes calls, and answers when the test does."""
+    path = runtime_dir() / "gateway.sock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.settimeout(60)
+        listening.bind(str(path))
+        listening.listen()
+        yield listening
 
 
 def test_the_rows_go_with_the_endpoint(
