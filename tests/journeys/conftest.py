@@ -36,6 +36,7 @@ def nothing_left(street: Street) -> Iterator[None]:
 
     The answer may be here a moment before the last temporary file is closed.
     """
+    wait_until(street.at_rest, timeout_s=30.0, what="the end of what earlier tests began")
     before = street.traces()
     yield
     with contextlib.suppress(AssertionError):

@@ -5,6 +5,7 @@ Also looks from outside at what the platform keeps, so that a test can say that 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
@@ -23,6 +24,12 @@ ROWS_THAT_COME_AND_GO = (
     "core_node",
     "core_revision",
     "endpoints_endpointmetric",
+)
+UNFINISHED = (
+    "SELECT count(*) FROM jobs_trainingjob WHERE status IN ('InProgress', 'Stopping')",
+    "SELECT count(*) FROM endpoints_tablerun WHERE status = 'InProgress'",
+    "SELECT count(*) FROM endpoints_endpoint WHERE status NOT IN ('InService', 'Failed')",
+    "SELECT count(*) FROM endpoints_replica WHERE status NOT IN ('InService', 'Failed')",
 )
 KNN = {"k": 1, "predictor_type": "classifier", "sample_size": 1000}
 
@@ -171,20 +178,25 @@ class Street:
         """Every row that stands for something of a person's, every object, every temporary file."""
         return {"rows": dict(self._rows()), "objects": self._files("store"), "temporary": self._files("tmp")}
 
+    def at_rest(self) -> bool:
+        """Whether nothing that an earlier test began is still on its way: no unfinished job, run or roll-out."""
+        with self._database() as connection:
+            return not any(connection.execute(query).fetchone()[0] for query in UNFINISHED)
+
     def _files(self, folder: str) -> list[str]:
         root = self.platform.data_dir / folder
         return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
     def _rows(self) -> Iterator[tuple[str, int]]:
-        path = self.platform.data_dir / "db.sqlite3"
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        try:
+        with self._database() as connection:
             tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (table,) in tables:
                 if not table.startswith(ROWS_THAT_COME_AND_GO):
                     yield table, connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-        finally:
-            connection.close()
+
+    def _database(self) -> contextlib.closing[sqlite3.Connection]:
+        path = self.platform.data_dir / "db.sqlite3"
+        return contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True))
 
 
 def refused(answer: Answer, *, status: int = 400, field: str = "", words: tuple[str, ...] = ()) -> Any:
