@@ -45,6 +45,12 @@ def model_get(*, actor: Actor, name: str) -> Model:
     return found
 
 
+def model_of_job(*, actor: Actor, training_job: str) -> Model | None:
+    """The newest model made from the job of that name; None where there is none."""
+    models = Model.objects.filter(project=actor.project, training_job__name=training_job)
+    return models.order_by("-created_at", "-pk").first()
+
+
 def model_uses(*, model: Model) -> list[Endpoint]:
     """The endpoints that serve this model now or are about to."""
     asked = Q(wanted__variants__model=model) | Q(live__variants__model=model)

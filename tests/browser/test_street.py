@@ -30,6 +30,7 @@ PATHS = [
     f"{JOB}delete/",
     f"{HOME}models/",
     f"{HOME}models/+new/?job=iris-knn",
+    f"{HOME}training-jobs/iris-knn/deploy/",
     f"{HOME}models/iris-knn/",
     f"{HOME}endpoints/",
     f"{HOME}endpoints/+new/?model=iris-knn",
@@ -91,8 +92,8 @@ def test_from_a_file_to_predictions(signed_in_page: Page, iris_csv: Path) -> Non
 
     page.goto(f"{HOME}training-jobs/street/")
     page.get_by_role("link", name="Deploy").click()
-    page.get_by_role("button", name="Create and deploy").click()
-    page.get_by_role("button", name="Create endpoint").click()
+    expect(page.get_by_label("Name of the endpoint")).to_have_value("street")
+    page.locator("#dialog").get_by_role("button", name="Deploy").click()
     page.wait_for_url(f"**{HOME}endpoints/street/")
     expect(page.locator("#endpoint-status")).to_have_text("InService", timeout=30_000)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from mlplatform.web.views import training_job_logs, training_jobs
+from mlplatform.web.views import training_job_deploy, training_job_logs, training_jobs
 
 urlpatterns = [
     path("", training_jobs.training_job_list, name="training-job-list"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("+metric-test/", training_jobs.metric_test, name="training-job-metric-test"),
     path("<str:name>/", training_jobs.training_job_detail, name="training-job-detail"),
     path("<str:name>/stop/", training_jobs.training_job_stop_view, name="training-job-stop"),
+    path("<str:name>/deploy/", training_job_deploy.training_job_deploy_page, name="training-job-deploy"),
     path("<str:name>/delete/", training_jobs.training_job_delete_view, name="training-job-delete"),
     path("<str:name>/metrics/", training_jobs.training_job_metrics_view, name="training-job-metrics"),
     path("<str:name>/artifact/", training_jobs.training_job_artifact_view, name="training-job-artifact"),

@@ -1,0 +1,79 @@
+"""Deploys a completed job: one small form, a dialog's content for scripts and a page without them."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from endpoints.models import Endpoint
+from endpoints.selectors.models import model_of_job
+from endpoints.services.deployments import training_job_deploy
+from jobs.instance_types import instance_type_list
+from jobs.models import TrainingJob
+from jobs.selectors.training import training_job_get
+from mlplatform.core.access import Actor
+from mlplatform.core.errors import Conflict, LimitExceeded, PlatformError
+from mlplatform.core.models import Role
+from mlplatform.core.names import NAME_MAX_LENGTH
+from mlplatform.web.access import page_actor
+from mlplatform.web.forms.training_jobs import folded
+from mlplatform.web.rendering import page_response
+
+_FIELDS = ("name", "instance_type")
+
+
+@require_http_methods(["GET", "POST"])
+def training_job_deploy_page(request: HttpRequest, project: str, name: str) -> HttpResponse:
+    actor = page_actor(request, project)
+    actor.require(Role.EDITOR)
+    job = training_job_get(actor=actor, name=name)
+    if request.method == "GET":
+        first = {"name": _free_name(actor, job.name), "instance_type": "local.cpu"}
+        return _page(request, actor, job, first)
+    values = {field: folded(request.POST.get(field, "")) for field in _FIELDS}
+    try:
+        endpoint = training_job_deploy(actor=actor, training_job=job.name, **values)
+    except PlatformError as error:
+        return _page(request, actor, job, values, error)
+    return redirect("web:endpoint-detail", project=project, name=endpoint.name)
+
+
+def _page(
+    request: HttpRequest,
+    actor: Actor,
+    job: TrainingJob,
+    values: dict[str, str],
+    error: PlatformError | None = None,
+) -> HttpResponse:
+    errors = _errors(error)
+    context = {
+        "job": job,
+        "model": model_of_job(actor=actor, training_job=job.name),
+        "values": values,
+        "errors": errors,
+        "unplaced": [text for field, text in errors.items() if field not in _FIELDS],
+        "instance_types": instance_type_list(),
+    }
+    status = error.http_status if error else 200
+    return page_response(request, "training_jobs/deploy.html", context, status=status)
+
+
+def _errors(error: PlatformError | None) -> dict[str, str]:
+    """What is wrong by field of this form; the endpoint's one variant is no row here."""
+    if error is None:
+        return {}
+    if not error.errors:
+        place = {Conflict: "name", LimitExceeded: "instance_type"}.get(type(error), "")
+        return {place: error.message}
+    return {one.field.removeprefix("variants.0."): one.message for one in reversed(error.errors)}
+
+
+def _free_name(actor: Actor, stem: str) -> str:
+    """The job's name, or with the first number after it under which there is no endpoint."""
+    taken = set(Endpoint.objects.filter(project=actor.project).values_list("name", flat=True))
+    name, number = stem, 1
+    while name in taken:
+        number += 1
+        name = f"{stem[: NAME_MAX_LENGTH - len(str(number)) - 1].rstrip('-')}-{number}"
+    return name
