@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Prefetch, Q
+from django.db.models import Min, Prefetch, Q
 
 from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica, TableRun
 from endpoints.plan import (
@@ -35,7 +36,9 @@ from endpoints.plan import (
 )
 from mlplatform.core import clock
 from mlplatform.core.logs import log_stream_create, log_stream_delete
+from mlplatform.core.models import NodeKind
 from mlplatform.core.names import uid_new
+from mlplatform.core.nodes import nodes_alive
 from mlplatform.core.objects import objects_delete_after_commit
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
@@ -51,9 +54,9 @@ def rollout_steps() -> int:
     replicas: dict[int, list[Replica]] = defaultdict(list)
     for replica in Replica.objects.filter(endpoint__in=endpoints).order_by("pk"):
         replicas[replica.endpoint_id].append(replica)
-    now = clock.now()
+    watch = _Watch.now()
     due = [
-        endpoint.pk for endpoint in endpoints if endpoint_plan(_view(endpoint, replicas[endpoint.pk], now))
+        endpoint.pk for endpoint in endpoints if endpoint_plan(_view(endpoint, replicas[endpoint.pk], watch))
     ]
     return sum(rollout_step(endpoint_id=endpoint_id) for endpoint_id in due)
 
@@ -68,7 +71,7 @@ def rollout_step(*, endpoint_id: int) -> bool:
         replicas = list(
             Replica.objects.select_for_update(of=("self",)).filter(endpoint=endpoint).order_by("pk")
         )
-        actions = endpoint_plan(_view(endpoint, replicas, clock.now()))
+        actions = endpoint_plan(_view(endpoint, replicas, _Watch.now()))
         if not actions:
             return False
         _Rollout(endpoint, {replica.pk: replica for replica in replicas}).carry_out(actions)
@@ -86,10 +89,26 @@ def _with_configs(endpoints: Any) -> list[Endpoint]:
     )
 
 
-def _view(endpoint: Endpoint, replicas: Iterable[Replica], now: datetime) -> EndpointView:
+@dataclass(frozen=True)
+class _Watch:
+    """The time, and since when a host has been there to start replicas: a machine switched off is no model's fault."""
+
+    at: datetime
+    hosts_since: datetime | None
+
+    @classmethod
+    def now(cls) -> _Watch:
+        first = nodes_alive(kind=NodeKind.HOST).aggregate(first=Min("started_at"))["first"]
+        return cls(clock.now(), first)
+
+    def down_s(self, since: datetime) -> float:
+        return (self.at - max(since, self.hosts_since or since)).total_seconds()
+
+
+def _view(endpoint: Endpoint, replicas: Iterable[Replica], watch: _Watch) -> EndpointView:
     wanted = _config_view(endpoint.wanted)
     live = _config_view(endpoint.live) if endpoint.live else None
-    observed = tuple(_replica_view(replica, now) for replica in replicas)
+    observed = tuple(_replica_view(replica, watch) for replica in replicas)
     return EndpointView(EndpointStatus(endpoint.status), wanted, live, observed)
 
 
@@ -103,8 +122,7 @@ def _config_view(config: EndpointConfig) -> WantedConfig:
     )
 
 
-def _replica_view(replica: Replica, now: datetime) -> ObservedReplica:
-    down_since = replica.ended_at or replica.created_at
+def _replica_view(replica: Replica, watch: _Watch) -> ObservedReplica:
     ready = replica.status == ReplicaStatus.IN_SERVICE
     return ObservedReplica(
         id=replica.pk,
@@ -112,7 +130,7 @@ def _replica_view(replica: Replica, now: datetime) -> ObservedReplica:
         index=replica.index,
         status=ReplicaStatus(replica.status),
         claimed=bool(replica.host),
-        down_s=0.0 if ready else (now - down_since).total_seconds(),
+        down_s=0.0 if ready else watch.down_s(replica.ended_at or replica.created_at),
     )
 
 

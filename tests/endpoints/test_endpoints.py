@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -119,6 +120,33 @@ def test_variants_need_different_names(alice: Actor, iris_model: Model) -> None:
         endpoint_create(actor=alice, name="iris", variants=[])
 
 
+@pytest.mark.parametrize("n_features", [3, None])
+def test_models_of_other_widths_cannot_share_an_endpoint(
+    alice: Actor, endpoint: Endpoint, iris_model: Model, n_features: int | None
+) -> None:
+    Model.objects.create(
+        project=alice.project,
+        name="narrow",
+        uid="narrow",
+        algorithm="knn",
+        artifact_uri=iris_model.artifact_uri,
+        artifact_bytes=iris_model.artifact_bytes,
+        manifest=iris_model.manifest | {"n_features": n_features},
+        created_by=alice.user,
+        created_at=clock.now(),
+    )
+    variants = [IRIS, VariantRequest(model="narrow", name="other")]
+    if n_features is None:
+        assert endpoint_create(actor=alice, name="mixed", variants=variants)
+        return
+    with pytest.raises(InvalidRequest, match="“narrow” takes 3 features and “iris-knn” takes 4") as refused:
+        endpoint_create(actor=alice, name="mixed", variants=variants)
+    assert [error.field for error in refused.value.errors] == ["variants.1.model"]
+    Endpoint.objects.filter(pk=endpoint.pk).update(status="InService")
+    with pytest.raises(InvalidRequest, match="takes 3 features"):
+        endpoint_update(actor=alice, name="iris", variants=variants)
+
+
 def test_a_limit_is_refused_with_its_numbers(alice: Actor, iris_model: Model) -> None:
     many = VariantRequest(model="iris-knn", instance_type="ml.p3.2xlarge", instance_count=3)
     endpoint_create(actor=alice, name="one", variants=[many])
@@ -231,6 +259,20 @@ def test_a_page_says_when_no_host_runs(alice: Actor, endpoint: Endpoint) -> None
     assert "No host" in (endpoint_waiting_reason(endpoint=endpoint) or "")
     node_beat(kind=NodeKind.HOST, name="one", started_at=clock.now())
     assert endpoint_waiting_reason(endpoint=endpoint) is None
+
+
+@pytest.mark.parametrize(("host_began_s", "status"), [(1, "InService"), (60, "Failed")])
+def test_an_endpoint_fails_for_the_time_hosts_had_to_start_it_and_not_for_the_night_before(
+    endpoint: Endpoint, host_began_s: int, status: str
+) -> None:
+    _host_serves()
+    replica_release(host="one")
+    Replica.objects.update(ended_at=clock.now() - timedelta(hours=8))
+    node_beat(kind=NodeKind.HOST, name="one", started_at=clock.now() - timedelta(seconds=host_began_s))
+    while rollout_steps():
+        pass
+    endpoint.refresh_from_db()
+    assert endpoint.status == status
 
 
 def test_snippets_name_the_address_and_no_secret(alice: Actor, endpoint: Endpoint) -> None:
