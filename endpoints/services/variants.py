@@ -68,6 +68,7 @@ def variants_check(*, project: Project, variants: Sequence[VariantRequest]) -> d
     ]
     if not errors and not any(variant.weight > 0 for variant in variants):
         errors.append(FieldError("variants", _("all weights are 0; at least one must be above 0")))
+    errors += _disagreements(variants, models)
     if errors:
         raise InvalidRequest.for_fields(errors)
     return models
@@ -142,6 +143,27 @@ def _variant_errors(variant: VariantRequest, where: str, models: Mapping[str, Mo
             )
         )
     return errors
+
+
+def _disagreements(variants: Sequence[VariantRequest], models: Mapping[str, Model]) -> list[FieldError]:
+    """A request goes to any of the variants, so each must take as many features as the first that says."""
+    known = [
+        (position, variant, n_features)
+        for position, variant in enumerate(variants)
+        if variant.model in models and (n_features := models[variant.model].manifest.get("n_features"))
+    ]
+    return [
+        FieldError(
+            f"variants.{position}.model",
+            _(
+                "“%(model)s” takes %(n)d features and “%(first)s” takes %(n_first)d; "
+                "all variants of an endpoint must take the same number"
+            )
+            % {"model": variant.model, "n": n, "first": known[0][1].model, "n_first": known[0][2]},
+        )
+        for position, variant, n in known
+        if n != known[0][2]
+    ]
 
 
 def _refusal(check: Callable[[], Any]) -> tuple[FieldError, ...]:
