@@ -71,7 +71,7 @@ class Invoker:
             ValidationError: `variant` names none of its variants, or ?variant= and the header differ.
         """
         timing = Timing(perf_counter())
-        route = self._route(project, endpoint_name)
+        route = await self._route(project, endpoint_name)
         variant = route.choose(_target_variant(exchange))
         try:
             body = await exchange.body(limit_bytes=MAX_BODY_BYTES)
@@ -96,8 +96,11 @@ class Invoker:
             model_s=timing.model_s,
         )
 
-    def _route(self, project: str, endpoint_name: str) -> LiveRoute:
+    async def _route(self, project: str, endpoint_name: str) -> LiveRoute:
+        """An endpoint that is not known may have been made a moment ago: the table is asked for once more."""
         route = self._balancer.route(project, endpoint_name)
+        if route is None and await self._keeper.refresh_sparingly():
+            route = self._balancer.route(project, endpoint_name)
         if route is None:
             raise endpoint_not_found(project, endpoint_name)
         return route

@@ -13,6 +13,7 @@ from endpoints.gateway.routing import RoutingTable, Version
 
 logger = logging.getLogger(__name__)
 
+SPARING_S = 0.25
 LoadTable = Callable[[Version | None], RoutingTable | None]
 
 
@@ -35,6 +36,8 @@ class TableKeeper:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="routing-table")
         self._lock = asyncio.Lock()
         self._loaded_since = 0.0
+        self._spared_until = 0.0
+        self._next_spared: asyncio.Task[bool] | None = None
         self._is_failing = False
 
     async def run(self) -> None:
@@ -64,6 +67,19 @@ class TableKeeper:
                 self.version = table.version
                 self._adopt(table)
             return True
+
+    async def refresh_sparingly(self) -> bool:
+        """As `refresh`, but four times a second at most, however often it is asked: for requests that anybody
+        can repeat at will. Who asks in between waits for the next load, together with all others who do.
+        """
+        if self._next_spared is None:
+            self._next_spared = asyncio.ensure_future(self._refresh_when_due())
+        return await asyncio.shield(self._next_spared)
+
+    async def _refresh_when_due(self) -> bool:
+        await asyncio.sleep(self._spared_until - monotonic())
+        self._spared_until, self._next_spared = monotonic() + SPARING_S, None
+        return await self.refresh()
 
     def close(self) -> None:
         self._thread.shutdown(wait=False)

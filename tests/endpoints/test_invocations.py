@@ -125,6 +125,16 @@ def test_a_key_works_until_it_is_revoked(
     assert _post(public_gateway.port, token) == 401
 
 
+def test_an_endpoint_answers_from_the_moment_it_is_in_service(
+    alice: Actor, slow_gateway: PublicGateway, host: HostDriver
+) -> None:
+    token = _token(alice)
+    assert _post(slow_gateway.port, token, name="late") == 404
+    late = endpoint_create(actor=alice, name="late", variants=[VariantRequest(model="iris-knn")])
+    host.until_status(late, "InService")
+    assert _post(slow_gateway.port, token, name="late") == 200
+
+
 def test_a_key_works_from_the_moment_it_is_made(
     alice: Actor, endpoint: Endpoint, slow_gateway: PublicGateway
 ) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from time import monotonic
 
-from endpoints.gateway.refresh import TableKeeper
+from endpoints.gateway.refresh import SPARING_S, TableKeeper
 from endpoints.gateway.routing import RoutingTable, Version
 from endpoints.gateway.tally import MinuteCounts, Tally
 from tests.endpoints.loop_thread import LoopThread
@@ -33,6 +34,27 @@ def test_many_who_ask_at_once_share_a_load_that_began_after_they_asked(loop_thre
     loop_thread.call(ask())
     assert n_loads[0] == 2
     assert [table.version for table in adopted] == [1, 2]
+
+
+def test_asking_at_will_loads_four_times_a_second_at_most(loop_thread: LoopThread) -> None:
+    n_loads = [0]
+
+    def load(known: Version | None) -> RoutingTable:
+        n_loads[0] += 1
+        return RoutingTable(n_loads[0])
+
+    async def ask() -> float:
+        keeper = TableKeeper(load, lambda table: None)
+        began_at = monotonic()
+        assert await keeper.refresh_sparingly()
+        assert n_loads[0] == 1  # the first is not kept waiting
+        assert all(await asyncio.gather(*(keeper.refresh_sparingly() for _ in range(50))))
+        keeper.close()
+        return monotonic() - began_at
+
+    took_s = loop_thread.call(ask())
+    assert n_loads[0] == 2
+    assert took_s >= SPARING_S * 0.9
 
 
 def test_taken_counts_come_back_whole() -> None:
