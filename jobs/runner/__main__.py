@@ -73,7 +73,7 @@ def _stopped(job: JobSpec) -> int:
     from jobs.runner.context import TrainingLog
 
     shutil.rmtree(job.partial_model_dir, ignore_errors=True)
-    TrainingLog().line("Stopped on request; no model was written")
+    TrainingLog().line("Stopped by SIGTERM; no model was written")
     return STOPPED
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs.runner.follow import Cause, Ending
+from jobs.runner.process import STOPPED
 from mlplatform.core.status import FailureKind, SecondaryStatus, TrainingJobStatus
 
 REASON_MAX: Final = 1024
@@ -35,6 +36,7 @@ _SIGNALS: Final = {
     int(signal.SIGSEGV): "it crashed in native code",
     int(signal.SIGABRT): "it aborted in native code",
     int(signal.SIGKILL): "something outside the platform ended it",
+    int(signal.SIGTERM): "something outside the platform ended it",
 }
 
 
@@ -78,8 +80,9 @@ def outcome_of(
     said = _failure_file(root)
     if said is not None:
         return _failed_as_said(said, ending, tail)
-    if ending.returncode < 0:
-        return _killed(ending, tail)
+    number = _signal_number(ending.returncode)
+    if number is not None:
+        return _killed(number, ending, tail)
     return _failed(FailureKind.EXCEPTION, _exception_reason(ending, tail), ending, tail)
 
 
@@ -126,8 +129,7 @@ def _failed_as_said(said: dict[str, Any], ending: Ending, tail: Tail) -> Outcome
     return outcome
 
 
-def _killed(ending: Ending, tail: Tail) -> Outcome:
-    number = -ending.returncode
+def _killed(number: int, ending: Ending, tail: Tail) -> Outcome:
     name = _signal_name(number)
     if number == signal.SIGKILL and ending.kernel_out_of_memory:
         reason = "The kernel ended the process because the machine had no memory left"
@@ -146,7 +148,7 @@ def _failed(kind: FailureKind, reason: str, ending: Ending, tail: Tail) -> Outco
 
 
 def _failure(kind: FailureKind, reason: str, ending: Ending, tail: Tail) -> dict[str, Any]:
-    killed = ending.returncode < 0
+    number = _signal_number(ending.returncode)
     lines, first_line = _relevant(tail)
     return {
         "kind": kind.value,
@@ -154,8 +156,8 @@ def _failure(kind: FailureKind, reason: str, ending: Ending, tail: Tail) -> dict
         "detail": "",
         "row": None,
         "column": None,
-        "exit_code": None if killed else ending.returncode,
-        "signal": _signal_name(-ending.returncode) if killed else None,
+        "exit_code": ending.returncode if number is None else None,
+        "signal": None if number is None else _signal_name(number),
         "log_tail": lines,
         "first_line": first_line,
     }
@@ -212,6 +214,15 @@ def _head(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{path.name} is not a regular file")
         return file.read(FAILURE_FILE_MAX_BYTES)
+
+
+def _signal_number(returncode: int) -> int | None:
+    """The signal that ended the process; None for an end of its own. 143 is how a process that tidies up first
+    says SIGTERM.
+    """
+    if returncode == STOPPED:
+        return int(signal.SIGTERM)
+    return -returncode if returncode < 0 else None
 
 
 def _signal_name(number: int) -> str:

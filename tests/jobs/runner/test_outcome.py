@@ -76,6 +76,22 @@ def test_a_kill_from_outside_is_named(tmp_path: Path) -> None:
     assert _failure(done)["signal"] == "SIGKILL"
 
 
+def test_a_sigterm_from_outside_is_no_exception_even_when_the_job_tidies_up_first(tmp_path: Path) -> None:
+    done = follow(
+        tmp_path,
+        """
+        import signal, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        print('ready', flush=True)
+        time.sleep(600)
+        """,
+        started=lambda process: os.kill(process.pid, signal.SIGTERM),
+    )
+    failure = _failure(done)
+    assert (failure["kind"], failure["signal"], failure["exit_code"]) == ("KilledBySignal", "SIGTERM", None)
+    assert "outside the platform" in failure["reason"]
+
+
 def test_what_the_job_wrote_about_its_failure_is_taken_over(tmp_path: Path) -> None:
     done = follow(
         tmp_path,
