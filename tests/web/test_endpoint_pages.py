@@ -94,9 +94,12 @@ def test_a_wrong_value_of_a_model_is_named_beside_its_field(
 
 
 def test_a_model_in_use_is_not_deleted_and_the_endpoint_is_named(alice_at_street: Visitor) -> None:
+    asked = text_of(alice_at_street.get("model-delete", htmx=True, name="knn"))
+    assert "Deployed at knn" in asked and 'type="submit"' not in asked
     response = alice_at_street.post("model-delete", name="knn")
     assert response.status_code == 409
     assert "is used by endpoint knn" in text_of(response)
+    assert "Close" in text_of(response)
     assert Model.objects.filter(name="knn").exists()
 
 

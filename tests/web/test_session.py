@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -118,8 +120,18 @@ def test_preferences_name_the_field_that_is_wrong_and_keep_nothing(alice: Visito
         "/preferences/", {"language": "fr", "theme": "dark", "time_zone": "Mars/Olympus"}
     )
     assert response.status_code == 400
-    assert b"language" in response.content and b"Mars/Olympus" in response.content
+    page = response.content.decode()
+    assert re.search(r'<input[^>]* value="Mars/Olympus"[^>]* aria-invalid="true"', page)
+    assert 'id="time_zone_error"' in page and 'id="language_error"' in page
+    assert '<option value="dark" selected>' in page
     assert preferences_get(user=alice.user).theme == "system"
+
+
+def test_after_a_wrong_password_the_password_has_the_focus(db: None) -> None:
+    assert re.search(r'name="username"[^>]* autofocus', Client().get(LOGIN).content.decode())
+    page = Client().post(LOGIN, {"username": "alice", "password": "wrong"}).content.decode()
+    assert re.search(r'name="password"[^>]* autofocus', page)
+    assert not re.search(r'name="username"[^>]* autofocus', page)
 
 
 def test_preferences_are_kept_and_written_to_the_browser(alice: Visitor) -> None:

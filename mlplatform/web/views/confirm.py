@@ -19,6 +19,8 @@ def confirm_page(
     goes: Sequence[str] = (),
     action: str = "",
     typed: str = "",
+    refusal: str = "",
+    status: int = 0,
 ) -> HttpResponse:
     """Asks for confirmation; the form posts to the same address.
 
@@ -26,6 +28,8 @@ def confirm_page(
         goes: what is destroyed with it, a line each.
         action: the button's word; "Delete" where none is given.
         typed: a name that has to be typed first; a post without it asks again (see `confirmed`).
+        refusal: why it cannot be done now; then there is no button.
+        status: of the answer; as the method says where none is given.
     """
     template = "generic/_confirm.html" if getattr(request, "htmx", False) else "generic/confirm.html"
     context = {
@@ -35,9 +39,11 @@ def confirm_page(
         "action": action or _("Delete"),
         "typed": typed,
         "mistyped": request.method == "POST",
+        "refusal": refusal,
         "back": back,
     }
-    return render(request, template, context, status=400 if request.method == "POST" else 200)
+    status = status or (400 if request.method == "POST" else 200)
+    return render(request, template, context, status=status)
 
 
 def confirmed(request: HttpRequest, typed: str) -> bool:

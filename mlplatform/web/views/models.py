@@ -13,9 +13,10 @@ from endpoints.selectors.models import model_get, model_list, model_uses
 from endpoints.services.models import model_create, model_delete
 from jobs.selectors.training import training_job_list
 from mlplatform.core.access import Actor
-from mlplatform.core.errors import PlatformError
+from mlplatform.core.errors import Conflict, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.status import TrainingJobStatus
+from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.training_jobs import errors_of_new, folded
 from mlplatform.web.views.confirm import confirm_page
@@ -78,21 +79,36 @@ def model_delete_view(request: HttpRequest, project: str, name: str) -> HttpResp
     actor.require(Role.EDITOR)
     if request.method == "GET":
         model = model_get(actor=actor, name=name)
-        return confirm_page(
-            request,
-            title=_("Delete model %(name)s?") % {"name": model.name},
-            text=_("The artifact stays with its training job."),
-            back=reverse("web:model-detail", kwargs={"project": project, "name": name}),
-        )
-    model_delete(actor=actor, name=name)
+        users = ", ".join(endpoint.name for endpoint in model_uses(model=model))
+        refusal = _("Deployed at %(users)s. Delete or update that first.") % {"users": users}
+        return _delete_page(request, project, name, refusal=refusal if users else "")
+    try:
+        model_delete(actor=actor, name=name)
+    except Conflict as error:
+        refusal = translated_error(error).message
+        return _delete_page(request, project, name, refusal=refusal, status=error.http_status)
     messages.success(request, _("Model %(name)s is deleted.") % {"name": name})
     return redirect("web:model-list", project=project)
+
+
+def _delete_page(
+    request: HttpRequest, project: str, name: str, *, refusal: str, status: int = 200
+) -> HttpResponse:
+    return confirm_page(
+        request,
+        title=_("Delete model %(name)s?") % {"name": name},
+        text="" if refusal else _("The artifact stays with its training job."),
+        back=reverse("web:model-detail", kwargs={"project": project, "name": name}),
+        refusal=refusal,
+        status=status,
+    )
 
 
 def _form_page(
     request: HttpRequest, actor: Actor, values: dict[str, str], error: PlatformError | None = None
 ) -> HttpResponse:
     completed = training_job_list(actor=actor, status=TrainingJobStatus.COMPLETED, limit=100)
+    error = error and translated_error(error)
     context = {
         "values": values,
         "jobs": completed.items,

@@ -15,8 +15,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from mlplatform.core.errors import InvalidRequest, PlatformError
+from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_user
-from mlplatform.web.models import Theme
+from mlplatform.web.forms.training_jobs import errors_by_field
+from mlplatform.web.models import Preferences, Theme
 from mlplatform.web.preferences import cookie_set, preferences_get, preferences_set, preferences_to_cookies
 from mlplatform.web.views.session import safe_next
 
@@ -25,20 +28,18 @@ from mlplatform.web.views.session import safe_next
 def preferences(request: HttpRequest) -> HttpResponse:
     user = page_user(request)
     if request.method == "GET":
-        context = {
-            "preferences": preferences_get(user=user),
-            "themes": Theme.choices,
-            "time_zones": sorted(zoneinfo.available_timezones()),
-        }
-        return render(request, "web/preferences.html", context)
-    kept = preferences_set(
-        user=user,
-        language=request.POST.get("language", ""),
-        theme=request.POST.get("theme", Theme.SYSTEM.value),
-        time_zone=request.POST.get("time_zone", "").strip(),
-    )
+        return _page(request, preferences_get(user=user))
+    given = {
+        "language": request.POST.get("language", ""),
+        "theme": request.POST.get("theme", Theme.SYSTEM.value),
+        "time_zone": request.POST.get("time_zone", "").strip(),
+    }
+    try:
+        kept = preferences_set(user=user, **given)
+    except InvalidRequest as error:
+        return _page(request, given, error)
     with override(kept.language or None):
-        messages.success(request, _("Your preferences are kept."))
+        messages.success(request, _("Your preferences are saved."))
     response = redirect("web:preferences")
     preferences_to_cookies(response, kept)
     return response
@@ -67,6 +68,19 @@ def language(request: HttpRequest) -> HttpResponse:
 @require_POST
 def theme(request: HttpRequest) -> HttpResponse:
     return _switch(request, theme=request.POST.get("theme", ""))
+
+
+def _page(
+    request: HttpRequest, values: Preferences | dict[str, str], error: PlatformError | None = None
+) -> HttpResponse:
+    error = error and translated_error(error)
+    context = {
+        "preferences": values,
+        "themes": Theme.choices,
+        "time_zones": sorted(zoneinfo.available_timezones()),
+        "errors": errors_by_field(error.errors) if error else {},
+    }
+    return render(request, "web/preferences.html", context, status=error.http_status if error else 200)
 
 
 def _switch(request: HttpRequest, *, language: str | None = None, theme: str | None = None) -> HttpResponse:

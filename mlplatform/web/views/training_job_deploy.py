@@ -16,6 +16,7 @@ from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, LimitExceeded, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.names import NAME_MAX_LENGTH
+from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.training_jobs import folded
 from mlplatform.web.rendering import page_response
@@ -46,7 +47,7 @@ def _page(
     values: dict[str, str],
     error: PlatformError | None = None,
 ) -> HttpResponse:
-    errors = _errors(error)
+    errors = _errors(error and translated_error(error))
     context = {
         "job": job,
         "model": model_of_job(actor=actor, training_job=job.name),
