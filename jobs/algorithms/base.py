@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from jobs.algorithms.hyperparameters import Hyperparameter
 from mlplatform.core.errors import FieldError, InvalidRequest
+from mlplatform.core.text import text as _
+from mlplatform.core.text import text_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -158,13 +160,24 @@ class AlgorithmSpec:
             if name not in names:
                 visible = [declared.name for declared in self.hyperparameters if not declared.hidden]
                 near = difflib.get_close_matches(name[:80], visible, n=1, cutoff=0.5)
-                hint = f"did you mean '{near[0]}'?" if near else "it has " + ", ".join(visible)
-                yield _error(name, f"{self.name} has no hyperparameter of this name; {hint}")
+                hint = (
+                    _("did you mean '{name}'?", name=near[0])
+                    if near
+                    else _("it has {names}", names=", ".join(visible))
+                )
+                yield _error(
+                    name,
+                    _(
+                        "{algorithm} has no hyperparameter of this name; {hint}",
+                        algorithm=self.name,
+                        hint=hint,
+                    ),
+                )
 
     def _missing(self, hyperparameters: Mapping[str, str]) -> Iterator[FieldError]:
         for declared in self.hyperparameters:
             if declared.required and not str(hyperparameters.get(declared.name, "")).strip():
-                yield _error(declared.name, f"is required; use {declared.accepts()}")
+                yield _error(declared.name, _("is required; use {accepted}", accepted=declared.accepts()))
 
     def _parse(self, hyperparameters: Mapping[str, str]) -> tuple[dict[str, Any], list[FieldError]]:
         values: dict[str, Any] = {}
@@ -177,7 +190,7 @@ class AlgorithmSpec:
             try:
                 values[declared.name] = declared.parse(str(text))
             except ValueError as error:
-                errors.append(_error(declared.name, str(error)))
+                errors.append(_error(declared.name, text_of(error)))
         return values, errors
 
 

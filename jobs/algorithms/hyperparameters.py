@@ -14,13 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from mlplatform.core.text import text as _
+
 Scale = Literal["linear", "logarithmic", "reverse_logarithmic"]
 Value = int | float | str
-
-
-def _(text: str) -> str:
-    """Marks English text for the message catalogues; whoever shows it translates it."""
-    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,15 +100,15 @@ class Integer(Hyperparameter):
             return stripped
         value = _whole_number(stripped)
         if value is None or not self._within(value):
-            raise ValueError(f"{_shown(text)} is not accepted; use {self.accepts()}")
+            raise _refused(text, self.accepts())
         return value
 
     def accepts(self) -> str:
         if self.values:
-            numbers = "one of " + ", ".join(map(str, self.values))
+            numbers: str = _("one of {values}", values=", ".join(map(str, self.values)))
         else:
-            numbers = "a whole number" + _between(self.min, self.max)
-        return " or ".join([numbers, *(f"'{word}'" for word in self.words)])
+            numbers = _whole_between(self.min, self.max)
+        return _or(numbers, self.words)
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {
@@ -152,14 +149,14 @@ class Continuous(Hyperparameter):
         except ValueError:
             value = math.nan
         if not math.isfinite(value) or not self._within(value):
-            raise ValueError(f"{_shown(text)} is not accepted; use {self.accepts()}")
+            raise _refused(text, self.accepts())
         return value
 
     def accepts(self) -> str:
-        numbers = "a number" + _between(self.min, self.max)
+        numbers = _number_between(self.min, self.max)
         if self.exclusive_min:
-            numbers += f" (not {self.min} itself)"
-        return " or ".join([numbers, *(f"'{word}'" for word in self.words)])
+            numbers = _("{numbers} (not {min} itself)", numbers=numbers, min=self.min)
+        return _or(numbers, self.words)
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {
@@ -188,11 +185,11 @@ class Categorical(Hyperparameter):
     def parse(self, text: str) -> Value:
         stripped = text.strip()
         if stripped not in self.values:
-            raise ValueError(f"{_shown(text)} is not accepted; use {self.accepts()}")
+            raise _refused(text, self.accepts())
         return stripped
 
     def accepts(self) -> str:
-        return "one of " + ", ".join(self.values)
+        return _("one of {values}", values=", ".join(self.values))
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {"values": list(self.values)}
@@ -207,11 +204,18 @@ class Text(Hyperparameter):
 
     def parse(self, text: str) -> Value:
         if len(text) > self.max_length:
-            raise ValueError(f"{_shown(text)} has {len(text)} characters; use {self.accepts()}")
+            raise ValueError(
+                _(
+                    "{value} has {n} characters; use {accepted}",
+                    value=_shown(text),
+                    n=len(text),
+                    accepted=self.accepts(),
+                )
+            )
         return text
 
     def accepts(self) -> str:
-        return f"text of at most {self.max_length} characters"
+        return _("text of at most {n} characters", n=self.max_length)
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {"max_length": self.max_length}
@@ -232,12 +236,32 @@ def _whole_number(text: str) -> int | None:
     return int(value) if math.isfinite(value) and value.is_integer() else None
 
 
-def _between(low: float | None, high: float | None) -> str:
+def _whole_between(low: int | None, high: int | None) -> str:
     if low is not None and high is not None:
-        return f" from {low:,} to {high:,}"
+        return _("a whole number from {low} to {high}", low=f"{low:,}", high=f"{high:,}")
     if low is not None:
-        return f" of at least {low:,}"
-    return f" of at most {high:,}" if high is not None else ""
+        return _("a whole number of at least {low}", low=f"{low:,}")
+    return (
+        _("a whole number of at most {high}", high=f"{high:,}") if high is not None else _("a whole number")
+    )
+
+
+def _number_between(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return _("a number from {low} to {high}", low=f"{low:,}", high=f"{high:,}")
+    if low is not None:
+        return _("a number of at least {low}", low=f"{low:,}")
+    return _("a number of at most {high}", high=f"{high:,}") if high is not None else _("a number")
+
+
+def _or(numbers: str, words: tuple[str, ...]) -> str:
+    for word in words:
+        numbers = _("{numbers} or {word}", numbers=numbers, word=f"'{word}'")
+    return numbers
+
+
+def _refused(text: str, accepted: str) -> ValueError:
+    return ValueError(_("{value} is not accepted; use {accepted}", value=_shown(text), accepted=accepted))
 
 
 def _shown(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mlplatform.core.errors import FieldError
+from mlplatform.core.text import text as _
 
 ENVIRONMENT_MAX: Final = 100
 ENVIRONMENT_VALUE_MAX: Final = 512
@@ -33,13 +34,15 @@ def hyperparameters_as_text(given: Mapping[str, Any], errors: list[FieldError]) 
             texts[name] = str(value)
         elif value is not None:
             kind = type(value).__name__
-            errors.append(FieldError(f"hyperparameters.{name[:80]}", f"is a {kind}; use text or a number"))
+            message = _("is a {kind}; use text or a number", kind=kind)
+            errors.append(FieldError(f"hyperparameters.{name[:80]}", message))
     return texts
 
 
 def environment_check(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, str]:
     if len(given) > ENVIRONMENT_MAX:
-        errors.append(FieldError("environment", f"has {len(given)} variables; use at most {ENVIRONMENT_MAX}"))
+        message = _("has {n} variables; use at most {limit}", n=len(given), limit=ENVIRONMENT_MAX)
+        errors.append(FieldError("environment", message))
         return {}
     for name, value in given.items():
         reason = _variable_refusal(name, value)
@@ -50,15 +53,16 @@ def environment_check(given: Mapping[str, Any], errors: list[FieldError]) -> dic
 
 def tags_check(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, str]:
     if len(given) > TAGS_MAX:
-        errors.append(FieldError("tags", f"has {len(given)} tags; use at most {TAGS_MAX}"))
+        message = _("has {n} tags; use at most {limit}", n=len(given), limit=TAGS_MAX)
+        errors.append(FieldError("tags", message))
         return {}
     for name, value in given.items():
         if not 0 < len(name) <= 128 or not name.isprintable():
             errors.append(
-                FieldError(f"tags.{name[:40]}", "is not a tag name; use 1 to 128 printable characters")
+                FieldError(f"tags.{name[:40]}", _("is not a tag name; use 1 to 128 printable characters"))
             )
         if not isinstance(value, str) or len(value) > 256 or not (value.isprintable() or not value):
-            message = "has a value that is not accepted; use text of at most 256 printable characters"
+            message = _("has a value that is not accepted; use text of at most 256 printable characters")
             errors.append(FieldError(f"tags.{name[:40]}", message))
     return {name: str(value) for name, value in given.items()}
 
@@ -66,7 +70,11 @@ def tags_check(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, 
 def runtime_check(max_runtime_s: Any, errors: list[FieldError]) -> int:
     whole = isinstance(max_runtime_s, int) and not isinstance(max_runtime_s, bool)
     if not whole or not 1 <= max_runtime_s <= RUNTIME_MAX_S:
-        message = f"{str(max_runtime_s)[:40]} is not accepted; use whole seconds from 1 to {RUNTIME_MAX_S:,} (28 days)"
+        message = _(
+            "{value} is not accepted; use whole seconds from 1 to {limit} (28 days)",
+            value=str(max_runtime_s)[:40],
+            limit=f"{RUNTIME_MAX_S:,}",
+        )
         errors.append(FieldError("max_runtime_s", message))
         return 0
     return int(max_runtime_s)
@@ -74,16 +82,18 @@ def runtime_check(max_runtime_s: Any, errors: list[FieldError]) -> int:
 
 def instance_count_check(instance_count: Any, errors: list[FieldError]) -> int:
     if instance_count != 1 or isinstance(instance_count, bool):
-        message = f"{str(instance_count)[:40]} is not accepted; a job runs on 1 instance"
+        message = _("{value} is not accepted; a job runs on 1 instance", value=str(instance_count)[:40])
         errors.append(FieldError("instance_count", message))
     return 1
 
 
 def _variable_refusal(name: str, value: Any) -> str:
     if not _ENVIRONMENT_NAME.match(name):
-        return "is not a variable name; use letters, digits and underscores, not beginning with a digit"
+        return _("is not a variable name; use letters, digits and underscores, not beginning with a digit")
     if _RESERVED.match(name):
-        return "is set by the platform; use another name"
+        return _("is set by the platform; use another name")
     if not isinstance(value, str) or len(value) > ENVIRONMENT_VALUE_MAX or "\0" in value:
-        return f"has a value that is not accepted; use text of at most {ENVIRONMENT_VALUE_MAX} characters"
+        return _(
+            "has a value that is not accepted; use text of at most {n} characters", n=ENVIRONMENT_VALUE_MAX
+        )
     return ""

@@ -14,6 +14,7 @@ from rest_framework.views import set_rollback
 
 from mlplatform.core.errors import DataError, FieldError, PlatformError
 from mlplatform.core.request_id import request_id_of
+from mlplatform.core.translation import translated, translated_errors
 
 logger = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
@@ -77,9 +78,10 @@ def problem(
 def _describe(error: Exception) -> tuple[int, str, str, tuple[FieldError, ...]]:
     """Status, code, detail and field errors of an exception."""
     if isinstance(error, PlatformError):
-        return error.http_status, error.code, error.message, error.errors
+        return error.http_status, error.code, translated(error.message), translated_errors(error.errors)
     if isinstance(error, DataError):
-        return 400, "ValidationException", str(error), (FieldError("file", str(error)),)
+        message = translated(error.text)
+        return 400, "ValidationException", message, (FieldError("file", message),)
     if isinstance(error, drf.ValidationError):
         errors = tuple(_flatten(error.detail))
         detail = "; ".join(f"{item.field}: {item.message}" if item.field else item.message for item in errors)

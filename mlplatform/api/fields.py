@@ -17,6 +17,7 @@ from rest_framework import serializers
 from mlplatform.api.schema_parts import NAME_SCHEMA
 from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.names import name_check
+from mlplatform.core.translation import translated
 
 
 class Answer(serializers.Serializer[Any]):
@@ -67,7 +68,7 @@ class NameField(TextField):
         try:
             return name_check(name, field=str(self.field_name))
         except InvalidRequest as error:
-            raise serializers.ValidationError([item.message for item in error.errors]) from None
+            raise serializers.ValidationError([translated(item.message) for item in error.errors]) from None
 
 
 _RANGE_MESSAGES = {

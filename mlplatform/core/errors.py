@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from mlplatform.core.text import Text, text_join
+from mlplatform.core.text import text as _
+
 
 @dataclass(frozen=True)
 class FieldError:
@@ -17,6 +20,10 @@ class FieldError:
 
     field: str
     message: str
+
+
+def _named(error: FieldError) -> str:
+    return Text("{field}: {message}", {"field": error.field, "message": error.message})
 
 
 class PlatformError(Exception):
@@ -39,12 +46,12 @@ class InvalidRequest(PlatformError):
 
     @classmethod
     def for_field(cls, field_name: str, message: str) -> InvalidRequest:
-        return cls(f"{field_name}: {message}", errors=[FieldError(field_name, message)])
+        return cls.for_fields([FieldError(field_name, message)])
 
     @classmethod
     def for_fields(cls, errors: Iterable[FieldError]) -> InvalidRequest:
         found = tuple(errors)
-        return cls("; ".join(f"{error.field}: {error.message}" for error in found), errors=found)
+        return cls(text_join("; ", map(_named, found)), errors=found)
 
 
 class NotAuthenticated(PlatformError):
@@ -134,8 +141,17 @@ class DataError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        place = [f"row {self.row}"] if self.row is not None else []
-        if self.column is not None:
-            place.append(f"column '{self.column}'")
-        where = ", ".join(place)
-        return f"{where}: {self.message}" if where else self.message
+        return str(self.text)
+
+    @property
+    def text(self) -> str:
+        """The message with the place before it."""
+        if self.row is None and self.column is None:
+            return self.message
+        if self.column is None:
+            return _("row {row}: {message}", row=self.row, message=self.message)
+        if self.row is None:
+            return _("column '{column}': {message}", column=self.column, message=self.message)
+        return _(
+            "row {row}, column '{column}': {message}", row=self.row, column=self.column, message=self.message
+        )

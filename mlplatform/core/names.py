@@ -11,6 +11,7 @@ from datetime import datetime
 from unicodedata import category
 
 from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.text import text as _
 
 NAME_PATTERN = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 """The service's pattern of names: 1 to 63 letters, digits and inner hyphens."""
@@ -33,8 +34,12 @@ def name_check(value: str, *, field: str = "name", max_length: int = NAME_MAX_LE
     shown = value if len(value) <= 80 else value[:77] + "..."
     raise InvalidRequest.for_field(
         field,
-        f"{shown!r} is not a valid name; use 1 to {max_length} letters (a-z, A-Z), digits and hyphens, "
-        "beginning and ending with a letter or digit",
+        _(
+            "{value} is not a valid name; use 1 to {n} letters (a-z, A-Z), digits and hyphens, "
+            "beginning and ending with a letter or digit",
+            value=repr(shown),
+            n=max_length,
+        ),
     )
 
 
@@ -65,7 +70,7 @@ def uri_split(value: str, *, field: str = "uri") -> tuple[str, str]:
         or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket)
     ):
         raise InvalidRequest.for_field(
-            field, f"{value[:200]!r} is not an object's address; use s3://bucket/key"
+            field, _("{value} is not an object's address; use s3://bucket/key", value=repr(value[:200]))
         )
     return bucket, key
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.request_id import request_id_of
+from mlplatform.core.translation import translated
 
 
 def problem_response(request: HttpRequest, *, status: int, message: str = "", code: str = "") -> HttpResponse:
@@ -32,7 +33,7 @@ def problem_response(request: HttpRequest, *, status: int, message: str = "", co
 
 def problem_of(request: HttpRequest, error: PlatformError) -> HttpResponse:
     """The page of a `PlatformError`."""
-    return problem_response(request, status=error.http_status, message=error.message, code=error.code)
+    return problem_response(request, status=error.http_status, message=translated(error.message), code=error.code)
 
 
 def _title(status: int) -> str:

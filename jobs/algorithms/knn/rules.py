@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from jobs.algorithms.base import DataFacts
+from mlplatform.core.text import text as _
 
 PQ_M_VALUES: Final = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
 PQ_N_CENTROIDS: Final = 256
@@ -61,11 +62,11 @@ def n_lists(values: Mapping[str, Any], n_sampled: int) -> int:
 def _neighbours(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
     k, sample_size = values["k"], values["sample_size"]
     if k > sample_size:
-        yield "k", f"{k} exceeds sample_size {sample_size}; use a k from 1 to {sample_size}"
+        yield "k", _("{k} exceeds sample_size {n}; use a k from 1 to {n}", k=k, n=sample_size)
     elif facts.n_rows is not None and k > facts.n_rows:
         yield (
             "k",
-            f"{k} exceeds the {facts.n_rows} rows of the train channel; use a k from 1 to {facts.n_rows}",
+            _("{k} exceeds the {n} rows of the train channel; use a k from 1 to {n}", k=k, n=facts.n_rows),
         )
 
 
@@ -74,13 +75,20 @@ def _features(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
     if declared != "auto" and found is not None and declared != found:
         yield (
             "feature_dim",
-            f"{declared} differs from the {found} feature columns of the data; use {found} or 'auto'",
+            _(
+                "{declared} differs from the {n} feature columns of the data; use {n} or 'auto'",
+                declared=declared,
+                n=found,
+            ),
         )
     for position, kind in enumerate(facts.feature_types):
         if kind == "text":
             yield (
                 "feature_dim",
-                f"feature column {position} of the data is text; use columns of numbers only",
+                _(
+                    "feature column {position} of the data is text; use columns of numbers only",
+                    position=position,
+                ),
             )
             return
 
@@ -90,21 +98,34 @@ def _reduction(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]
     if kind is None:
         return
     n_features = feature_dim(values, facts)
-    below = f"a whole number from 1 to {n_features - 1}" if n_features else "a whole number below feature_dim"
+    below = (
+        _("a whole number from {low} to {high}", low=1, high=n_features - 1)
+        if n_features
+        else _("a whole number below feature_dim")
+    )
     if n_features == 1:
         yield (
             "dimension_reduction_type",
-            f"{kind} needs at least 2 feature columns, the data has 1; leave it out",
+            _("{kind} needs at least 2 feature columns, the data has 1; leave it out", kind=kind),
         )
     elif target is None:
         yield (
             "dimension_reduction_target",
-            f"is required when dimension_reduction_type is {kind}; use {below}",
+            _(
+                "is required when dimension_reduction_type is {kind}; use {accepted}",
+                kind=kind,
+                accepted=below,
+            ),
         )
     elif n_features is not None and target >= n_features:
         yield (
             "dimension_reduction_target",
-            f"{target} is not less than feature_dim {n_features}; use {below}",
+            _(
+                "{target} is not less than feature_dim {n}; use {accepted}",
+                target=target,
+                n=n_features,
+                accepted=below,
+            ),
         )
 
 
@@ -114,8 +135,11 @@ def _lists(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
     if declared != "auto" and declared > n_sampled:
         yield (
             "faiss_index_ivf_nlists",
-            f"{declared} clusters need as many rows, the sample has {n_sampled}; "
-            f"use 1 to {n_sampled} or 'auto'",
+            _(
+                "{declared} clusters need as many rows, the sample has {n}; use 1 to {n} or 'auto'",
+                declared=declared,
+                n=n_sampled,
+            ),
         )
 
 
@@ -124,18 +148,28 @@ def _quantiser(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]
     if metric != "L2":
         yield (
             "index_metric",
-            f"{metric} does not go with index_type faiss.IVFPQ; use L2 or another index_type",
+            _(
+                "{metric} does not go with index_type faiss.IVFPQ; use L2 or another index_type",
+                metric=metric,
+            ),
         )
     n_sampled = _n_sampled(values, facts)
     if n_sampled < PQ_N_CENTROIDS:
         yield (
             "index_type",
-            f"faiss.IVFPQ needs at least {PQ_N_CENTROIDS} rows to train, the sample has {n_sampled}; "
-            "use faiss.Flat or faiss.IVFFlat, or more rows",
+            _(
+                "faiss.IVFPQ needs at least {needed} rows to train, the sample has {n}; "
+                "use faiss.Flat or faiss.IVFFlat, or more rows",
+                needed=PQ_N_CENTROIDS,
+                n=n_sampled,
+            ),
         )
     if m is None:
         listed = ", ".join(map(str, PQ_M_VALUES))
-        yield "faiss_index_pq_m", f"is required when index_type is faiss.IVFPQ; use one of {listed}"
+        yield (
+            "faiss_index_pq_m",
+            _("is required when index_type is faiss.IVFPQ; use one of {values}", values=listed),
+        )
         return
     yield from _parts(values, feature_dim(values, facts))
 
@@ -151,13 +185,26 @@ def _parts(values: Mapping[str, Any], n_features: int | None) -> Iterator[Proble
     dimension = target if reduces else n_features
     fitting = ", ".join(str(value) for value in PQ_M_VALUES if value <= dimension)
     if m > dimension:
-        yield "faiss_index_pq_m", f"{m} parts cannot be cut from {dimension} dimensions; use one of {fitting}"
+        yield (
+            "faiss_index_pq_m",
+            _(
+                "{m} parts cannot be cut from {n} dimensions; use one of {values}",
+                m=m,
+                n=dimension,
+                values=fitting,
+            ),
+        )
     elif reduces and _multiple(target, m) >= n_features:
         yield (
             "faiss_index_pq_m",
-            f"{m} does not divide dimension_reduction_target {target}, and the next multiple, "
-            f"{_multiple(target, m)}, is not less than feature_dim {n_features}; "
-            "use a divisor of the target, or another target",
+            _(
+                "{m} does not divide dimension_reduction_target {target}, and the next multiple, {next}, "
+                "is not less than feature_dim {n}; use a divisor of the target, or another target",
+                m=m,
+                target=target,
+                next=_multiple(target, m),
+                n=n_features,
+            ),
         )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 from jobs.algorithms.base import AlgorithmSpec, Channel, Metric
-from jobs.algorithms.hyperparameters import Categorical, Integer, Text, _
+from jobs.algorithms.hyperparameters import Categorical, Integer, Text
 from jobs.algorithms.knn.rules import PQ_M_VALUES, rules
+from mlplatform.core.text import text as _
 
 _INVERTED: Final = {"index_type": ("faiss.IVFFlat", "faiss.IVFPQ")}
 _REDUCED: Final = {"dimension_reduction_type": ("sign", "fjlt")}

@@ -8,6 +8,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from mlplatform.core.errors import Conflict, PlatformError, TooLarge
+from mlplatform.core.translation import translated_error
 
 HEADER_CHOICES = (("", _("Find out")), ("yes", _("The first row has the names")), ("no", _("No header")))
 ENCODING_CHOICES = (
@@ -25,6 +26,7 @@ class _ServiceForm(forms.Form):
 
     def refuse(self, error: PlatformError) -> None:
         """Puts a service's error to the fields that it names, the rest above the form."""
+        error = translated_error(error)
         if isinstance(error, Conflict) and not error.errors and "name" in self.fields:
             self.add_error("name", error.message)
         elif isinstance(error, TooLarge) and "file" in self.fields:
@@ -129,6 +131,7 @@ class SplitForm(_ServiceForm):
 
     def refuse(self, error: PlatformError) -> None:
         """A part's own error stands at the part's name."""
+        error = translated_error(error)
         parts = {f"fractions.{self.cleaned_data[place]}": place for place in ("first", "second")}
         for problem in error.errors:
             if problem.field in parts:

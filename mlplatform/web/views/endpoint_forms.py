@@ -15,6 +15,7 @@ from jobs.instance_types import instance_type_list
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, InvalidRequest, LimitExceeded, PlatformError
 from mlplatform.core.models import Role
+from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.endpoints import EndpointForm, weights_from_post
 from mlplatform.web.forms.training_jobs import errors_by_field, errors_of_new
@@ -66,7 +67,7 @@ def endpoint_weights(request: HttpRequest, project: str, name: str) -> HttpRespo
         weights, counts = weights_from_post(request.POST)
         endpoint_update_weights(actor=actor, name=name, weights=weights, counts=counts)
     except (InvalidRequest, Conflict, LimitExceeded) as error:
-        messages.error(request, error.message)
+        messages.error(request, translated_error(error).message)
     else:
         messages.success(request, _("Weights and counts are changed."))
     return redirect("web:endpoint-detail", project=project, name=name)
@@ -80,6 +81,7 @@ def _form_page(
     error: PlatformError | None = None,
     editing: bool = False,
 ) -> HttpResponse:
+    error = error and translated_error(error)
     errors = errors_by_field(error.errors) if error and editing else errors_of_new(error)
     rows = form.variants or EndpointForm.for_model("", name="").variants
     context = {

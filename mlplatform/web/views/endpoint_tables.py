@@ -16,6 +16,7 @@ from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.objects import object_store
+from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.confusion import confusion_rows
 from mlplatform.web.forms.training_jobs import errors_by_field
@@ -90,6 +91,7 @@ def _form_page(
     request: HttpRequest, actor: Actor, name: str, error: PlatformError | None = None
 ) -> HttpResponse:
     endpoint = endpoint_get(actor=actor, name=name)
+    error = error and translated_error(error)
     context = {
         "endpoint": endpoint,
         "datasets": dataset_list(actor=actor, limit=100).items,

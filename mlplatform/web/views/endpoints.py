@@ -32,6 +32,7 @@ from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound, PlatformError
 from mlplatform.core.models import LogStream, Role
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
+from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 from mlplatform.web.answers import Answer, answer_of
 from mlplatform.web.charts.endpoints import latency_figure, requests_figure
@@ -109,7 +110,7 @@ def endpoint_invoke_view(request: HttpRequest, project: str, name: str) -> HttpR
             variant=request.POST.get("variant") or None,
         )
     except PlatformError as error:
-        answer = Answer(text="", message=error.message)
+        answer = Answer(text="", message=translated(error.message))
         return render(request, "endpoints/_answer.html", {"status": error.http_status, "answer": answer})
     return render(request, "endpoints/_answer.html", _shown(endpoint_get(actor=actor, name=name), result))
 
@@ -147,7 +148,9 @@ async def replica_log_stream(request: HttpRequest, project: str, name: str, uid:
     try:
         stream = await sync_to_async(_replica_stream)(request, project, name, uid)
     except PlatformError as error:
-        return HttpResponse(error.message, status=error.http_status, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            translated(error.message), status=error.http_status, content_type="text/plain; charset=utf-8"
+        )
     return await log_stream_answer(request, project, stream)
 
 

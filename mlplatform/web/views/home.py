@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from mlplatform.core.access import project_create, project_list
 from mlplatform.core.errors import AccessDenied, PlatformError
+from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor, page_user
 from mlplatform.web.context import LAST_PROJECT
 from mlplatform.web.overview import overview_get
@@ -44,5 +45,10 @@ def project_new(request: HttpRequest) -> HttpResponse:
     try:
         project = project_create(user=user, **values)
     except PlatformError as error:
-        return render(request, "web/project_new.html", {"values": values, "error": error.message}, status=400)
+        return render(
+            request,
+            "web/project_new.html",
+            {"values": values, "error": translated(error.message)},
+            status=400,
+        )
     return redirect("web:project-home", project=project.name)

@@ -13,6 +13,7 @@ from mlplatform.core.access import Actor
 from mlplatform.core.errors import InvalidRequest, NotFound
 from mlplatform.core.members import member_list, member_remove, member_set
 from mlplatform.core.models import Membership, Role
+from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 from mlplatform.web.rendering import page_response
 from mlplatform.web.shortlist import short_list
@@ -35,7 +36,7 @@ def member_list_page(request: HttpRequest, project: str) -> HttpResponse:
     try:
         member = member_set(actor=actor, **values)
     except InvalidRequest as error:
-        errors = {problem.field: problem.message for problem in error.errors}
+        errors = {problem.field: translated(problem.message) for problem in error.errors}
         return _page(request, actor, values, errors)
     text = _("%(user)s is now %(role)s.") % {"user": values["username"], "role": member.get_role_display()}
     messages.success(request, text)

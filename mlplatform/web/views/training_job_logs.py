@@ -17,6 +17,7 @@ from mlplatform.core.errors import InvalidRequest, PlatformError
 from mlplatform.core.log_events import log_events, log_slice_json
 from mlplatform.core.logs import LogSlice, log_download, log_lines, log_read, log_search, log_tail
 from mlplatform.core.models import LogStream
+from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 
 LINES_MAX = 2000
@@ -60,7 +61,9 @@ async def training_job_log_stream(request: HttpRequest, project: str, name: str)
     try:
         stream = await sync_to_async(_job_log)(request, project, name)
     except PlatformError as error:
-        return HttpResponse(error.message, status=error.http_status, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            translated(error.message), status=error.http_status, content_type="text/plain; charset=utf-8"
+        )
     return await log_stream_answer(request, project, stream)
 
 
@@ -103,7 +106,7 @@ def _search_answer(request: HttpRequest, stream: LogStream) -> JsonResponse:
             regular=request.GET.get("regular") == "1",
         )
     except InvalidRequest as error:
-        return JsonResponse({"error": error.message})
+        return JsonResponse({"error": translated(error.message)})
     return JsonResponse(
         {"found": [{"line": line, "text": text} for line, text in found], "note": _found_note(len(found))}
     )

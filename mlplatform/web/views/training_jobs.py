@@ -37,6 +37,7 @@ from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import Conflict, FieldError, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.nodes import queues_served
+from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.training_jobs import metric_figure, metric_groups
 from mlplatform.web.forms.suggestions import hyperparameters_suggested
@@ -100,7 +101,7 @@ def training_job_stop_view(request: HttpRequest, project: str, name: str) -> Htt
     try:
         training_job_stop(actor=page_actor(request, project), name=name)
     except Conflict as error:  # it ended while the button was on the page
-        messages.warning(request, error.message)
+        messages.warning(request, translated_error(error).message)
     else:
         messages.info(request, _("The job is asked to stop."))
     return redirect("web:training-job-detail", project=project, name=name)
@@ -153,7 +154,7 @@ def metric_test(request: HttpRequest, project: str) -> HttpResponse:
         metric_definition_check(definitions)
         context["matches"] = metric_matches(definitions, request.POST.get("metric_text", "")[:200_000])
     except PlatformError as error:
-        context["error"] = error.message
+        context["error"] = translated_error(error).message
     return render(request, "training_jobs/_metric_test.html", context)
 
 
@@ -183,6 +184,7 @@ def _form_page(
     spec = algorithm_get(form.algorithm)
     usage = instance_type_usage(project=actor.project)
     served = queues_served()
+    error = error and translated_error(error)
     errors = errors_by_field(error.errors) if error else {}
     datasets = dataset_list(actor=actor, limit=100).items
     context = {
