@@ -15,7 +15,8 @@ class TrainingJob(models.Model):
     """One training job. A worker owns it while it holds the lease; `attempt` fences what an earlier owner writes late.
 
     `failure` is null or {"kind", "reason", "detail", "row", "column", "exit_code", "signal", "log_tail": [lines],
-    "first_line"}; `progress` is {"fraction", "text"}; `final_metrics` maps a metric's name to its last value.
+    "first_line"}; `progress` is {"fraction", "text", "recent": [[milliseconds since the
+    epoch, fraction] of the last reports]}; `final_metrics` maps a metric's name to its last value.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="training_jobs")

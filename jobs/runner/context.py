@@ -18,6 +18,7 @@ from jobs.runner.spec import JobSpec
 from mlplatform.core.errors import InvalidRequest
 
 _PROGRESS_EVERY_S: Final = 1.0
+_LEAP_PERCENT: Final = 20
 
 
 class TrainingLog:
@@ -55,10 +56,11 @@ class JobContext:
         self._log.line(message, level=level)
 
     def progress(self, fraction: float) -> None:
-        """Logs the service's `#progress_metric`, at most once a second, and always when all is done."""
+        """Logs the service's `#progress_metric`: once a second at most, but always a leap and the end."""
         percent = int(100 * min(1.0, max(0.0, fraction)))
         now = time.monotonic()
-        if percent <= self._percent or (percent < 100 and now - self._progress_at < _PROGRESS_EVERY_S):
+        is_soon = now - self._progress_at < _PROGRESS_EVERY_S
+        if percent <= self._percent or (is_soon and percent < min(100, self._percent + _LEAP_PERCENT)):
             return
         self._percent, self._progress_at = percent, now
         self.log(f"#progress_metric: host={self.host}, completed {percent} % of epochs")

@@ -39,6 +39,8 @@ BATCH_BYTES: Final = 64 * 1024
 DELIVERY_BYTES: Final = 1024 * 1024
 BUFFER_BYTES: Final = 8 * 1024 * 1024
 LOOK_S: Final = 0.5
+PROGRESS_KEPT: Final = 8
+"""So many reports of progress tell how fast a job is going at present."""
 RETRY_S: Final = 0.5
 _PROGRESS: Final = re.compile(rb"#progress_metric: host=\S{1,40}, completed ([0-9.]{1,12}) ?% of (\w{1,20})")
 _AWAY: Final = (DatabaseError, InterfaceError)
@@ -81,6 +83,7 @@ class Reporter(threading.Thread):
         self._lease = lease
         self._stream = stream
         self._matcher = matcher
+        self._progress = ProgressHistory()
         self._budget = LogBudget(log_limit_bytes, used_bytes=stream.n_bytes)
         self._shutting_down = shutting_down
         self._condition = threading.Condition()
@@ -197,7 +200,7 @@ class Reporter(threading.Thread):
             for line in taken
             for name, value in self._matcher.values(line.data)
         ]
-        return _Batch(self._budget.admit(taken), points, _progress(taken))
+        return _Batch(self._budget.admit(taken), points, self._progress.take(taken))
 
     def _deliver(self, batch: _Batch) -> None:
         training_job_report(
@@ -238,14 +241,28 @@ class Reporter(threading.Thread):
             self._batch = None
 
 
-def _progress(lines: Sequence[LogLine]) -> dict[str, Any] | None:
-    """The last progress line among `lines`, as the service's algorithms print it."""
-    for line in reversed(lines):
-        match = _PROGRESS.search(line.data) if b"#progress_metric" in line.data else None
-        percent = None if match is None else _percent(match[1])
-        if match is not None and percent is not None:
-            return {"fraction": percent / 100, "text": f"{percent:g} % of {match[2].decode()}"}
-    return None
+class ProgressHistory:
+    """The progress lines of one attempt, as the service's algorithms print them."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[int, float]] = deque(maxlen=PROGRESS_KEPT)
+
+    def take(self, lines: Sequence[LogLine]) -> dict[str, Any] | None:
+        """`TrainingJob.progress` after `lines`; None where they say nothing of it."""
+        said = None
+        for line in lines:
+            match = _PROGRESS.search(line.data) if b"#progress_metric" in line.data else None
+            percent = None if match is None else _percent(match[1])
+            if match is not None and percent is not None:
+                self._keep(line.at_ms, percent / 100)
+                said = {"fraction": percent / 100, "text": f"{percent:g} % of {match[2].decode()}"}
+        return None if said is None else {**said, "recent": [list(report) for report in self._recent]}
+
+    def _keep(self, at_ms: int, fraction: float) -> None:
+        """A job that reports many times a second would otherwise fill the history with one moment."""
+        if len(self._recent) > 1 and at_ms - self._recent[-2][0] < 1000:
+            self._recent.pop()
+        self._recent.append((at_ms, fraction))
 
 
 def _percent(text: bytes) -> float | None:

@@ -21,14 +21,13 @@ from jobs.algorithms.knn.preparation import Preparation
 from jobs.algorithms.knn.reservoir import Reservoir
 from jobs.algorithms.knn.rules import n_lists
 from jobs.algorithms.knn.scores import ClassifierScore, RegressorScore, Score
+from jobs.algorithms.knn.stages import Stages
 from jobs.algorithms.metrics_log import metrics_text
 from mlplatform.core.errors import DataError
 
 if TYPE_CHECKING:
     from mlplatform.core.tabular.schema import Batch
 
-_READ, _INDEXED = 0.6, 0.8
-"""How much of the work is done after reading the train channel, and after building the index."""
 _POINTS_PER_LIST = 39
 """Below this many rows per cluster faiss calls a clustering too thin."""
 
@@ -41,9 +40,8 @@ class KNN(Algorithm):
         for batch in _rows(context, context.channels["train"]):
             sampling.add(batch)
         artifact = _index(context, sampling)
-        context.progress(_INDEXED)
         if "test" in context.channels:
-            _score(context, KNNPredictor(artifact))
+            _score(context, KNNPredictor(artifact), sampling.stages)
         context.check_stop()
         artifact_write(artifact, context.model_dir)
         context.progress(1.0)
@@ -59,6 +57,7 @@ class _Sampling:
         self.context = context
         self.channel = context.channels["train"]
         self.values = context.hyperparameters
+        self.stages = _stages(context, self.channel.n_rows)
         self.preparation: Preparation | None = None
         self.reservoir: Reservoir | None = None
         self.sample_row: NDArray[np.float32] | None = None
@@ -76,7 +75,7 @@ class _Sampling:
         rows, slots = self.reservoir.slots(len(batch.X))
         self.reservoir.put(slots, self.preparation(batch.X[rows]), batch.y[rows])
         if self.channel.n_rows:
-            self.context.progress(_READ * min(1.0, self.reservoir.n_seen / self.channel.n_rows))
+            self.context.progress(self.stages.read * min(1.0, self.reservoir.n_seen / self.channel.n_rows))
 
     def finish(self) -> tuple[Preparation, Reservoir]:
         """The whole sample. Raises DataError without a row, InvalidRequest where the rows are too few."""
@@ -88,6 +87,8 @@ class _Sampling:
             f"...Got reservoir sample from {context.host}: data={shape}, labels=({len(reservoir)},), NaNs=0"
         )
         self._throughput()
+        self.stages = _stages(context, reservoir.n_seen)
+        context.progress(self.stages.read)
         context.check(DataFacts(n_rows=reservoir.n_seen, n_features=self.preparation.feature_dim))
         return self.preparation, reservoir
 
@@ -109,6 +110,18 @@ class _Sampling:
         counts = {"Total Records Seen": self.reservoir.n_seen, "Total Batches Seen": self.n_batches}
         context.log(metrics_text(self.started_at, ended_at, context.host, "training", counts))
         context.log(f"#throughput_metric: host={context.host}, train throughput={rate} records/second")
+
+
+def _stages(context: TrainingContext, n_train: int | None) -> Stages:
+    values = context.hyperparameters
+    n_sampled = min(n_train or values["sample_size"], values["sample_size"])
+    test = context.channels.get("test")
+    return Stages.of(
+        n_train=n_train,
+        n_test=test.n_rows if test else 0,
+        n_lists=0 if values["index_type"] == "faiss.Flat" else n_lists(values, n_sampled),
+        values=values,
+    )
 
 
 def _rows(context: TrainingContext, channel: ChannelInput) -> Iterator[Batch]:
@@ -154,7 +167,14 @@ def _index(context: TrainingContext, sampling: _Sampling) -> Artifact:
             )
     started = time.monotonic()
     context.log("Training index...")
-    index = NeighbourIndex.build(reservoir.X, values, n_lists=lists, n_threads=context.n_threads)
+    index = NeighbourIndex.build(
+        reservoir.X,
+        values,
+        n_lists=lists,
+        n_threads=context.n_threads,
+        on_trained=lambda: context.progress(sampling.stages.trained),
+    )
+    context.progress(sampling.stages.added)
     context.log(f"...Finished training index in {round(time.monotonic() - started)} second(s)")
     description = _describe(values, sampling)
     return Artifact(description, preparation, index, reservoir.y.copy())
@@ -175,7 +195,7 @@ def _describe(values: Any, sampling: _Sampling) -> Description:
     )
 
 
-def _score(context: TrainingContext, predictor: KNNPredictor) -> None:
+def _score(context: TrainingContext, predictor: KNNPredictor, stages: Stages) -> None:
     """Scores the test channel and logs it in the service's form."""
     channel = context.channels["test"]
     score: Score = (
@@ -188,7 +208,7 @@ def _score(context: TrainingContext, predictor: KNNPredictor) -> None:
         score.update(predictor.predict(batch.X)["predicted_label"], batch.y)
         n_rows += len(batch.X)
         if channel.n_rows:
-            context.progress(_INDEXED + (1 - _INDEXED) * min(0.99, n_rows / channel.n_rows))
+            context.progress(stages.scored(n_rows / channel.n_rows))
     if n_rows == 0:
         raise DataError("the test channel has no rows; leave the channel out or give it at least one row")
     context.log(f"...Done searching index for {n_rows} rows in {round(time.monotonic() - started)} second(s)")

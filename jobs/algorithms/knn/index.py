@@ -10,7 +10,7 @@ distances: the earlier row first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,13 +45,24 @@ class NeighbourIndex:
 
     @classmethod
     def build(
-        cls, X: NDArray[np.float32], values: Mapping[str, Any], *, n_lists: int, n_threads: int
+        cls,
+        X: NDArray[np.float32],
+        values: Mapping[str, Any],
+        *,
+        n_lists: int,
+        n_threads: int,
+        on_trained: Callable[[], None] = lambda: None,
     ) -> NeighbourIndex:
-        """Trains an index of the type in `values["index_type"]` and adds all rows of X, float32 [n, d]."""
+        """Trains an index of the type in `values["index_type"]` and adds all rows of X, float32 [n, d].
+
+        Args:
+            on_trained: Called between the two.
+        """
         faiss.omp_set_num_threads(n_threads)
         index = _empty_index(X.shape[1], values, n_lists=n_lists)
         if not index.is_trained:
             index.train(X)
+        on_trained()
         index.add(X)
         metric, nprobe = values["index_metric"], values["_faiss_index_nprobe"]
         return cls(index, metric=metric, nprobe=nprobe, n_threads=n_threads)
