@@ -32,12 +32,18 @@ def instance_type_usage(*, project: Project) -> dict[str, int]:
     return dict(used)
 
 
-def queue_use(*, queue: str) -> QueueUse:
-    """What the queue has, over all projects: numbers only, nobody's names."""
+def queue_use(*, queue: str, besides: TrainingJob | None = None) -> QueueUse:
+    """What the queue has, over all projects: numbers only, nobody's names.
+
+    Args:
+        besides: A job that is not counted, for what it finds itself.
+    """
     nodes = [node for node in nodes_alive(kind=NodeKind.WORKER) if queue in node.queues]
     running = (
         TrainingJob.objects.filter(queue=queue).exclude(status__in=TERMINAL_TRAINING).exclude(lease_owner="")
     )
+    if besides is not None:
+        running = running.exclude(pk=besides.pk)
     return QueueUse(
         n_workers=len(nodes), n_places=sum(node.concurrency for node in nodes), n_running=running.count()
     )

@@ -7,6 +7,7 @@ Every function sees only the actor's project; a job of another project is as unk
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from django.db.models import Count
@@ -16,6 +17,7 @@ from django.utils.translation import ngettext
 from jobs.models import JobEvent, TrainingJob
 from jobs.selectors.instances import queue_use
 from jobs.selectors.metrics import MetricSeries, training_job_metrics
+from mlplatform.core import clock
 from mlplatform.core.access import Actor
 from mlplatform.core.errors import InvalidRequest, NotFound
 from mlplatform.core.objects import object_store
@@ -39,6 +41,7 @@ ORDERS: Final = {
     "algorithm": "algorithm",
     "instance_type": "instance_type",
 }
+_TAKEN_WITHIN: Final = timedelta(seconds=3)
 
 
 def training_job_list(
@@ -94,10 +97,12 @@ def training_job_events(*, job: TrainingJob) -> list[JobEvent]:
 
 
 def training_job_waiting_reason(*, job: TrainingJob) -> str | None:
-    """Why a pending job is not running yet, for its page; None for one that is not pending."""
+    """Why a pending job is not running yet, for its page; None for one that is not pending
+    or is being taken, as it is normal in the first seconds.
+    """
     if job.ended or job.secondary_status != SecondaryStatus.PENDING:
         return None
-    use = queue_use(queue=job.queue)
+    use = queue_use(queue=job.queue, besides=job)
     if use.n_workers == 0:
         return _(
             "No worker serves the queue “%(queue)s”, which %(instance_type)s needs. The job starts when one is "
@@ -109,6 +114,8 @@ def training_job_waiting_reason(*, job: TrainingJob) -> str | None:
             "All %(n)d places for jobs on the queue “%(queue)s” are taken. The job starts when one is free.",
             use.n_places,
         ) % {"queue": job.queue, "n": use.n_places}
+    if clock.now() - job.created_at < _TAKEN_WITHIN:
+        return None
     return _("A worker is about to take the job.")
 
 

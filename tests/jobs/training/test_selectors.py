@@ -140,7 +140,16 @@ def test_a_job_behind_others_says_that_all_places_are_taken(cast: Cast) -> None:
     waiting = job_make(cast.alice)
     assert "All 2 places" in (training_job_waiting_reason(job=waiting) or "")
     _worker("w2")
+    assert training_job_waiting_reason(job=waiting) is None
+    waiting.created_at -= timedelta(seconds=4)
     assert "about to take" in (training_job_waiting_reason(job=waiting) or "")
+
+
+def test_a_job_does_not_wait_for_the_place_that_it_has_itself_just_got(cast: Cast) -> None:
+    _worker(concurrency=1)
+    job = job_make(cast.alice)
+    assert training_job_claim(job_id=job.pk, owner="w1")
+    assert training_job_waiting_reason(job=job) is None  # read before it was claimed
 
 
 def test_a_running_job_waits_for_nothing(cast: Cast) -> None:
