@@ -128,7 +128,7 @@ class Host:
         with contextlib.suppress(DatabaseError):
             for served in self._served.values():
                 served.store_log()
-            rows.replica_release(host=self.name)
+            rows.replica_release(host=self.name, planned=True)
             node_gone(kind=NodeKind.HOST, name=self.name)
         for server in servers:
             server.clear()

@@ -107,14 +107,15 @@ def replica_memory(*, replica_id: int, host: str, memory_bytes: int) -> None:
     Replica.objects.filter(pk=replica_id, host=host).update(memory_bytes=memory_bytes)
 
 
-def replica_release(*, host: str, replica_ids: list[int] | None = None) -> int:
+def replica_release(*, host: str, replica_ids: list[int] | None = None, planned: bool = False) -> int:
     """Gives replicas of `host` back, whose processes have ended: the next host that looks takes them.
 
     Args:
         replica_ids: Which ones; None for all.
+        planned: The host ends in order: that is no restart of a replica.
     """
     mine = Replica.objects.filter(host=host)
-    return _release(mine if replica_ids is None else mine.filter(pk__in=replica_ids))
+    return _release(mine if replica_ids is None else mine.filter(pk__in=replica_ids), planned=planned)
 
 
 def replica_sweep() -> int:
@@ -123,7 +124,7 @@ def replica_sweep() -> int:
     return _release(late) if late.exists() else 0
 
 
-def _release(replicas: QuerySet[Replica]) -> int:
+def _release(replicas: QuerySet[Replica], *, planned: bool = False) -> int:
     now = clock.now()
     with transaction.atomic():
         n_gone = replicas.filter(status=ReplicaStatus.DRAINING).update(
@@ -133,7 +134,7 @@ def _release(replicas: QuerySet[Replica]) -> int:
         n_again = running.update(
             **_NO_PROCESS,
             status=ReplicaStatus.PENDING,
-            restarts=F("restarts") + 1,
+            restarts=F("restarts") + (0 if planned else 1),
             ended_at=Coalesce("ended_at", now),
         )
         if n_gone or n_again:

@@ -86,7 +86,7 @@ def test_a_host_that_is_asked_to_end_ends_its_model_servers_and_gives_them_back(
     host.end(signal.SIGTERM)
     assert host.process.returncode == 0
     assert _alive(pids) == []
-    assert set(Replica.objects.values_list("status", "host")) == {("Pending", "")}
+    assert set(Replica.objects.values_list("status", "host", "restarts")) == {("Pending", "", 0)}
     assert not Node.objects.filter(kind="host").exists()
 
 
