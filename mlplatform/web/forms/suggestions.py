@@ -7,7 +7,8 @@ from typing import Any
 from jobs.algorithms.base import AlgorithmSpec
 from jobs.models import DatasetVersion
 
-CLASSES_MAX = 50
+CLASSES_MAX = 20
+"""Whole numbers with more values than that are rather amounts, such as rings of a shell, than classes."""
 
 
 def hyperparameters_suggested(spec: AlgorithmSpec, version: DatasetVersion) -> dict[str, str]:
