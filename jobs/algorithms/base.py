@@ -42,6 +42,7 @@ class DataFacts:
     n_features: int | None = None
     n_classes: int | None = None
     feature_types: tuple[str, ...] = ()
+    label_is_text: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ class AlgorithmSpec:
 
     def engine_load(self) -> Algorithm:
         """A new engine. Imports the algorithm's library: only for job processes and model servers."""
-        module, _, name = self.engine.partition(":")
+        module, _colon, name = self.engine.partition(":")
         found: Algorithm = getattr(import_module(module), name)()
         return found
 

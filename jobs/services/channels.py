@@ -19,6 +19,7 @@ from mlplatform.core.errors import FieldError, InvalidRequest
 from mlplatform.core.models import Project
 from mlplatform.core.objects import object_store
 from mlplatform.core.tabular.schema import TableSchema
+from mlplatform.core.text import text as _
 
 URI_MAX: Final = 1024
 LABEL_FIRST: Final = ";label_size=1"
@@ -69,6 +70,7 @@ class ResolvedChannel:
             n_features=self.schema.n_features,
             n_classes=_n_classes(self.version, self.schema),
             feature_types=_feature_types(self.schema),
+            label_is_text=self.schema.label_mapping is not None,
         )
 
 
@@ -94,11 +96,22 @@ def channels_resolve(
 
 def _unknown(name: str, spec: AlgorithmSpec) -> FieldError:
     accepted = ", ".join(channel.name for channel in spec.channels)
-    return FieldError(f"channels.{name[:64]}", f"{spec.name} has no channel {name[:64]!r}; use {accepted}")
+    return FieldError(
+        f"channels.{name[:64]}",
+        _(
+            "{algorithm} has no channel {name}; use {names}",
+            algorithm=spec.name,
+            name=repr(name[:64]),
+            names=accepted,
+        ),
+    )
 
 
 def _missing(channel: Channel, spec: AlgorithmSpec) -> FieldError:
-    return FieldError(f"channels.{channel.name}", f"is required by {spec.name}; give a dataset or a uri")
+    return FieldError(
+        f"channels.{channel.name}",
+        _("is required by {algorithm}; give a dataset or a uri", algorithm=spec.name),
+    )
 
 
 def _resolve(
@@ -108,11 +121,20 @@ def _resolve(
     if request.input_mode not in channel.input_modes:
         accepted = ", ".join(channel.input_modes)
         raise InvalidRequest.for_field(
-            f"{field}.input_mode", f"{str(request.input_mode)[:40]!r} is not supported; use {accepted}"
+            f"{field}.input_mode",
+            _(
+                "{value} is not supported; use {values}",
+                value=repr(str(request.input_mode)[:40]),
+                values=accepted,
+            ),
         )
     if bool(request.dataset) == bool(request.uri):
-        given = "both are given" if request.dataset else "neither is given"
-        raise InvalidRequest.for_field(field, f"{given}; give exactly one of dataset and uri")
+        given = (
+            _("both are given; give exactly one of dataset and uri")
+            if request.dataset
+            else _("neither is given; give exactly one of dataset and uri")
+        )
+        raise InvalidRequest.for_field(field, given)
     if request.dataset:
         return _resolve_dataset(project, spec, channel, request, field)
     return _resolve_uri(project, channel, request, field)
@@ -131,7 +153,12 @@ def _resolve_dataset(
     if asked and _bare(asked) != _bare(content_type):
         raise InvalidRequest.for_field(
             f"{field}.content_type",
-            f"{asked[:80]!r} is not what dataset {version} is; use {_bare(content_type)}",
+            _(
+                "{value} is not what dataset {dataset} is; use {accepted}",
+                value=repr(asked[:80]),
+                dataset=str(version),
+                accepted=_bare(content_type),
+            ),
         )
     _check_content_type(content_type, channel, field)
     return ResolvedChannel(
@@ -152,7 +179,12 @@ def _version(project: Project, reference: str, field: str) -> DatasetVersion:
     )
     if dataset is None or dataset.latest is None:
         raise InvalidRequest.for_field(
-            field, f"there is no dataset {reference[:80]!r} in project {project.name}"
+            field,
+            _(
+                "there is no dataset {name} in project {project}",
+                name=repr(reference[:80]),
+                project=project.name,
+            ),
         )
     if not at:
         return dataset.latest
@@ -160,7 +192,13 @@ def _version(project: Project, reference: str, field: str) -> DatasetVersion:
     version = versions.filter(number=int(number)).first() if number.isdecimal() and len(number) < 9 else None
     if version is None:
         raise InvalidRequest.for_field(
-            field, f"dataset {name!r} has no version {number[:20]!r}; its latest is {dataset.latest.number}"
+            field,
+            _(
+                "dataset {name} has no version {number}; its latest is {latest}",
+                name=repr(name),
+                number=repr(number[:20]),
+                latest=dataset.latest.number,
+            ),
         )
     return version
 
@@ -168,37 +206,60 @@ def _version(project: Project, reference: str, field: str) -> DatasetVersion:
 def _unusable(version: DatasetVersion, schema: TableSchema, spec: AlgorithmSpec) -> str:
     """Why the algorithm cannot use the dataset, or an empty text."""
     if version.n_rows < 1:
-        return f"dataset {version} has no rows"
+        return _("dataset {dataset} has no rows", dataset=str(version))
     if spec.label == "required" and schema.label is None:
-        return f"dataset {version} has no label column; choose one on its page, {spec.name} needs it"
+        return _(
+            "dataset {dataset} has no label column; choose one on its page, {algorithm} needs it",
+            dataset=str(version),
+            algorithm=spec.name,
+        )
     if schema.n_features < 1:
-        return f"dataset {version} has no column but its label; {spec.name} needs at least one feature column"
+        return _(
+            "dataset {dataset} has no column but its label; {algorithm} needs at least one feature column",
+            dataset=str(version),
+            algorithm=spec.name,
+        )
     text = [
         name
         for name, kind in zip(schema.feature_names, _feature_types(schema), strict=True)
         if kind == "text"
     ]
     if text:
-        shown = ", ".join(repr(name) for name in text[:10]) + (
-            f" and {len(text) - 10} more" if text[10:] else ""
+        names_shown: str = ", ".join(repr(name) for name in text[:10])
+        if text[10:]:
+            names_shown = _("{names} and {n} more", names=names_shown, n=len(text) - 10)
+        return _(
+            "dataset {dataset} has text in feature column {names}; {algorithm} needs numbers: remove the column "
+            "and upload a new version",
+            dataset=str(version),
+            names=names_shown,
+            algorithm=spec.name,
         )
-        return f"dataset {version} has text in feature column {shown}; {spec.name} needs numbers"
     return ""
 
 
 def _resolve_uri(project: Project, channel: Channel, request: ChannelRequest, field: str) -> ResolvedChannel:
     uri = request.uri or ""
     if len(uri) > URI_MAX:
-        raise InvalidRequest.for_field(f"{field}.uri", f"has {len(uri)} characters; use at most {URI_MAX}")
-    bucket, _ = names.uri_split(uri, field=f"{field}.uri")
+        raise InvalidRequest.for_field(
+            f"{field}.uri", _("has {n} characters; use at most {limit}", n=len(uri), limit=URI_MAX)
+        )
+    bucket, _key = names.uri_split(uri, field=f"{field}.uri")
     if bucket != project.bucket:
         raise InvalidRequest.for_field(
-            f"{field}.uri", f"bucket {bucket!r} is not this project's; use s3://{project.bucket}/…"
+            f"{field}.uri",
+            _(
+                "bucket {bucket} is not this project's; use s3://{own}/…",
+                bucket=repr(bucket),
+                own=project.bucket,
+            ),
         )
     content_type = (request.content_type or "text/csv").replace(" ", "")
     _check_content_type(content_type, channel, field)
     if not uri_objects(uri):
-        raise InvalidRequest.for_field(f"{field}.uri", f"there is no object at or under {uri[:200]}")
+        raise InvalidRequest.for_field(
+            f"{field}.uri", _("there is no object at or under {uri}", uri=uri[:200])
+        )
     return ResolvedChannel(
         channel=channel.name, uri=uri, content_type=content_type, input_mode=request.input_mode
     )
@@ -220,7 +281,11 @@ def _check_content_type(content_type: str, channel: Channel, field: str) -> None
         accepted = ", ".join(channel.content_types)
         raise InvalidRequest.for_field(
             f"{field}.content_type",
-            f"{content_type[:80]!r} is not supported; use {accepted} (with the label first)",
+            _(
+                "{value} is not supported; use {values} (with the label first)",
+                value=repr(content_type[:80]),
+                values=accepted,
+            ),
         )
 
 
@@ -243,20 +308,33 @@ def _disagreement(train: ResolvedChannel, other: ResolvedChannel) -> list[FieldE
         return [
             FieldError(
                 field,
-                f"dataset {other.reference} has {other.schema.n_features} feature columns; "
-                f"it must have {train.schema.n_features} as {train.reference} in channel train has",
+                _(
+                    "dataset {dataset} has {n} feature columns; it must have {wanted} as {train} in channel train has",
+                    dataset=other.reference,
+                    n=other.schema.n_features,
+                    wanted=train.schema.n_features,
+                    train=train.reference,
+                ),
             )
         ]
     labelled = train.schema.label is not None and other.schema.label is not None
     if labelled and (train.schema.label_mapping is None) != (other.schema.label_mapping is None):
-        kinds = ("numbers", "text") if train.schema.label_mapping is None else ("text", "numbers")
-        return [
-            FieldError(
-                field,
-                f"the labels of dataset {other.reference} are {kinds[1]}; they must be {kinds[0]} "
-                f"as those of {train.reference} in channel train are",
+        message = (
+            _(
+                "the labels of dataset {dataset} are text; "
+                "they must be numbers as those of {train} in channel train are",
+                dataset=other.reference,
+                train=train.reference,
             )
-        ]
+            if train.schema.label_mapping is None
+            else _(
+                "the labels of dataset {dataset} are numbers; "
+                "they must be text as those of {train} in channel train are",
+                dataset=other.reference,
+                train=train.reference,
+            )
+        )
+        return [FieldError(field, message)]
     return []
 
 

@@ -22,6 +22,7 @@ Problem = tuple[str, str]
 
 def rules(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
     """Yields (hyperparameter, message) for every broken rule; what `facts` does not know is skipped."""
+    yield from _label(values, facts)
     yield from _neighbours(values, facts)
     yield from _features(values, facts)
     yield from _reduction(values, facts)
@@ -57,6 +58,16 @@ def n_lists(values: Mapping[str, Any], n_sampled: int) -> int:
     """Clusters of an inverted index over `n_sampled` rows; `auto` is the square root of that number."""
     declared = values["faiss_index_ivf_nlists"]
     return max(1, math.isqrt(n_sampled)) if declared == "auto" else int(declared)
+
+
+def _label(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
+    if values["predictor_type"] == "regressor" and facts.label_is_text:
+        yield (
+            "predictor_type",
+            _(
+                "regressor takes the mean of labels that are numbers; the label of the data is text: use classifier"
+            ),
+        )
 
 
 def _neighbours(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:

@@ -159,6 +159,13 @@ def test_text_in_feature_columns_is_refused_with_their_names(cast: Cast) -> None
     )
     said = _refusal(cast, **_train(dataset="texts"))["channels.train.dataset"]
     assert "'city', 'country'" in said
+    assert said.endswith("remove the column and upload a new version")
+
+
+def test_a_regressor_cannot_learn_labels_that_are_text(cast: Cast) -> None:
+    values = {"k": "1", "sample_size": "2", "predictor_type": "regressor"}
+    said = _refusal(cast, hyperparameters=values)["hyperparameters.predictor_type"]
+    assert said.endswith("the label of the data is text: use classifier")
 
 
 def test_the_test_channel_must_have_the_columns_of_train(cast: Cast) -> None:
