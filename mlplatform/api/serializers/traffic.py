@@ -31,6 +31,8 @@ class TrafficPoint(TrafficCounts):
 
 
 class Traffic(TrafficCounts):
+    """Counts are written every 2 seconds: the last requests may be missing for so long."""
+
     minutes = serializers.IntegerField()
     points = TrafficPoint(many=True, help_text="Every minute, the last one under way.")
     variants = serializers.DictField(child=TrafficCounts())
