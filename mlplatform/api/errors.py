@@ -72,7 +72,9 @@ def problem(
         "errors": [{"field": error.field, "message": error.message} for error in errors],
         "request_id": request_id,
     }
-    return JsonResponse(body, status=status, content_type=PROBLEM_JSON)
+    return JsonResponse(
+        body, status=status, content_type=PROBLEM_JSON, json_dumps_params={"ensure_ascii": False}
+    )
 
 
 def _describe(error: Exception) -> tuple[int, str, str, tuple[FieldError, ...]]:

@@ -120,7 +120,7 @@ async def _refuse(send: Send, limit: int, request_id: str) -> None:
         "errors": [],
         "request_id": request_id,
     }
-    content = json.dumps(body).encode()
+    content = json.dumps(body, ensure_ascii=False).encode()
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(content)).encode()),

@@ -138,6 +138,14 @@ def test_messages_follow_the_callers_language(bob: Person) -> None:
     assert english["errors"][0]["message"] != japanese["errors"][0]["message"]
 
 
+def test_characters_of_other_languages_are_sent_as_they_are(bob: Person) -> None:
+    answer = bob.client.post(
+        bob.url("access-keys/"), {"lifetime_s": 1}, format="json", headers={"accept-language": "ja"}
+    )
+    assert b"\\u" not in answer.content
+    assert answer.json()["errors"][0]["message"] in answer.content.decode("utf-8")
+
+
 def test_an_idempotency_key_belongs_to_one_request(bob: Person) -> None:
     assert bob.post("access-keys/", {"description": "a"}, **{"Idempotency-Key": "k"}).status_code == 201
     assert problem(bob.post("access-keys/", {"description": "b"}, **{"Idempotency-Key": "k"}), 422)["code"]
