@@ -86,7 +86,7 @@ def endpoint_waiting_reason(*, endpoint: Endpoint) -> str | None:
     given_up = endpoint.status == EndpointStatus.FAILED and endpoint.live_id is None
     if given_up or nodes_alive(kind=NodeKind.HOST).exists():
         return None
-    return _("No host is running, so no model server is. Start one: manage.py host")
+    return _("No host is running, so no model server is. Start one: .venv/bin/python manage.py host")
 
 
 def replica_list(*, endpoint: Endpoint) -> list[Replica]:

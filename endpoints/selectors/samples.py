@@ -24,6 +24,12 @@ def endpoint_sample_row(*, endpoint: Endpoint) -> str:
     return model_sample_row(model=variant.model) if variant else ""
 
 
+def endpoint_sample_is_real(*, endpoint: Endpoint) -> bool:
+    """Whether that row is one of the training data."""
+    variant = (endpoint.live or endpoint.wanted).variants.select_related("model").order_by("pk").first()
+    return variant is not None and _training_row(variant.model) is not None
+
+
 def model_sample_row(*, model: Model) -> str:
     """The same for a model."""
     row = _training_row(model)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+from django.utils.translation import gettext as _
+
 from endpoints.models import Endpoint
 from endpoints.selectors.samples import endpoint_sample_row
 
@@ -27,7 +29,7 @@ def endpoint_snippets(*, endpoint: Endpoint, base_url: str) -> dict[str, str]:
 def _curl(url: str, row: str) -> str:
     return "\n".join(
         [
-            "# TOKEN is an access key: <key id>.<secret>",
+            "# " + _("TOKEN is an access key: <key id>.<secret>"),
             f"curl {shlex.quote(url)} \\",
             '  -H "Authorization: Bearer $TOKEN" \\',
             "  -H 'Content-Type: text/csv' -H 'Accept: application/json' \\",
@@ -45,7 +47,7 @@ request = urllib.request.Request(
     {url!r},
     data={row!r}.encode(),
     headers={{
-        "Authorization": "Bearer " + os.environ["TOKEN"],  # an access key: <key id>.<secret>
+        "Authorization": "Bearer " + os.environ["TOKEN"],  # {_("an access key: <key id>.<secret>")}
         "Content-Type": "text/csv",
         "Accept": "application/json",
     }},

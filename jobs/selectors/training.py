@@ -106,7 +106,7 @@ def training_job_waiting_reason(*, job: TrainingJob) -> str | None:
     if use.n_workers == 0:
         return _(
             "No worker serves the queue “%(queue)s”, which %(instance_type)s needs. The job starts when one is "
-            "started: manage.py worker --queues %(queue)s"
+            "started: .venv/bin/python manage.py worker --queues %(queue)s"
         ) % {"queue": job.queue, "instance_type": job.instance_type}
     if not use.has_place:
         return ngettext(

@@ -7,6 +7,9 @@ class Dropzone extends HTMLElement {
   #request = null;
 
   connectedCallback() {
+    const name = this.querySelector("input[name=name]");
+    // What a fresh form proposes; in one that was refused the name is the reader's own.
+    if (name && !this.querySelector("[aria-invalid=true], .form-errors")) name.dataset.suggested = name.value;
     this.addEventListener("dragover", (event) => this.#drag(event));
     this.addEventListener("dragleave", (event) => {
       if (!this.contains(event.relatedTarget)) this.removeAttribute("dragging");
@@ -14,6 +17,7 @@ class Dropzone extends HTMLElement {
     this.addEventListener("drop", (event) => this.#drop(event));
     this.addEventListener("change", (event) => {
       if (event.target.type === "file") this.#show(event.target.files[0]);
+      if (event.target.name === "sample") this.#suggest(event.target.value);
     });
     this.addEventListener("submit", (event) => this.#send(event));
     this.addEventListener("click", (event) => {
@@ -38,10 +42,14 @@ class Dropzone extends HTMLElement {
   #show(file) {
     const line = this.querySelector(".dropzone-file");
     if (line) line.textContent = file ? `${file.name.normalize("NFC")} (${sizeText(file.size)})` : "";
+    if (file) this.#suggest(file.name.replace(/\.[^.]*$/, ""));
+  }
+
+  // A name that was typed stays; one that was proposed gives way to the next.
+  #suggest(stem) {
     const name = this.querySelector("input[name=name]");
-    if (file && name && (!name.value || name.dataset.suggested === name.value)) {
-      name.value = name.dataset.suggested = suggestedName(file.name);
-    }
+    if (!name || (name.value && name.dataset.suggested !== name.value)) return;
+    name.value = name.dataset.suggested = suggestedName(stem);
   }
 
   #send(event) {
@@ -126,9 +134,8 @@ function messageOf(message) {
   return box;
 }
 
-function suggestedName(filename) {
-  const stem = filename.normalize("NFKC").replace(/\.[^.]*$/, "");
-  return stem.replace(/[^a-zA-Z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63).replace(/-+$/, "");
+function suggestedName(stem) {
+  return stem.normalize("NFKC").replace(/[^a-zA-Z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63).replace(/-+$/, "");
 }
 
 function sizeText(bytes) {

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from jobs.selectors.metrics import MetricSeries
 
 MARKERS_BELOW = 60
@@ -24,14 +26,21 @@ def metric_figure(
     """
     filled = [one for one in series if one.points]
     start = min((one.points[0][0] for one in filled), default=0)
-    axis: dict[str, Any] = {"title": {"text": {"step": "step", "time": "UTC", "relative": "s"}[x]}}
+    axis: dict[str, Any] = {"title": {"text": {"step": _("step"), "time": "UTC", "relative": "s"}[x]}}
     if x == "step" and max((one.points[-1][1] for one in filled), default=0) < FEW_STEPS:
         axis |= {"dtick": 1, "tickformat": "d"}
+    single = bool(filled) and all(len(one.points) == 1 for one in filled)
+    if single:  # Plotly would put one point between -1 and 1
+        axis |= {"tickvals": [_x(one.points[0], x, start) for one in filled], "showgrid": False}
+        axis.pop("dtick", None)
     return {
-        "data": [_trace(one, x, start) for one in filled],
+        "data": [_trace(one, x, start) | (_shown_value(one) if single else {}) for one in filled],
         "layout": {
             "xaxis": axis,
-            "yaxis": {"type": "log" if log_scale else "linear"},
+            "yaxis": {
+                "type": "log" if log_scale else "linear",
+                **({"rangemode": "tozero"} if single else {}),
+            },
             "showlegend": len(filled) > 1,
         },
     }
@@ -41,7 +50,7 @@ def metric_groups(series: Sequence[MetricSeries]) -> dict[str, list[MetricSeries
     """Metrics by what stands before the colon (`train:loss` → `train`); those without one are a group each."""
     groups: dict[str, list[MetricSeries]] = {}
     for one in series:
-        prefix, colon, _ = one.name.partition(":")
+        prefix, colon, _rest = one.name.partition(":")
         groups.setdefault(prefix if colon else one.name, []).append(one)
     return groups
 
@@ -54,6 +63,13 @@ def _trace(series: MetricSeries, x: str, start_ms: int) -> dict[str, Any]:
         "x": [_x(point, x, start_ms) for point in series.points],
         "y": [point[2] for point in series.points],
     }
+
+
+def _shown_value(series: MetricSeries) -> dict[str, Any]:
+    """The one value in figures beside its point."""
+    value = series.points[0][2]
+    text = "–" if value is None else f"{value:.4g}"
+    return {"mode": "markers+text", "text": [text], "textposition": "middle right", "marker": {"size": 10}}
 
 
 def _x(point: tuple[int, int, float | None], x: str, start_ms: int) -> int | float | str:

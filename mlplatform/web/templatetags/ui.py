@@ -15,6 +15,7 @@ from django.template.context import RequestContext
 from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
+from django.utils.translation import gettext, gettext_noop
 from lucide.templatetags.lucide import lucide
 
 from mlplatform.core.status import TONES
@@ -24,6 +25,12 @@ from mlplatform.web.statuses import STATUS_ICONS, status_word
 from mlplatform.web.texts import script_texts
 
 register = template.Library()
+_COLUMN_TYPES = {
+    "boolean": gettext_noop("boolean"),
+    "integral": gettext_noop("integral"),
+    "fractional": gettext_noop("fractional"),
+    "text": gettext_noop("text"),
+}
 
 
 @register.simple_tag
@@ -215,6 +222,12 @@ def field(bound: BoundField, hint: str = "", wide: bool = False) -> dict[str, An
         "kind": kind,
         "wide": wide,
     }
+
+
+@register.filter
+def column_type_word(kind: str) -> str:
+    """The type of a column in the reader's language."""
+    return gettext(_COLUMN_TYPES.get(kind, kind))
 
 
 @register.filter

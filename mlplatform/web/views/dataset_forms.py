@@ -46,7 +46,7 @@ def dataset_new(request: HttpRequest, project: str) -> HttpResponse:
     source = request.GET.get("from", "upload")
     source = source if source in _FORMS else "upload"
     if request.method == "GET":
-        sample = request.GET.get("sample", "")
+        sample = request.GET.get("sample") or (SAMPLES[0].name if source == "sample" else "")
         return _new_page(
             request, source, _FORMS[source](initial={"sample": sample, "name": sample.replace("_", "-")})
         )
@@ -120,7 +120,7 @@ def dataset_split_page(request: HttpRequest, project: str, name: str) -> HttpRes
             "dataset": version.dataset,
             "version": version,
             "tab": "split",
-            "tabs": tab_titles(),
+            "tabs": tab_titles(actor),
             "form": form,
         }
         context["is_latest"] = version.pk == version.dataset.latest_id

@@ -65,7 +65,7 @@ def dataset_detail(request: HttpRequest, project: str, name: str) -> HttpRespons
         "version": version,
         "is_latest": version.pk == version.dataset.latest_id,
         "tab": found,
-        "tabs": tab_titles(),
+        "tabs": tab_titles(actor),
         "test_name": _test_counterpart(actor, name),
         **_TABS[found](request, actor, version),
     }
@@ -82,9 +82,9 @@ def dataset_download_file(request: HttpRequest, project: str, name: str) -> Http
     )
 
 
-def tab_titles() -> list[tuple[str, str]]:
-    """The tabs of a dataset's page, in order."""
-    return [
+def tab_titles(actor: Actor) -> list[tuple[str, str]]:
+    """The tabs of a dataset's page, in order; who may not edit has none to split it."""
+    titles = [
         ("overview", _("Overview")),
         ("preview", _("Preview")),
         ("charts", _("Scatter matrix")),
@@ -92,6 +92,7 @@ def tab_titles() -> list[tuple[str, str]]:
         ("lineage", _("Lineage")),
         ("split", _("Split")),
     ]
+    return titles if actor.may_edit else titles[:-1]
 
 
 def _overview(request: HttpRequest, actor: Actor, version: DatasetVersion) -> dict[str, Any]:

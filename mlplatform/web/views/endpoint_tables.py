@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from endpoints.models import TableRun
+from endpoints.models import ProductionVariant, TableRun
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.selectors.tables import table_run_get, table_run_rows
 from endpoints.services.tables import table_run_create
+from jobs.models import Dataset
 from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
 from mlplatform.core.downloads import DownloadResponse
@@ -91,14 +95,33 @@ def _form_page(
     request: HttpRequest, actor: Actor, name: str, error: PlatformError | None = None
 ) -> HttpResponse:
     endpoint = endpoint_get(actor=actor, name=name)
+    variants = list((endpoint.live or endpoint.wanted).variants.select_related("model"))
     error = error and translated_error(error)
     context = {
         "endpoint": endpoint,
-        "datasets": dataset_list(actor=actor, limit=100).items,
+        "datasets": _with_reasons(dataset_list(actor=actor, limit=100).items, variants),
         "runs": list(endpoint.table_runs.select_related("dataset_version__dataset")[:20]),
-        "variants": list((endpoint.live or endpoint.wanted).variants.all()),
+        "variants": variants,
         "chosen": request.POST.get("dataset") or request.GET.get("dataset", ""),
         "error": error,
         "errors": errors_by_field(error.errors) if error else {},
     }
     return render(request, "endpoints/table_new.html", context, status=error.http_status if error else 200)
+
+
+def _with_reasons(
+    datasets: Iterable[Dataset], variants: Sequence[ProductionVariant]
+) -> list[tuple[Dataset, str]]:
+    """Every dataset with the reason for which no variant can predict it, or nothing."""
+    wanted = {variant.model.manifest.get("n_features") for variant in variants}
+    return [(dataset, _misfit(dataset, wanted)) for dataset in datasets]
+
+
+def _misfit(dataset: Dataset, wanted: Collection[int | None]) -> str:
+    if dataset.latest is None or None in wanted:
+        return ""
+    n_features = dataset.latest.n_columns - (dataset.latest.schema.get("label") is not None)
+    if n_features in wanted:
+        return ""
+    accepted = ", ".join(str(n) for n in sorted(n for n in wanted if n is not None))
+    return _("%(given)s features, not %(accepted)s") % {"given": n_features, "accepted": accepted}

@@ -26,6 +26,8 @@ from endpoints.selectors.endpoints import (
     replica_list,
 )
 from endpoints.selectors.models import model_labels
+from endpoints.selectors.samples import endpoint_sample_is_real
+from endpoints.selectors.traffic import endpoint_request_counts
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
 from jobs.selectors.datasets import dataset_list
 from mlplatform.core.access import Actor
@@ -58,8 +60,10 @@ def endpoint_list_view(request: HttpRequest, project: str) -> HttpResponse:
         order=request.GET.get("order") or "-created",
         cursor=request.GET.get("cursor"),
     )
+    counts = endpoint_request_counts(endpoints=page.items)
     context = {
         "page": page,
+        "rows": [(endpoint, sum(counts[endpoint.pk])) for endpoint in page.items],
         "any_active": any(endpoint.status not in SETTLED for endpoint in page.items),
         "filtered": any(request.GET.get(name) for name in ("search", "status")),
     }
@@ -124,8 +128,12 @@ def endpoint_delete_view(request: HttpRequest, project: str, name: str) -> HttpR
         return confirm_page(
             request,
             title=_("Delete endpoint %(name)s?") % {"name": endpoint.name},
-            text=_("Its address stops answering at once."),
-            goes=[_("its model servers and their logs"), _("its traffic figures")],
+            text=_("Its address stops answering at once; its models stay. Deleted with it:"),
+            goes=[
+                _("its model servers and their logs"),
+                _("its traffic figures"),
+                _("the results of its predicted datasets"),
+            ],
             back=reverse("web:endpoint-detail", kwargs={"project": project, "name": name}),
             typed=endpoint.name,
         )
@@ -186,6 +194,8 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
         "replica": _chosen(replicas, request.GET.get("replica", "")),
         "traffic": endpoint_traffic(endpoint=endpoint, minutes=60),
         "sample_row": endpoint_sample_row(endpoint=endpoint) if tab == "try" else "",
+        "sample_is_real": tab == "try" and endpoint_sample_is_real(endpoint=endpoint),
+        "feature_names": (variants[0].model.manifest.get("feature_names") or []) if variants else [],
         "snippets": endpoint_snippets(endpoint=endpoint, base_url=base_url),
         "url": f"{base_url}/api/v1/projects/{actor.project.name}/endpoints/{endpoint.name}/invocations",
         "request_types": REQUEST_TYPES,

@@ -34,7 +34,7 @@ from jobs.services.training import (
 from mlplatform.core import clock, names
 from mlplatform.core.access import Actor
 from mlplatform.core.downloads import DownloadResponse
-from mlplatform.core.errors import Conflict, FieldError, PlatformError
+from mlplatform.core.errors import Conflict, FieldError, NotFound, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.nodes import queues_served
 from mlplatform.core.translation import translated_error
@@ -104,7 +104,9 @@ def training_job_stop_view(request: HttpRequest, project: str, name: str) -> Htt
         messages.warning(request, translated_error(error).message)
     else:
         messages.info(request, _("The job is asked to stop."))
-    return redirect("web:training-job-detail", project=project, name=name)
+    url = reverse("web:training-job-detail", kwargs={"project": project, "name": name})
+    tab = request.GET.get("tab", "")
+    return redirect(f"{url}?tab={tab}" if tab in TABS else url)
 
 
 @require_http_methods(["GET", "POST"])
@@ -116,6 +118,7 @@ def training_job_delete_view(request: HttpRequest, project: str, name: str) -> H
         return confirm_page(
             request,
             title=_("Delete training job %(name)s?") % {"name": job.name},
+            text=_("Deleted with it:"),
             goes=[_("its log and metrics"), _("its artifact model.tar.gz")],
             back=reverse("web:training-job-detail", kwargs={"project": project, "name": name}),
         )
@@ -187,6 +190,7 @@ def _form_page(
     error = error and translated_error(error)
     errors = errors_by_field(error.errors) if error else {}
     datasets = dataset_list(actor=actor, limit=100).items
+    gone = _gone_datasets(actor, form) if error is None and form.cloned_from else {}
     context = {
         "form": form,
         "spec": spec,
@@ -201,7 +205,11 @@ def _form_page(
             if not declared.hidden
         ],
         "channels": [
-            (channel, form.channels.get(channel.name, {}), _errors_below(errors, f"channels.{channel.name}"))
+            (
+                channel,
+                form.channels.get(channel.name, {}),
+                _errors_below(errors, f"channels.{channel.name}") or gone.get(channel.name),
+            )
             for channel in spec.channels
         ],
         "datasets": datasets,
@@ -222,6 +230,19 @@ def _form_page(
         ),
     }
     return render(request, "training_jobs/new.html", context, status=error.http_status if error else 200)
+
+
+def _gone_datasets(actor: Actor, form: TrainingJobForm) -> dict[str, str]:
+    """What is to be said at once of a cloned job's channels whose data was deleted since."""
+    gone = {}
+    for channel, values in form.channels.items():
+        reference = values.get("dataset")
+        try:
+            if reference:
+                dataset_version_get(actor=actor, reference=reference)
+        except NotFound:
+            gone[channel] = _("Dataset %(name)s is no longer there; choose another.") % {"name": reference}
+    return gone
 
 
 def _errors_below(errors: dict[str, str], prefix: str) -> str:
