@@ -156,7 +156,7 @@ class LivePlatform:
     def sign_up(self) -> None:
         """Waits for the end of the first run, reads the password it printed and makes an access key."""
         self._wait_until("the first run is over", self._is_set_up, FIRST_RUN_WITHIN_S)
-        printed = re.search(r"one-time password (\S+)", self.log)
+        printed = re.search(r"first password (\S+)", self.log)
         assert printed, f"no password was printed:\n{self.log}"
         self.password = printed.group(1)
         self.client = self.client_of(user=self.username, project="default")

@@ -27,7 +27,7 @@ def _accounts() -> str:
 
 def test_the_printed_password_signs_the_administrator_in() -> None:
     line = _accounts().splitlines()[0]
-    found = re.fullmatch(re.escape(PREFIX) + r"Sign in as (\w+) with the one-time password (\S+)", line)
+    found = re.fullmatch(re.escape(PREFIX) + r"Sign in as (\w+) with the first password (\S+)", line)
     assert found
     user = authenticate(username=found[1], password=found[2])
     assert isinstance(user, User) and user.is_superuser and user.username == "admin"
@@ -44,7 +44,7 @@ def test_a_second_start_changes_and_prints_nothing() -> None:
 
 
 def test_passwords_differ() -> None:
-    assert first_run._one_time_password() != first_run._one_time_password()
+    assert first_run._first_password() != first_run._first_password()
 
 
 def test_a_platform_with_an_administrator_gets_no_other_one() -> None:

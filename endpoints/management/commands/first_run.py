@@ -60,7 +60,7 @@ class Command(BaseCommand):
     def _accounts(self) -> None:
         if User.objects.filter(is_superuser=True).exists():
             return
-        password = _one_time_password()
+        password = _first_password()
         with transaction.atomic():
             user = User.objects.create_superuser(USER, password=password)
             project = Project.objects.filter(name=PROJECT).first()
@@ -68,8 +68,8 @@ class Command(BaseCommand):
                 project_create(user=user, name=PROJECT, display_name="Default")
             else:
                 Membership.objects.create(project=project, user=user, role=Role.ADMIN)
-        self._announce(f"Sign in as {USER} with the one-time password {password}")
-        self._announce("It is shown only now. Change it after signing in, under Preferences.")
+        self._announce(f"Sign in as {USER} with the first password {password}")
+        self._announce("It is shown only now. Change it under Preferences.")
 
     def _announce(self, text: str) -> None:
         """A line for the frame that `manage.py up` shows; on a terminal as it is."""
@@ -145,7 +145,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _one_time_password() -> str:
+def _first_password() -> str:
     """20 letters and digits that cannot be mistaken for one another: about 99 bits."""
     letters = "".join(secrets.choice(_PASSWORD_ALPHABET) for _ in range(20))
     return "-".join(letters[start : start + 5] for start in range(0, 20, 5))
