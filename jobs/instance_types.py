@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.text import text as _
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def instance_type_get(name: str, *, field: str = "instance_type") -> InstanceTyp
     found = _BY_NAME.get(name)
     if found is None:
         accepted = ", ".join(_BY_NAME)
-        raise InvalidRequest.for_field(field, f"{name[:60]!r} is not an instance type; use one of {accepted}")
+        raise InvalidRequest.for_field(
+            field,
+            _("{value} is not an instance type; use one of {values}", value=repr(name[:60]), values=accepted),
+        )
     return found
 
 

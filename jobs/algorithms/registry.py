@@ -9,6 +9,7 @@ from typing import Final
 
 from jobs.algorithms.base import AlgorithmSpec
 from mlplatform.core.errors import NotFound
+from mlplatform.core.text import text as _
 
 ALGORITHMS: Final[dict[str, str]] = {
     "knn": "jobs.algorithms.knn.spec:SPEC",
@@ -20,9 +21,13 @@ def algorithm_get(name: str) -> AlgorithmSpec:
     """The declaration of the algorithm `name`. Raises NotFound that names the nearest one."""
     if name not in ALGORITHMS:
         near = difflib.get_close_matches(name[:80], ALGORITHMS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "there are " + ", ".join(ALGORITHMS)
-        raise NotFound(f"There is no algorithm named {name[:80]!r}; {hint}")
-    module, _, attribute = ALGORITHMS[name].partition(":")
+        hint = (
+            _("did you mean '{name}'?", name=near[0])
+            if near
+            else _("there are {names}", names=", ".join(ALGORITHMS))
+        )
+        raise NotFound(_("There is no algorithm named {name}; {hint}", name=repr(name[:80]), hint=hint))
+    module, _colon, attribute = ALGORITHMS[name].partition(":")
     spec: AlgorithmSpec = getattr(import_module(module), attribute)
     return spec
 

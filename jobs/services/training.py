@@ -35,6 +35,7 @@ from mlplatform.core.logs import log_stream_create, log_stream_delete
 from mlplatform.core.models import Project, Role
 from mlplatform.core.objects import objects_delete_after_commit
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from mlplatform.core.text import text as _
 
 T = TypeVar("T")
 
@@ -126,7 +127,13 @@ def training_job_stop(*, actor: Actor, name: str) -> TrainingJob:
             _stop_running(job)
     job = training_job_get(actor=actor, name=name)
     if job.stop_requested_at is None:
-        raise Conflict(f"Training job {name!r} has ended already ({job.status}) and cannot be stopped")
+        raise Conflict(
+            _(
+                "Training job {name} has ended already ({status}) and cannot be stopped",
+                name=repr(name),
+                status=str(job.status),
+            )
+        )
     return job
 
 
@@ -143,9 +150,15 @@ def training_job_delete(*, actor: Actor, name: str) -> None:
     with transaction.atomic():
         locked = TrainingJob.objects.select_for_update().filter(pk=job.pk).first()
         if locked is None:
-            raise NotFound(f"There is no training job {name[:63]!r}")
+            raise NotFound(_("There is no training job {name}", name=repr(name[:63])))
         if not locked.ended:
-            raise Conflict(f"Training job {name!r} is {locked.status}; stop it and wait until it has ended")
+            raise Conflict(
+                _(
+                    "Training job {name} is {status}; stop it and wait until it has ended",
+                    name=repr(name),
+                    status=str(locked.status),
+                )
+            )
         _refuse_used(locked)
         artifact_uri, log_id = locked.artifact_uri, locked.log_id
         locked.delete()
@@ -250,7 +263,11 @@ def _store(job: TrainingJob, instance: InstanceType, channels: Sequence[Resolved
 
 
 def _taken(job: TrainingJob) -> Conflict:
-    message = f"A training job named {job.name!r} already exists in project {job.project.name}"
+    message = _(
+        "A training job named {name} already exists in project {project}",
+        name=repr(job.name),
+        project=job.project.name,
+    )
     return Conflict(message, errors=[FieldError("name", message)])
 
 
@@ -258,12 +275,24 @@ def _limit_check(job: TrainingJob, instance: InstanceType) -> None:
     used = instance_type_usage(project=job.project).get(instance.name, 0)
     if used + job.instance_count > instance.limit:
         raise LimitExceeded(
-            f"The project limit '{instance.name} for training job usage' is {instance.limit} instances, with current "
-            f"utilization of {used} instances and a request delta of {job.instance_count} instances. "
-            "Wait until a job ends, or use another instance type.",
+            _(
+                "The project limit '{type} for training job usage' is {limit} instances, with current "
+                "utilization of {used} instances and a request delta of {wanted} instances. "
+                "Wait until a job ends, or use another instance type.",
+                type=instance.name,
+                limit=instance.limit,
+                used=used,
+                wanted=job.instance_count,
+            ),
             errors=[
                 FieldError(
-                    "instance_type", f"{used} of {instance.limit} instances of {instance.name} are in use"
+                    "instance_type",
+                    _(
+                        "{used} of {limit} instances of {type} are in use",
+                        used=used,
+                        limit=instance.limit,
+                        type=instance.name,
+                    ),
                 )
             ],
         )
@@ -308,7 +337,11 @@ def _refuse_used(job: TrainingJob) -> None:
     users = job.models.filter(artifact_uri=job.artifact_uri).values_list("name", flat=True)[:10]
     if users:
         raise Conflict(
-            f"The artifact of training job {job.name!r} is used by model {', '.join(users)}; delete that first"
+            _(
+                "The artifact of training job {name} is used by model {users}; delete that first",
+                name=repr(job.name),
+                users=", ".join(users),
+            )
         )
 
 
