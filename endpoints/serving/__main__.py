@@ -85,6 +85,8 @@ def _log_to_stdout(log_format: str) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S%z")
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # It tells, with a traceback's words, of every instruction set that its build has not.
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ and gateway both answer with it.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from endpoints.serving.exchange import Exchange
@@ -33,8 +34,13 @@ class ValidationError(PlatformError):
         self.column = column
 
     @classmethod
-    def of_data(cls, error: DataError) -> ValidationError:
-        return cls(str(error), row=error.row, column=error.column)
+    def of_data(cls, error: DataError, *, feature_names: Sequence[str] = ()) -> ValidationError:
+        """With the feature's name beside the column's number, where names are given."""
+        message, column = str(error), error.column or ""
+        if column.isdecimal() and int(column) < len(feature_names):
+            place = f"column '{column}'"
+            message = message.replace(place, f"{place} ({feature_names[int(column)]})", 1)
+        return cls(message, row=error.row, column=error.column)
 
 
 class NotAcceptable(PlatformError):

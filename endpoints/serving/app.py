@@ -63,7 +63,9 @@ class ModelApplication:
                 decode, body, content_type, model.n_features, accepted=model.request_types
             )
         except DataError as error:
-            raise ValidationError.of_data(error) from None
+            # Where labels come first, columns are not counted from the first feature.
+            names = () if b"label_size" in (content_type or b"").lower() else model.feature_names
+            raise ValidationError.of_data(error, feature_names=names) from None
 
     async def _encode(self, prediction: Prediction, answer: Format) -> bytes:
         columns = prediction if answer.verbose else self._model.plain_columns

@@ -6,8 +6,9 @@ fail there.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class LoadedModel:
     plain_columns: tuple[str, ...]
     request_types: tuple[str, ...] = REQUEST_TYPES
     response_types: tuple[str, ...] = RESPONSE_TYPES
+    feature_names: tuple[str, ...] = ()
 
 
 def model_load(*, algorithm: str, engine: str = "", model_dir: Path, n_threads: int) -> LoadedModel:
@@ -46,11 +48,12 @@ def model_load(*, algorithm: str, engine: str = "", model_dir: Path, n_threads: 
     from jobs.algorithms.registry import algorithm_get
 
     spec = algorithm_get(algorithm)
-    return model_try(
+    loaded = model_try(
         spec.engine_load().load(model_dir, n_threads=n_threads),
         request_types=_kinds(spec.request_content_types),
         response_types=_kinds(spec.response_content_types),
     )
+    return replace(loaded, feature_names=_feature_names(model_dir, loaded.n_features))
 
 
 def model_try(
@@ -69,6 +72,18 @@ def _first_row(predictor: Predictor) -> Rows:
     if row is None:
         return np.zeros((1, predictor.n_features), dtype=np.float32)
     return np.asarray(row, dtype=np.float32).reshape(1, -1)
+
+
+def _feature_names(model_dir: Path, n_features: int) -> tuple[str, ...]:
+    """As the manifest has them; none where it has none, or others than the model takes."""
+    try:
+        manifest = json.loads((model_dir / "manifest.json").read_bytes())
+    except (OSError, ValueError):
+        return ()
+    names = manifest.get("feature_names") if isinstance(manifest, dict) else None
+    if not isinstance(names, list) or len(names) != n_features:
+        return ()
+    return tuple(map(str, names))
 
 
 def _kinds(content_types: Sequence[str]) -> tuple[str, ...]:

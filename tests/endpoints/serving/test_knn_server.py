@@ -65,5 +65,23 @@ def test_the_wrong_number_of_columns_is_refused_with_both_numbers(knn_server: Re
     assert "row 2: has 3 columns; the model expects 4" in json.loads(body)["message"]
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body", "said"),
+    [
+        ("text/csv", b"1,2,3,4\n1,many,3,4", "row 2, column '1' (sepal_width): 'many' is not a number"),
+        ("text/csv; label_size=1", b"0,1,many,3,4", "row 1, column '2': 'many' is not a number"),
+    ],
+)
+def test_a_bad_cell_is_named_by_number_and_where_it_is_certain_by_feature(
+    knn_server: ReplicaProcess, content_type: str, body: bytes, said: str
+) -> None:
+    assert said in json.loads(knn_server.invoke(body, content_type)[2])["message"]
+
+
+def test_the_log_has_nothing_of_the_librarys_search_for_its_best_build(knn_server: ReplicaProcess) -> None:
+    assert "model loaded" in knn_server.log
+    assert "Could not load library" not in knn_server.log
+
+
 def test_csv_is_not_an_output_type_of_knn(knn_server: ReplicaProcess) -> None:
     assert knn_server.invoke(b"1,2,3,4", extra="Accept: text/csv\r\n")[0] == 406
