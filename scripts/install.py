@@ -94,7 +94,9 @@ def install(venv: Path, root: Path, profile: str) -> None:
     (venv / MARKER).touch()
     files = [root / "requirements" / name for name in PROFILES[profile]]
     python = venv / "bin" / "python"
-    pinned = ["--require-hashes", "--compile-bytecode", "--no-build", "--python", python]
+    # Its bars are for a terminal; elsewhere only its list of a hundred packages would be left of what it says.
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]
+    pinned = [*quiet, "--require-hashes", "--compile-bytecode", "--no-build", "--python", python]
     run(uv, "pip", "sync", *pinned, *files)
     redis = root / "requirements" / REDIS
     run(
@@ -120,9 +122,7 @@ def venv_create(uv: Path, venv: Path) -> None:
     python = sys.executable
     if sys.version_info[:2] > NEWEST_PYTHON:
         python = ".".join(map(str, NEWEST_PYTHON))
-        say(
-            f"Python {sys.version.split()[0]} is newer than some requirements are: uv provides {python}"
-        )
+        say(f"Python {sys.version.split()[0]} is newer than some requirements are: uv provides {python}")
     run(uv, "venv", "--quiet", "--no-project", "--python", python, venv)
 
 
