@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from jobs.selectors.metrics import MetricSeries
 from mlplatform.web.charts.bars import count_bars
 from mlplatform.web.charts.scatter_matrix import MAX_COLUMNS, correlation, scatter_matrix
 from mlplatform.web.charts.sparkline import sparkline_path
+from mlplatform.web.charts.training_jobs import metric_figure
 
 
 def profile(columns: dict[str, tuple[str, list[Any]]], label: str | None = None) -> dict[str, Any]:
@@ -114,3 +116,13 @@ def test_bars_stand_on_the_ground_and_a_small_count_can_still_be_seen() -> None:
     assert [bar.height for bar in bars] == [0, 1, 20]
     assert all(bar.y + bar.height == 20 for bar in bars)
     assert count_bars([], width=30, height=20) == []
+
+
+def test_one_point_is_shown_with_its_value_and_no_axis_around_nothing() -> None:
+    one = MetricSeries("test:accuracy", 1, 0.9737, 0.9737, 0.9737, [(1_000, 0, 0.9737)])
+    figure = metric_figure([one])
+    assert figure["data"][0]["text"] == ["0.9737"]
+    assert figure["layout"]["xaxis"]["tickvals"] == [0]
+    assert figure["layout"]["yaxis"]["rangemode"] == "tozero"
+    two = MetricSeries("test:loss", 2, 1.0, 1.0, 2.0, [(1_000, 0, 2.0), (2_000, 1, 1.0)])
+    assert "tickvals" not in metric_figure([one, two])["layout"]["xaxis"]

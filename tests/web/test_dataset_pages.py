@@ -299,3 +299,15 @@ def test_the_number_of_queries_of_the_list_does_not_grow(
     client = alice.client
     with django_assert_max_num_queries(8):
         client.get(alice.url("dataset-list"))
+
+
+def test_a_viewer_has_no_tab_to_split(alice: Visitor, bob: Visitor, people: Dataset) -> None:
+    assert "?tab=split" in alice.get("dataset-detail", name="people").content.decode()
+    assert "?tab=split" not in bob.get("dataset-detail", name="people").content.decode()
+
+
+def test_the_form_of_samples_proposes_the_name_of_the_chosen_one(alice: Visitor) -> None:
+    page = alice.get("dataset-new", {"from": "sample"}).content.decode()
+    assert 'name="name" value="iris"' in page
+    page = alice.get("dataset-new", {"from": "sample", "sample": "breast_cancer"}).content.decode()
+    assert 'name="name" value="breast-cancer"' in page

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from endpoints.models import Endpoint, Model, ProductionVariant, Replica
+from endpoints.models import Endpoint, EndpointMetric, Model, ProductionVariant, Replica
+from jobs.services.datasets import dataset_create_from_sample
+from mlplatform.core import clock
 from mlplatform.core.models import Project, Role
 from mlplatform.core.status import EndpointStatus
 from tests.web.conftest import Visitor, visitor
@@ -280,6 +282,32 @@ def test_a_dataset_that_is_not_there_is_named_on_the_table_form(
     response = alice_at_street.post("endpoint-table", {"dataset": "missing"}, name="knn")
     assert response.status_code == 400
     assert "missing" in error_beside(text_of(response), "dataset")
+
+
+def test_a_dataset_with_other_columns_cannot_be_chosen_and_says_why(
+    in_service: Endpoint, alice_at_street: Visitor
+) -> None:
+    dataset_create_from_sample(actor=alice_at_street.actor, name="vines", sample="wine")
+    page = text_of(alice_at_street.get("endpoint-table", name="knn"))
+    assert re.search(r'<option value="vines" disabled>[^<]*13 features, not 4', page)
+    assert re.search(r'<option value="knn-test">', page)
+
+
+def test_the_list_shows_what_an_endpoint_serves(in_service: Endpoint, alice_at_street: Visitor) -> None:
+    now = clock.now().replace(second=0, microsecond=0)
+    EndpointMetric.objects.create(endpoint=in_service, variant="AllTraffic", minute_at=now, n_requests=4321)
+    page = text_of(alice_at_street.get("endpoint-list"))
+    assert "AllTraffic" in page and alice_at_street.url("model-detail", name="knn") in page
+    assert '<td class="numeric">4,321</td>' in page
+
+
+def test_a_row_of_zeros_is_not_said_to_be_a_real_one(in_service: Endpoint, alice_at_street: Visitor) -> None:
+    page = text_of(alice_at_street.get("endpoint-detail", {"tab": "try"}, name="knn"))
+    names = ", ".join(Model.objects.get(name="knn").manifest["feature_names"])
+    assert "a real row" in page and names in page
+    Model.objects.update(training_job=None)
+    page = text_of(alice_at_street.get("endpoint-detail", {"tab": "try"}, name="knn"))
+    assert "a real row" not in page and "Prefilled with zeros" in page
 
 
 # Who may

@@ -427,3 +427,32 @@ def test_who_is_not_signed_in_is_sent_to_the_sign_in_page(alice: Visitor, client
     response = client.get(alice.url("training-job-detail", name="waiting"))
     assert response.status_code == 302
     assert "/login/" in response["Location"]
+
+
+def test_a_clone_says_at_once_that_its_dataset_is_gone(alice: Visitor, form: dict[str, str]) -> None:
+    alice.post("training-job-new", form)
+    TrainingJob.objects.update(status="Stopped", secondary_status="Stopped")
+    alice.post("dataset-delete", name="flags")
+    page = text_of(alice.get("training-job-new", {"clone": "flags-1"}))
+    assert "flags@1 is no longer there" in described(page, "channel.train.dataset")
+
+
+def test_stopping_a_job_keeps_the_tab_that_is_open(alice: Visitor) -> None:
+    job_make(alice.actor, "waiting")
+    url = alice.url("training-job-stop", name="waiting")
+    assert f'action="{url}?tab=logs"' in text_of(
+        alice.get("training-job-detail", {"tab": "logs"}, name="waiting")
+    )
+    response = alice.client.post(f"{url}?tab=logs")
+    assert response["Location"] == alice.url("training-job-detail", name="waiting") + "?tab=logs"
+
+
+def test_what_was_said_of_a_stopping_job_goes_when_it_has_stopped(alice: Visitor) -> None:
+    job_make(alice.actor, "waiting")
+    headers = {"HX-Request": "true", "HX-Target": "job-state"}
+    url = alice.url("training-job-detail", name="waiting") + "?seen=other"
+    assert 'id="messages"' not in text_of(alice.client.get(url, headers=headers))
+    alice.post("training-job-stop", name="waiting")
+    assert '<div id="messages" hx-swap-oob="innerHTML"></div>' in text_of(
+        alice.client.get(url, headers=headers)
+    )

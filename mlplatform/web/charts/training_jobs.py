@@ -12,6 +12,7 @@ from jobs.selectors.metrics import MetricSeries
 
 MARKERS_BELOW = 60
 FEW_STEPS = 10
+_SIDES = ("middle right", "middle left", "top center", "bottom center")
 
 
 def metric_figure(
@@ -34,7 +35,10 @@ def metric_figure(
         axis |= {"tickvals": [_x(one.points[0], x, start) for one in filled], "showgrid": False}
         axis.pop("dtick", None)
     return {
-        "data": [_trace(one, x, start) | (_shown_value(one) if single else {}) for one in filled],
+        "data": [
+            _trace(one, x, start) | (_shown_value(one, place) if single else {})
+            for place, one in enumerate(filled)
+        ],
         "layout": {
             "xaxis": axis,
             "yaxis": {
@@ -65,11 +69,16 @@ def _trace(series: MetricSeries, x: str, start_ms: int) -> dict[str, Any]:
     }
 
 
-def _shown_value(series: MetricSeries) -> dict[str, Any]:
-    """The one value in figures beside its point."""
+def _shown_value(series: MetricSeries, place: int) -> dict[str, Any]:
+    """The one value in figures beside its point; those of neighbours stand on another side."""
     value = series.points[0][2]
     text = "–" if value is None else f"{value:.4g}"
-    return {"mode": "markers+text", "text": [text], "textposition": "middle right", "marker": {"size": 10}}
+    return {
+        "mode": "markers+text",
+        "text": [text],
+        "textposition": _SIDES[place % len(_SIDES)],
+        "marker": {"size": 10},
+    }
 
 
 def _x(point: tuple[int, int, float | None], x: str, start_ms: int) -> int | float | str:
