@@ -15,6 +15,7 @@ from typing import Any
 
 from jobs.data.limits import limits_set
 from mlplatform.core.errors import DataError, InvalidRequest, PlatformError
+from mlplatform.core.text import to_json
 
 
 def main() -> int:
@@ -47,13 +48,16 @@ def _error(error: Exception) -> dict[str, Any]:
     if isinstance(error, DataError):
         return {
             "kind": "data",
-            "message": error.message,
+            "message": to_json(error.message),
             "row": error.row,
             "column": error.column,
             "value": error.value,
         }
     if isinstance(error, InvalidRequest):
-        return {"kind": "request", "errors": [[found.field, found.message] for found in error.errors]}
+        return {
+            "kind": "request",
+            "errors": [[found.field, to_json(found.message)] for found in error.errors],
+        }
     if isinstance(error, MemoryError):
         return {"kind": "memory"}
     return {"kind": "internal", "message": f"{type(error).__name__}: {error}"}

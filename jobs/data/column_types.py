@@ -18,12 +18,13 @@ import pyarrow.compute as pc
 
 from jobs.data.sniff import Layout
 from mlplatform.core.errors import DataError
-from mlplatform.core.tabular.cells import FALSE, NOT_A_NUMBER, NUMBER_PATTERN, TRUE, shown
+from mlplatform.core.tabular.cells import FALSE, NUMBER_PATTERN, TRUE, shown
 from mlplatform.core.tabular.csv import CsvReader
 from mlplatform.core.tabular.jsonlines import JsonLinesReader, Lines
 from mlplatform.core.tabular.parquet import parquet_columns, parquet_open
 from mlplatform.core.tabular.schema import ColumnType
 from mlplatform.core.tabular.source import open_seekable, open_source
+from mlplatform.core.text import text as _
 
 NUMBER_SHARE: Final = 0.9
 _WHOLE = f"^(?:{NUMBER_PATTERN})$"
@@ -154,9 +155,18 @@ def _decided(name: str, found: Evidence, *, header: bool) -> ColumnType:
     if kind != "text" or found.first_other is None or found.n_number < NUMBER_SHARE * n_present:
         return kind
     row, value = found.first_other
-    hint = "; does the first row name the columns?" if row == 1 and not header else ""
+    facts = {"value": shown(value), "n": found.n_number, "total": n_present}
+    message = (
+        _(
+            "{value} is not a number, but {n} of {total} cells of this column are; "
+            "does the first row name the columns?",
+            **facts,
+        )
+        if row == 1 and not header
+        else _("{value} is not a number, but {n} of {total} cells of this column are", **facts)
+    )
     raise DataError(
-        f"{shown(value)} {NOT_A_NUMBER}, but {found.n_number} of {n_present} cells of this column are{hint}",
+        message,
         row=row,
         column=name,
         value=value,
@@ -230,8 +240,11 @@ def _of_one_kind(name: str, found: Evidence) -> ColumnType:
     assert place is not None
     row, value = place
     raise DataError(
-        f"{shown(value)} is of another kind than most values of this column; numbers, truth values and text "
-        "cannot be mixed",
+        _(
+            "{value} is of another kind than most values of this column; numbers, truth values and text "
+            "cannot be mixed",
+            value=shown(value),
+        ),
         row=row,
         column=name,
         value=value,

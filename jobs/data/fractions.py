@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.text import text as _
 
 TOLERANCE: Final = 1e-9
 """Of sums of fractions, such as 0.7 + 0.2 + 0.1."""
@@ -23,10 +24,10 @@ def fractions_check(fractions: Mapping[str, float]) -> None:
     for name, fraction in fractions.items():
         if not (math.isfinite(fraction) and 0 < fraction < 1):
             raise InvalidRequest.for_field(
-                f"fractions.{name}", f"{fraction:g} is out of range; use 0 < fraction < 1"
+                f"fractions.{name}", _("{value} is out of range; use 0 < fraction < 1", value=f"{fraction:g}")
             )
     total = sum(fractions.values())
     if total > 1 + TOLERANCE:
         raise InvalidRequest.for_field(
-            "fractions", f"they add up to {total:g}; together they may be at most 1"
+            "fractions", _("they add up to {total}; together they may be at most 1", total=f"{total:g}")
         )

@@ -16,6 +16,8 @@ from jobs.data.sniff import layout_sniff
 from mlplatform.core.tabular.arrays import EXACT_LIMIT
 from mlplatform.core.tabular.cells import shown
 from mlplatform.core.tabular.schema import TableSchema
+from mlplatform.core.text import text as _
+from mlplatform.core.text import to_json
 
 _WARNINGS_SHOWN = 20
 
@@ -47,7 +49,7 @@ class Inspected:
             "n_rows": self.profile.n_rows,
             "schema": self.profile.schema.to_dict(),
             "columns": columns,
-            "warnings": self.warnings,
+            "warnings": [to_json(warning) for warning in self.warnings],
         }
 
 
@@ -98,25 +100,29 @@ def profile_write(inspected: Inspected, path: Path) -> None:
 
 def _warnings(profile: Profile) -> list[str]:
     label = profile.schema.label_name
-    found = [
-        f"Column {shown(column['name'])} {what}"
+    found: list[str] = [
+        _("Column {name} {what}", name=shown(column["name"]), what=what)
         for column in profile.columns
         if (what := _warning(column, profile.n_rows, is_label=column["name"] == label))
     ]
     more = len(found) - _WARNINGS_SHOWN
-    return found if more <= 0 else [*found[:_WARNINGS_SHOWN], f"{more} more columns have something like this"]
+    return (
+        found
+        if more <= 0
+        else [*found[:_WARNINGS_SHOWN], _("{n} more columns have something like this", n=more)]
+    )
 
 
 def _warning(column: dict[str, Any], n_rows: int, *, is_label: bool) -> str | None:
     if column["missing"] == n_rows:
-        return "has no value in any row"
+        return _("has no value in any row")
     if column["distinct"] == 1:
-        return "has the same value in every row that has one"
+        return _("has the same value in every row that has one")
     if column["type"] == "text" and not is_label:
-        return "is text; algorithms that need numbers cannot use it"
+        return _("is text; algorithms that need numbers cannot use it")
     if column["missing"]:
-        return f"has {column['missing']} missing cells; not every algorithm accepts them"
+        return _("has {n} missing cells; not every algorithm accepts them", n=column["missing"])
     largest = max(abs(column["min"] or 0), abs(column["max"] or 0))
     if column["type"] == "integral" and largest > EXACT_LIMIT:
-        return f"has numbers over {EXACT_LIMIT}, which float32 rounds"
+        return _("has numbers over {limit}, which float32 rounds", limit=EXACT_LIMIT)
     return None

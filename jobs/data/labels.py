@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.tabular.cells import shown
+from mlplatform.core.text import text as _
 
 _N_SHOWN = 30
 
@@ -37,5 +38,10 @@ def _unknown(label: str | int, columns: Sequence[str]) -> InvalidRequest:
     names = ", ".join(columns[:_N_SHOWN]) + (", …" if len(columns) > _N_SHOWN else "")
     return InvalidRequest.for_field(
         "label",
-        f"{shown(label)} is not a column; use one of {names}, or a position from 0 to {len(columns) - 1}",
+        _(
+            "{value} is not a column; use one of {names}, or a position from 0 to {last}",
+            value=shown(label),
+            names=names,
+            last=len(columns) - 1,
+        ),
     )

@@ -11,6 +11,7 @@ from sklearn.model_selection import train_test_split
 
 from jobs.data.fractions import TOLERANCE
 from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.text import text as _
 
 Rows = NDArray[np.int64]
 
@@ -73,7 +74,9 @@ def _split(
 ) -> tuple[Rows, Rows]:
     left = len(rows) - n_part if n_first is None else n_first
     if n_part < 1 or left < 1:
-        raise InvalidRequest.for_field("fractions", f"a part would have no row of the {len(rows)} there are")
+        raise InvalidRequest.for_field(
+            "fractions", _("a part would have no row of the {n} there are", n=len(rows))
+        )
     try:
         first, part = train_test_split(
             rows,

@@ -18,6 +18,8 @@ from typing import Any, Final
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import DataError, FieldError, InvalidRequest
 from mlplatform.core.tabular.schema import TableSchema
+from mlplatform.core.text import from_json
+from mlplatform.core.text import text as _
 
 MEMORY_BYTES: Final = 3 * 1024**3
 TIME_LIMIT_S: Final = 900
@@ -140,7 +142,7 @@ def _inspection(found: Mapping[str, Any], profile_path: Path) -> Inspection:
         schema=TableSchema.from_dict(found["schema"]),
         n_rows=found["n_rows"],
         columns=found["columns"],
-        warnings=found["warnings"],
+        warnings=[from_json(warning) for warning in found["warnings"]],
         profile_path=profile_path,
     )
 
@@ -165,7 +167,7 @@ def _run(command: str, request: dict[str, Any], limits: Limits) -> Any:
         except BaseException as error:
             os.killpg(process.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise DataError(f"reading it took longer than {limits.time_s} s") from None
+                raise DataError(_("reading it took longer than {n} s", n=limits.time_s)) from None
             raise
     return _answer(out, err, process.returncode)
 
@@ -190,7 +192,9 @@ def _answer(out: bytes, err: bytes, returncode: int) -> Any:
         found = json.loads(out)
     except ValueError:
         if returncode in (-signal.SIGKILL, -signal.SIGXCPU):
-            raise DataError("reading it took more memory or processor time than one file may take") from None
+            raise DataError(
+                _("reading it took more memory or processor time than one file may take")
+            ) from None
         raise RuntimeError(f"the dataset process ended with {returncode}: {_tail(err)}") from None
     if "result" in found:
         return found["result"]
@@ -199,12 +203,16 @@ def _answer(out: bytes, err: bytes, returncode: int) -> Any:
 
 def _error(error: Mapping[str, Any], err: bytes) -> Exception:
     if error["kind"] == "data":
-        return DataError(error["message"], row=error["row"], column=error["column"], value=error["value"])
+        return DataError(
+            from_json(error["message"]), row=error["row"], column=error["column"], value=error["value"]
+        )
     if error["kind"] == "request":
-        return InvalidRequest.for_fields(FieldError(*found) for found in error["errors"])
+        return InvalidRequest.for_fields(
+            FieldError(name, from_json(message)) for name, message in error["errors"]
+        )
     if error["kind"] == "memory":
         return DataError(
-            "reading it took more memory than one file may take; has it very long rows or cells?"
+            _("reading it took more memory than one file may take; has it very long rows or cells?")
         )
     return RuntimeError(f"the dataset process failed: {error['message']}\n{_tail(err)}")
 

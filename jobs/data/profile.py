@@ -29,6 +29,7 @@ from mlplatform.core.tabular.arrays import EXACT_LIMIT
 from mlplatform.core.tabular.cells import NOT_FINITE, shown
 from mlplatform.core.tabular.read import read_tables
 from mlplatform.core.tabular.schema import BOOLEAN_MAPPING, TableSchema
+from mlplatform.core.text import text as _
 
 PREVIEW_ROWS: Final = 100
 SAMPLE_ROWS: Final = 1000
@@ -70,7 +71,7 @@ def profile_read(path: Path, schema: TableSchema, n_rows: int, *, seed: int = 0)
     preview_rows = min(PREVIEW_ROWS, max(SHOWN_CELLS // width, 10))
     preview: list[list[str]] = []
     sample: list[list[Cell]] = []
-    for _, first_row, table in read_tables(path, schema):
+    for _places, first_row, table in read_tables(path, schema):
         _check(table, schema, first_row)
         for column, found in zip(table.columns, statistics, strict=True):
             found.add(column)
@@ -96,13 +97,13 @@ def _check(table: pa.Table, schema: TableSchema, first_row: int) -> None:
         kind, name = schema.types[place], schema.columns[place]
         is_label = place == schema.label
         if is_label and (at := _first(_missing(column))) is not None:
-            raise DataError("the label is missing; every row needs one", row=first_row + at, column=name)
+            raise DataError(_("the label is missing; every row needs one"), row=first_row + at, column=name)
         if kind == "fractional" and (at := _first(pc.greater(pc.abs(column), _FLOAT32_MAX))) is not None:
             raise _refused(column, at, name, first_row, NOT_FINITE)
         if kind == "integral" and is_label:
             large = pc.greater(pc.abs(column.cast(pa.float64(), safe=False)), EXACT_LIMIT)
             if (at := _first(large)) is not None:
-                reason = f"is too large for a label; use numbers up to {EXACT_LIMIT}"
+                reason = _("is too large for a label; use numbers up to {limit}", limit=EXACT_LIMIT)
                 raise _refused(column, at, name, first_row, reason)
 
 
@@ -118,7 +119,9 @@ def _first(mask: pa.ChunkedArray) -> int | None:
 def _refused(column: pa.ChunkedArray, at: int, name: str, first_row: int, reason: str) -> DataError:
     found = column[at].as_py()
     value = f"{found:.0f}" if abs(found) < _SHOWN_WHOLE_BELOW and found == int(found) else f"{found:g}"
-    return DataError(f"{shown(value)} {reason}", row=first_row + at, column=name, value=value)
+    return DataError(
+        _("{value} {reason}", value=shown(value), reason=reason), row=first_row + at, column=name, value=value
+    )
 
 
 def _preview(table: pa.Table, schema: TableSchema) -> list[list[str]]:
@@ -163,7 +166,7 @@ def _finish_histograms(path: Path, schema: TableSchema, statistics: Sequence[Sta
     rest = {place: found for place, found in enumerate(statistics) if found.exceeded}
     if not rest:
         return
-    for _, _, table in read_tables(path, schema, list(rest)):
+    for _places, _row, table in read_tables(path, schema, list(rest)):
         for column, found in zip(table.columns, rest.values(), strict=True):
             assert isinstance(found, NumberStatistics)
             found.add_to_histogram(column)
@@ -179,7 +182,7 @@ def _with_mapping(schema: TableSchema, statistics: Sequence[Statistics]) -> Tabl
     assert isinstance(found, TextStatistics)
     if found.too_many or any(len(text) > 200 for text in found.counts):
         raise DataError(
-            f"has more than {DISTINCT_LIMIT} different texts or very long ones; choose another label",
+            _("has more than {n} different texts or very long ones; choose another label", n=DISTINCT_LIMIT),
             column=name,
         )
     return replace(schema, label_mapping={text: code for code, text in enumerate(sorted(found.counts))})

@@ -20,6 +20,7 @@ from mlplatform.core.errors import DataError, InvalidRequest
 from mlplatform.core.tabular.cells import number_cell, shown
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, Format
 from mlplatform.core.tabular.source import open_source
+from mlplatform.core.text import text as _
 
 HEAD_BYTES: Final = 256 * 1024
 HEAD_RECORDS: Final = 200
@@ -30,15 +31,15 @@ _BOM = b"\xef\xbb\xbf"
 _HALF_WIDTH_KATAKANA = re.compile("[\uff61-\uff9f]")
 _KANA = re.compile("[\u3041-\u30f6]")
 _FOREIGN: Final = {
-    b"PK\x03\x04": "is a ZIP archive or an Excel workbook; save the table as CSV",
-    b"\x89PNG": "is an image",
-    b"\xff\xd8\xff": "is an image",
-    b"%PDF": "is a PDF document",
-    b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
-    b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
-    b"\xd0\xcf\x11\xe0": "is an Excel workbook; save the table as CSV",
+    b"PK\x03\x04": _("is a ZIP archive or an Excel workbook; save the table as CSV"),
+    b"\x89PNG": _("is an image"),
+    b"\xff\xd8\xff": _("is an image"),
+    b"%PDF": _("is a PDF document"),
+    b"\xff\xfe": _("is UTF-16 text; save it as UTF-8"),
+    b"\xfe\xff": _("is UTF-16 text; save it as UTF-8"),
+    b"\xd0\xcf\x11\xe0": _("is an Excel workbook; save the table as CSV"),
 }
-_ACCEPTED = "CSV, Parquet or JSON Lines is accepted"
+_ACCEPTED = _("CSV, Parquet or JSON Lines is accepted")
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,14 @@ def layout_sniff(
     """
     head = _head(path)
     if not head.strip():
-        raise DataError("the file is empty; a table with at least one row is needed")
+        raise DataError(_("the file is empty; a table with at least one row is needed"))
     if head.startswith(b"PAR1"):
         return Layout("parquet")
     for magic, what in _FOREIGN.items():
         if head.startswith(magic):
-            raise DataError(f"the file {what}; {_ACCEPTED}")
+            raise DataError(_("the file {what}; {accepted}", what=what, accepted=_ACCEPTED))
     if b"\0" in head:
-        raise DataError(f"the file is binary; {_ACCEPTED}")
+        raise DataError(_("the file is binary; {accepted}", accepted=_ACCEPTED))
     if _is_json(head):
         return Layout("jsonlines")
     guesses: list[str] = []
@@ -100,7 +101,7 @@ def _is_json(head: bytes) -> bool:
             json.loads(text.partition(b"\n")[0])
         except ValueError:
             return False
-        raise DataError(f"the file is a JSON array; use JSON Lines, one object per line ({_ACCEPTED})")
+        raise DataError(_("the file is a JSON array; use JSON Lines, one object per line"))
     return text[:1] == b"{" and b'"' in text[:1000]
 
 
@@ -109,9 +110,9 @@ def _encoding(path: Path, guesses: list[str]) -> str:
         return "utf-8"
     fitting = {name: text for name in ENCODINGS[1:] if (text := _sample_text(path, name)) is not None}
     if not fitting:
-        raise DataError("the file is not text in UTF-8, CP932 (Shift_JIS) or EUC-JP; save it as UTF-8")
+        raise DataError(_("the file is not text in UTF-8, CP932 (Shift_JIS) or EUC-JP; save it as UTF-8"))
     best = max(fitting, key=lambda name: _likeness(fitting[name]))
-    guesses.append(f"The text is not UTF-8; it was read as {_TITLES[best]}")
+    guesses.append(_("The text is not UTF-8; it was read as {encoding}", encoding=_TITLES[best]))
     return best
 
 
@@ -187,10 +188,12 @@ def _header(records: list[list[str]], guesses: list[str]) -> bool:
     """Names there are where no cell of the first row is a number and the names differ."""
     first = [cell.strip() for cell in records[0]]
     if any(not cell or _is_number(cell) for cell in first) or len(set(first)) < len(first):
-        guesses.append("The first row was read as data: the columns are named c0, c1, …")
+        guesses.append(_("The first row was read as data: the columns are named c0, c1, …"))
         return False
     if len(records) > 1 and not any(_is_number(cell) for record in records[1:] for cell in record):
-        guesses.append("The first row was read as the names of the columns, though no cell below is a number")
+        guesses.append(
+            _("The first row was read as the names of the columns, though no cell below is a number")
+        )
     return True
 
 
@@ -210,7 +213,9 @@ def _known_encoding(name: str) -> str:
         return "cp932"
     if found in {*ENCODINGS, "ascii", "utf-8-sig", "iso8859-1", "cp1252"}:
         return "utf-8" if found in {"ascii", "utf-8-sig"} else found
-    raise InvalidRequest.for_field("encoding", f"{shown(name)} is not supported; use utf-8, cp932 or euc-jp")
+    raise InvalidRequest.for_field(
+        "encoding", _("{value} is not supported; use utf-8, cp932 or euc-jp", value=shown(name))
+    )
 
 
 def _known_delimiter(delimiter: str) -> str:
@@ -218,5 +223,5 @@ def _known_delimiter(delimiter: str) -> str:
     if delimiter in DELIMITERS:
         return delimiter
     raise InvalidRequest.for_field(
-        "delimiter", f"{shown(delimiter)} is not supported; use comma, tab or semicolon"
+        "delimiter", _("{value} is not supported; use comma, tab or semicolon", value=shown(delimiter))
     )

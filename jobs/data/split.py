@@ -28,6 +28,7 @@ from mlplatform.core.tabular.read import read_tables
 from mlplatform.core.tabular.records import record_pattern
 from mlplatform.core.tabular.schema import TableSchema
 from mlplatform.core.tabular.source import open_seekable, open_source
+from mlplatform.core.text import text as _
 
 TAKEN_ROWS: Final = 32_768
 SUFFIXES: Final = {"csv": ".csv", "parquet": ".parquet", "jsonlines": ".jsonl"}
@@ -79,7 +80,7 @@ def file_split(
 
 def _labels(path: Path, schema: TableSchema) -> NDArray[np.generic]:
     if schema.label is None:
-        raise InvalidRequest.for_field("stratify", "the dataset has no label column; choose one first")
+        raise InvalidRequest.for_field("stratify", _("the dataset has no label column; choose one first"))
     pieces = [table.column(0) for _, _, table in read_tables(path, schema, [schema.label])]
     whole = pa.chunked_array([chunk for piece in pieces for chunk in piece.chunks])
     return np.asarray(whole.dictionary_encode().unify_dictionaries().combine_chunks().indices.to_numpy())

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mlplatform.core.models import Project
+from mlplatform.core.text_field import TextListField
 
 
 class Dataset(models.Model):
@@ -59,7 +60,7 @@ class DatasetVersion(models.Model):
     n_columns = models.IntegerField(_("columns"))
     schema = models.JSONField()
     columns = models.JSONField()
-    warnings = models.JSONField(default=list)
+    warnings = TextListField(default=list)
     source = models.CharField(_("source"), max_length=10, choices=Source.choices)
     source_detail = models.CharField(max_length=300, blank=True)
     parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="children")

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from django.db import models
+from django.utils.translation import gettext, gettext_noop
 
 from jobs.models.training import TrainingJob
+
+_MESSAGES = frozenset(
+    {
+        gettext_noop("Waiting for a worker"),
+        gettext_noop("Starting the training job"),
+        gettext_noop("Downloading input data"),
+        gettext_noop("Training in progress"),
+        gettext_noop("Uploading generated training model"),
+        gettext_noop("Stopping the training job"),
+        gettext_noop("Training job stopped"),
+        gettext_noop("Training job completed"),
+    }
+)
 
 
 class JobEvent(models.Model):
@@ -21,3 +35,8 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.secondary_status or 'note'}: {self.message}"
+
+    @property
+    def message_shown(self) -> str:
+        """The message in the active language, where it is one of those that every job has."""
+        return gettext(self.message) if self.message in _MESSAGES else self.message

@@ -72,7 +72,7 @@ def data_errors(field: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise InvalidRequest.for_field(field, str(error)) from error
+        raise InvalidRequest.for_field(field, error.text) from error
 
 
 def uri_fetch(actor: Actor, uri: str, path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from jobs.models import Dataset, DatasetVersion
 from jobs.selectors.datasets import Preview
 from mlplatform.api.presenters.instants import instant
+from mlplatform.core.translation import translated
 
 _COLUMN_FIELDS = ("name", "type", "missing", "min", "max", "mean", "std", "distinct", "distinct_exceeded")
 
@@ -35,7 +36,7 @@ def dataset_json(dataset: Dataset) -> dict[str, Any]:
         "uri": latest.uri,
         "tags": dataset.tags,
         "label_mapping": latest.schema.get("label_mapping"),
-        "warnings": latest.warnings,
+        "warnings": [translated(warning) for warning in latest.warnings],
         "columns": [{name: column.get(name) for name in _COLUMN_FIELDS} for column in latest.columns],
     }
 
@@ -59,7 +60,7 @@ def version_json(version: DatasetVersion) -> dict[str, Any]:
         "source": version.source,
         "source_detail": version.source_detail,
         "parent": str(version.parent) if version.parent else None,
-        "warnings": version.warnings,
+        "warnings": [translated(warning) for warning in version.warnings],
         "created_by": version.created_by.get_username(),
         "created_at": instant(version.created_at),
     }

@@ -65,7 +65,7 @@ def transitions(events: list[JobEvent], job: TrainingJob) -> list[dict[str, Any]
             "status": event.secondary_status,
             "started_at": instant(event.at),
             "ended_at": instant(end),
-            "message": event.message,
+            "message": event.message_shown,
         }
         for event, end in zip(changes, ends, strict=False)
     ]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.cells import NOT_A_NUMBER, NOT_FINITE, shown
 from mlplatform.core.tabular.schema import TableSchema
+from mlplatform.core.text import text as _
 
 Floats = NDArray[np.float32]
 EXACT_LIMIT = 2**24
@@ -68,7 +69,7 @@ def _labels(column: pa.ChunkedArray, schema: TableSchema, first_row: int, *, req
     if require_label and np.isnan(y).any():
         at = int(np.flatnonzero(np.isnan(y))[0])
         raise DataError(
-            "the label is missing; every row needs one", row=first_row + at, column=name, value=""
+            _("the label is missing; every row needs one"), row=first_row + at, column=name, value=""
         )
     return y
 
@@ -83,7 +84,9 @@ def _codes(column: pa.ChunkedArray, schema: TableSchema, name: str, first_row: i
     if pc.any(unknown).as_py():
         at = pc.index(unknown, True).as_py()
         known = ", ".join(shown(text) for text in list(mapping)[:10])
-        raise _at(column[at].as_py(), name, first_row + at, f"is not one of the labels {known}")
+        raise _at(
+            column[at].as_py(), name, first_row + at, _("is not one of the labels {labels}", labels=known)
+        )
     codes = pa.array(list(mapping.values()), pa.float64())
     return np.asarray(pc.take(codes, index).to_numpy())
 
@@ -96,7 +99,7 @@ def _check_exact(values: NDArray[Any], y: Floats, name: str, first_row: int) -> 
             values[at],
             name,
             first_row + at,
-            f"is too large for a label; use whole numbers up to {EXACT_LIMIT}",
+            _("is too large for a label; use whole numbers up to {limit}", limit=EXACT_LIMIT),
         )
 
 
@@ -116,4 +119,6 @@ def _infinite(
 
 def _at(value: object, column: str, row: int, reason: str) -> DataError:
     text = f"{value:g}" if isinstance(value, float | np.floating) else str(value)
-    return DataError(f"{shown(text)} {reason}", row=row, column=column, value=text)
+    return DataError(
+        _("{value} {reason}", value=shown(text), reason=reason), row=row, column=column, value=text
+    )

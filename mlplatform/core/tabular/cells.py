@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mlplatform.core.text import text as _
+
 MISSING: Final = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 TRUE: Final = ("true", "True", "TRUE")
 FALSE: Final = ("false", "False", "FALSE")
 NUMBER_PATTERN: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 INTEGER_PATTERN: Final = r"[+-]?[0-9]+"
-NOT_A_NUMBER: Final = "is not a number"
-NOT_FINITE: Final = "is not a finite number that fits float32 (about ±3.4e38)"
-NOT_BOOLEAN: Final = "is not a truth value; use true or false"
+NOT_A_NUMBER: Final = _("is not a number")
+NOT_FINITE: Final = _("is not a finite number that fits float32 (about ±3.4e38)")
+NOT_BOOLEAN: Final = _("is not a truth value; use true or false")
 
 _NUMBER = re.compile(NUMBER_PATTERN)
 _MISSING = frozenset(MISSING)

@@ -21,6 +21,8 @@ from mlplatform.core.tabular.names import column_names_check, generated_names
 from mlplatform.core.tabular.records import record_blocks, record_pattern
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
 from mlplatform.core.tabular.text import text_array
+from mlplatform.core.text import text as _
+from mlplatform.core.text import text_of
 
 BLOCK_BYTES: Final = 4 * 1024 * 1024
 MAX_BLOCK_BYTES: Final = 32 * 1024 * 1024
@@ -79,9 +81,9 @@ class CsvReader:
                 yield self._utf8(piece)
                 empty = False
         if not begun:
-            raise DataError("the file is empty; a table with at least one row is needed")
+            raise DataError(_("the file is empty; a table with at least one row is needed"))
         if empty:
-            raise DataError("the file has a header but no data row")
+            raise DataError(_("the file has a header but no data row"))
 
     def advance(self, n_rows: int) -> None:
         """Says how many rows the block given last had."""
@@ -133,7 +135,7 @@ class CsvReader:
                 except ValueError as error:
                     name = self.columns[position]
                     text = record[position].strip()
-                    raise cell_error(row, name, text, str(error)) from None
+                    raise cell_error(row, name, text, text_of(error)) from None
         arrays = [pa.array(values, _ARROW_TYPES[types[i]]) for values, i in zip(cells, wanted, strict=True)]
         return pa.table(arrays, [str(i) for i in wanted])
 
@@ -147,11 +149,16 @@ class CsvReader:
                 if not record:
                     continue
                 if len(record) != n_columns:
-                    raise DataError(f"has {len(record)} fields, {n_columns} are expected", row=row)
+                    raise DataError(
+                        _("has {n} fields, {expected} are expected", n=len(record), expected=n_columns),
+                        row=row,
+                    )
                 yield row, record
                 row += 1
         except csv.Error as error:
-            raise DataError(f"cannot be read as delimited text ({error})", row=row) from error
+            raise DataError(
+                _("cannot be read as delimited text ({error})", error=str(error)), row=row
+            ) from error
 
     def _block_bytes(self) -> int:
         """More for a wide table, whose columns each cost something per block."""
@@ -184,7 +191,10 @@ class CsvReader:
         except UnicodeDecodeError as error:
             row = self.row + _n_records(data[: error.start], self._delimiter)
             raise DataError(
-                f"has a byte that is not {self._encoding.upper()}; name its encoding or save it as UTF-8",
+                _(
+                    "has a byte that is not {encoding}; name its encoding or save it as UTF-8",
+                    encoding=self._encoding.upper(),
+                ),
                 row=row,
                 value=f"0x{data[error.start]:02X}",
             ) from None
@@ -207,7 +217,9 @@ def csv_tables(
 
 def cell_error(row: int, column: str, value: str, reason: str) -> DataError:
     """The one form of message about a cell: its value, then what is wrong with it."""
-    return DataError(f"{shown(value)} {reason}", row=row, column=column, value=value)
+    return DataError(
+        _("{value} {reason}", value=shown(value), reason=reason), row=row, column=column, value=value
+    )
 
 
 def _convert_options(
@@ -238,6 +250,11 @@ def _n_records(prefix: bytes, delimiter: str) -> int:
 
 def _header_difference(found: Sequence[str], expected: Sequence[str]) -> str:
     if len(found) != len(expected):
-        return f"the header has {len(found)} fields, {len(expected)} are expected"
+        return _("the header has {n} fields, {expected} are expected", n=len(found), expected=len(expected))
     place = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if pair[0] != pair[1])
-    return f"the header names column {place} '{found[place][:80]}', '{expected[place][:80]}' is expected"
+    return _(
+        "the header names column {place} '{found}', '{expected}' is expected",
+        place=place,
+        found=found[place][:80],
+        expected=expected[place][:80],
+    )

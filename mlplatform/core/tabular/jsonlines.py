@@ -20,6 +20,7 @@ from mlplatform.core.tabular.cells import NOT_A_NUMBER, NOT_BOOLEAN, shown, text
 from mlplatform.core.tabular.names import column_names_check, generated_names
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
 from mlplatform.core.tabular.text import text_array
+from mlplatform.core.text import text as _
 
 BLOCK_BYTES: Final = 4 * 1024 * 1024
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
@@ -59,7 +60,7 @@ class JsonLinesReader:
             if lines:
                 yield lines
         if first:
-            raise DataError("the file is empty; a table with at least one row is needed")
+            raise DataError(_("the file is empty; a table with at least one row is needed"))
 
     def advance(self, n_rows: int) -> None:
         """Says how many rows the block given last had."""
@@ -112,7 +113,7 @@ class JsonLinesReader:
             if cut:
                 yield data[:cut]
             if len(rest) > MAX_LINE_BYTES:
-                raise DataError(f"is longer than {MAX_LINE_BYTES // 1024**2} MiB", row=self.row)
+                raise DataError(_("is longer than {n} MiB", n=MAX_LINE_BYTES // 1024**2), row=self.row)
         if rest:
             yield rest
 
@@ -144,9 +145,11 @@ class JsonLinesReader:
             if b"\\u" in line:
                 json.dumps(found, ensure_ascii=False).encode()  # an escape may be half of a character
         except (ValueError, RecursionError) as error:
-            raise DataError(f"is not JSON ({str(error)[:120]})", row=row) from None
+            raise DataError(_("is not JSON ({error})", error=str(error)[:120]), row=row) from None
         if not isinstance(found, dict):
-            raise DataError(f"is {shown(json.dumps(found))}, a JSON object is expected", row=row)
+            raise DataError(
+                _("is {value}, a JSON object is expected", value=shown(json.dumps(found))), row=row
+            )
         return found
 
     def _begin(self, first: dict[str, Any]) -> None:
@@ -157,7 +160,9 @@ class JsonLinesReader:
         else:
             self.columns = column_names_check(list(first))
         if self._given and self.columns != self._given:
-            raise DataError(f"has the columns {shown(', '.join(self.columns))}, not those expected", row=1)
+            raise DataError(
+                _("has the columns {names}, not those expected", names=shown(", ".join(self.columns))), row=1
+            )
 
     def _cells(self, found: dict[str, Any], row: int) -> list[Cell]:
         if self._features_form:
@@ -165,24 +170,30 @@ class JsonLinesReader:
         if len(found) != len(self.columns) or any(name not in found for name in self.columns):
             missing = next((name for name in self.columns if name not in found), None)
             extra = next((name for name in found if name not in self.columns), None)
-            what = f"lacks the key {shown(missing)}" if missing is not None else f"has the key {shown(extra)}"
-            raise DataError(f"{what}; every row needs the keys of the first", row=row)
+            what = (
+                _("lacks the key {key}; every row needs the keys of the first", key=shown(missing))
+                if missing is not None
+                else _("has the key {key}; every row needs the keys of the first", key=shown(extra))
+            )
+            raise DataError(what, row=row)
         return [self._cell(found[name], name, row) for name in self.columns]
 
     def _spread(self, found: dict[str, Any], row: int) -> dict[str, Any]:
         features = found.get("features")
         n_features = self._n_features
         if not isinstance(features, list):
-            raise DataError("lacks the key 'features' with a list of numbers", row=row)
+            raise DataError(_("lacks the key 'features' with a list of numbers"), row=row)
         if len(features) != n_features:
-            raise DataError(f"has {len(features)} features, {n_features} are expected", row=row)
+            raise DataError(
+                _("has {n} features, {expected} are expected", n=len(features), expected=n_features), row=row
+            )
         rest = {name: value for name, value in found.items() if name != "features"}
         return {f"c{place}": value for place, value in enumerate(features)} | rest
 
     def _cell(self, value: Any, name: str, row: int) -> Cell:
         if isinstance(value, str):
             if len(value) > MAX_CELL_BYTES:
-                raise DataError(f"is longer than {MAX_CELL_BYTES} bytes", row=row, column=name)
+                raise DataError(_("is longer than {n} bytes", n=MAX_CELL_BYTES), row=row, column=name)
             return text_cell(value)
         if isinstance(value, int) and not isinstance(value, bool):
             try:
@@ -192,7 +203,9 @@ class JsonLinesReader:
         if value is None or isinstance(value, bool | float):
             return None if value != value else value  # NaN is missing
         raise DataError(
-            f"{shown(json.dumps(value))} is not a number, truth value or text", row=row, column=name
+            _("{value} is not a number, truth value or text", value=shown(json.dumps(value))),
+            row=row,
+            column=name,
         )
 
 
@@ -212,10 +225,15 @@ def jsonlines_tables(
 
 def _check_kind(values: list[Cell], kind: ColumnType, name: str, first_row: int) -> None:
     accepted, reason = {
-        "text": (str, "is not text in quotes"),
+        "text": (str, _("is not text in quotes")),
         "boolean": (bool, NOT_BOOLEAN),
     }.get(kind, (float, NOT_A_NUMBER))
     for offset, value in enumerate(values):
         if value is not None and type(value) is not accepted:
             text = str(value).lower() if isinstance(value, bool) else str(value)
-            raise DataError(f"{shown(text)} {reason}", row=first_row + offset, column=name, value=text)
+            raise DataError(
+                _("{value} {reason}", value=shown(text), reason=reason),
+                row=first_row + offset,
+                column=name,
+                value=text,
+            )

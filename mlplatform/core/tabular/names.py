@@ -7,23 +7,33 @@ from collections.abc import Sequence
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.cells import shown
 from mlplatform.core.tabular.schema import MAX_COLUMNS
+from mlplatform.core.text import text as _
 
 
 def column_names_check(names: Sequence[str]) -> tuple[str, ...]:
     """The names as they are. Raises DataError for an empty or repeated one, and for too many."""
     if len(names) > MAX_COLUMNS:
-        raise DataError(f"the table has {len(names)} columns, at most {MAX_COLUMNS} are accepted")
+        raise DataError(
+            _("the table has {n} columns, at most {limit} are accepted", n=len(names), limit=MAX_COLUMNS)
+        )
     first_place: dict[str, int] = {}
     for place, name in enumerate(names):
         if not name.strip():
             raise DataError(
-                f"the column at position {place} has an empty name; name it, or remove it if it only numbers the rows "
-                "(pandas: to_csv(index=False), R: row.names=FALSE)"
+                _(
+                    "the column at position {place} has an empty name; name it, or remove it if it only numbers the "
+                    "rows (pandas: to_csv(index=False), R: row.names=FALSE)",
+                    place=place,
+                )
             )
         if name in first_place:
             raise DataError(
-                f"the column name {shown(name)} appears at positions {first_place[name]} and {place}; "
-                "names must differ",
+                _(
+                    "the column name {name} appears at positions {first} and {second}; names must differ",
+                    name=shown(name),
+                    first=first_place[name],
+                    second=place,
+                ),
                 column=name,
             )
         first_place[name] = place

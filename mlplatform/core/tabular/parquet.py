@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.names import column_names_check
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType
+from mlplatform.core.text import text as _
 
 BATCH_ROWS = 16_384
 _MAGIC = b"PAR1"
@@ -23,17 +24,19 @@ def parquet_open(stream: BinaryIO) -> pq.ParquetFile:
     magic = stream.read(4)
     stream.seek(0)
     if not magic:
-        raise DataError("the file is empty; a table with at least one row is needed")
+        raise DataError(_("the file is empty; a table with at least one row is needed"))
     if magic != _MAGIC:
-        raise DataError("the file is not Parquet: it does not begin with PAR1")
+        raise DataError(_("the file is not Parquet: it does not begin with PAR1"))
     try:
         file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1024 * 1024)
     except MemoryError:
         raise  # Arrow's is an ArrowException too, but no fault of the file's form
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"the Parquet file is damaged or incomplete ({_first_line(error)})") from None
+        raise DataError(
+            _("the Parquet file is damaged or incomplete ({error})", error=_first_line(error))
+        ) from None
     if file.metadata.num_rows == 0:
-        raise DataError("the Parquet file has no data row")
+        raise DataError(_("the Parquet file has no data row"))
     return file
 
 
@@ -66,7 +69,9 @@ def parquet_tables(
     except MemoryError:
         raise  # Arrow's is an ArrowException too, but no fault of the file's form
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"the Parquet file is damaged ({_first_line(error)})", row=row) from None
+        raise DataError(
+            _("the Parquet file is damaged ({error})", error=_first_line(error)), row=row
+        ) from None
 
 
 def _column_type(name: str, kind: pa.DataType) -> ColumnType:
@@ -84,7 +89,9 @@ def _column_type(name: str, kind: pa.DataType) -> ColumnType:
         return "text"
     if pa.types.is_null(kind):
         return "fractional"
-    raise DataError(f"has the Parquet type {kind}; use numbers, booleans, dates or text", column=name)
+    raise DataError(
+        _("has the Parquet type {kind}; use numbers, booleans, dates or text", kind=str(kind)), column=name
+    )
 
 
 def _plain(column: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
@@ -102,7 +109,7 @@ def _check_length(column: pa.ChunkedArray, name: str, first_row: int) -> None:
         return
     at = pc.index(pc.greater(pc.binary_length(column), MAX_CELL_BYTES), True).as_py()
     if at >= 0:
-        raise DataError(f"is longer than {MAX_CELL_BYTES} bytes", row=first_row + at, column=name)
+        raise DataError(_("is longer than {n} bytes", n=MAX_CELL_BYTES), row=first_row + at, column=name)
 
 
 def _first_line(error: Exception) -> str:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import BinaryIO, Final
 
 from mlplatform.core.errors import DataError
+from mlplatform.core.text import text as _
 
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 
@@ -36,10 +37,10 @@ def record_blocks(stream: BinaryIO, delimiter: bytes, block_bytes: Callable[[], 
         if cut:
             yield data[:cut]
         if len(rest) > MAX_RECORD_BYTES:
-            raise DataError(f"is longer than {MAX_RECORD_BYTES // 1024**2} MiB; is a quote left open?")
+            raise DataError(_("is longer than {n} MiB; is a quote left open?", n=MAX_RECORD_BYTES // 1024**2))
     if rest:
         if records_end(rest + b"\n", delimiter) <= len(rest):
-            raise DataError("has a quoted field that is never closed")
+            raise DataError(_("has a quoted field that is never closed"))
         yield rest
 
 

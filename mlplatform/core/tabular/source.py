@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mlplatform.core.errors import DataError
+from mlplatform.core.text import text as _
 
 Source = Path | BinaryIO
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -39,7 +40,9 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
         try:
             yield cast(BinaryIO, stream)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(f"the gzip data is damaged or incomplete ({error})") from error
+            raise DataError(
+                _("the gzip data is damaged or incomplete ({error})", error=str(error))
+            ) from error
 
 
 @contextmanager

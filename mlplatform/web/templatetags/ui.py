@@ -19,12 +19,14 @@ from django.utils.translation import gettext, gettext_noop
 from lucide.templatetags.lucide import lucide
 
 from mlplatform.core.status import TONES
+from mlplatform.core.translation import translated
 from mlplatform.web.charts.bars import count_bars
 from mlplatform.web.charts.sparkline import sparkline_path
 from mlplatform.web.statuses import STATUS_ICONS, status_word
 from mlplatform.web.texts import script_texts
 
 register = template.Library()
+register.filter("translated", translated)
 _COLUMN_TYPES = {
     "boolean": gettext_noop("boolean"),
     "integral": gettext_noop("integral"),
