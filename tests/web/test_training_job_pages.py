@@ -9,6 +9,7 @@ import shlex
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from jobs.models import JobEvent, TrainingJob
 from mlplatform.core import clock
@@ -160,6 +161,14 @@ def test_a_wrong_value_is_named_beside_its_field_and_kept(
     assert value in page
     assert 'value="20"' in control(page, "hp.sample_size")  # the other values are kept
     assert not TrainingJob.objects.exists()
+
+
+def test_a_wrong_value_is_named_in_japanese(alice: Visitor, form: dict[str, str]) -> None:
+    client = alice.client
+    client.cookies[settings.LANGUAGE_COOKIE_NAME] = "ja"
+    page = text_of(client.post(alice.url("training-job-new"), form | {"hp.k": "0", "name": "a b"}))
+    assert '"0" は受け付けられません。1 以上の整数を指定してください' in described(page, "hp.k")
+    assert "'a b' は名前にできません。" in described(page, "name")
 
 
 def test_every_wrong_field_is_named_at_once(alice: Visitor, form: dict[str, str]) -> None:
