@@ -33,7 +33,9 @@ def problem_response(request: HttpRequest, *, status: int, message: str = "", co
 
 def problem_of(request: HttpRequest, error: PlatformError) -> HttpResponse:
     """The page of a `PlatformError`."""
-    return problem_response(request, status=error.http_status, message=translated(error.message), code=error.code)
+    return problem_response(
+        request, status=error.http_status, message=translated(error.message), code=error.code
+    )
 
 
 def _title(status: int) -> str:
