@@ -68,7 +68,9 @@ CHANGES_NOTHING = {"access-key-new", "endpoint-invoke", "training-job-metric-tes
 """What a viewer may post: their own key, a prediction, trying a regular expression."""
 
 
-@pytest.mark.parametrize(("name", "arguments"), [page for page in IN_PROJECT if page[0] not in CHANGES_NOTHING])
+@pytest.mark.parametrize(
+    ("name", "arguments"), [page for page in IN_PROJECT if page[0] not in CHANGES_NOTHING]
+)
 def test_a_viewer_may_post_nowhere_that_changes_the_project(
     bob: Visitor, name: str, arguments: tuple[str, ...]
 ) -> None:
