@@ -200,10 +200,12 @@ class _Rollout:
             self._left_configs.add(variant.config_id)
 
     def _failure(self, replica_id: int | None) -> dict[str, Any]:
-        replica = self._replicas.get(replica_id) if replica_id else None
-        if replica is None or not replica.failure:
+        """The replica's own words; where none is meant, those of one that is being tried again after a failure."""
+        tried = self._replicas.values() if replica_id is None else [self._replicas[replica_id]]
+        replica = next((replica for replica in tried if replica.failure), None)
+        if replica is None:
             return {"reason": NOBODY_ANSWERS, "detail": "", "log_tail": []}
-        return {**replica.failure, "replica": replica.uid, "at": clock.now().isoformat()}
+        return {**(replica.failure or {}), "replica": replica.uid, "at": clock.now().isoformat()}
 
     def _change(self, status: EndpointStatus, **values: Any) -> None:
         values |= {"status": status, "updated_at": clock.now()}
