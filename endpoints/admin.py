@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -13,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant, Replica, TableRun
 from endpoints.services.endpoints import endpoint_delete
 from endpoints.services.models import model_delete
-from mlplatform.core.admin import AnyTable, ReadOnlyAdmin, operator_actor
+from mlplatform.core.admin import ReadOnlyAdmin, ReadOnlyTable, operator_actor
 
 
 class OperatedAdmin(ReadOnlyAdmin):
@@ -21,18 +19,6 @@ class OperatedAdmin(ReadOnlyAdmin):
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"{self.opts.app_label}.delete_{self.opts.model_name}")
-
-
-class ReadOnlyTable(AnyTable):
-    extra = 0
-    can_delete = False
-    show_change_link = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class VariantTable(ReadOnlyTable):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -20,44 +19,32 @@ from jobs.models import Dataset, DatasetVersion, JobEvent, MetricSummary, Traini
 from jobs.selectors.training import training_job_waiting_reason
 from jobs.services.training import training_job_delete, training_job_stop
 from mlplatform.core import clock
-from mlplatform.core.admin import AnyTable, ReadOnlyAdmin, admin_link, operator_actor
+from mlplatform.core.admin import ReadOnlyAdmin, ReadOnlyTable, admin_link, operator_actor
 from mlplatform.core.logs import log_tail
 
 
-class ReadOnlyInline(AnyTable):
-    extra = 0
-    can_delete = False
-    show_change_link = True
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class JobEventInline(ReadOnlyInline):
+class JobEventInline(ReadOnlyTable):
     model = JobEvent
     show_change_link = False
     fields = ("at", "attempt", "secondary_status", "message")
     readonly_fields = fields
 
 
-class TrainingInputInline(ReadOnlyInline):
+class TrainingInputInline(ReadOnlyTable):
     model = TrainingInput
     show_change_link = False
     fields = ("channel", "dataset_reference", "uri", "content_type", "input_mode")
     readonly_fields = fields
 
 
-class MetricSummaryInline(ReadOnlyInline):
+class MetricSummaryInline(ReadOnlyTable):
     model = MetricSummary
     show_change_link = False
     fields = ("name", "n_points", "last", "minimum", "maximum", "last_at")
     readonly_fields = fields
 
 
-class DatasetVersionInline(ReadOnlyInline):
+class DatasetVersionInline(ReadOnlyTable):
     model = DatasetVersion
     fields = ("number", "filename", "n_rows", "n_columns", "size_bytes", "source", "created_by", "created_at")
     readonly_fields = fields

@@ -9,7 +9,7 @@ import secrets
 from pathlib import Path
 
 import dj_database_url
-from csp.constants import NONCE, NONE, SELF  # noqa: F401  NONCE is re-exported for templates that need it
+from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from mlplatform.core.env import data_dir, env_flag, env_int, env_list, env_text, runtime_dir

@@ -81,6 +81,20 @@ class ReadOnlyAdmin(AnyAdmin):
             self.message_user(request, f"{done}: {succeeded}", messages.SUCCESS)
 
 
+class ReadOnlyTable(AnyTable):
+    """Rows below their parent, to be read only; each links to its own page."""
+
+    extra = 0
+    can_delete = False
+    show_change_link = True
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
 class MembershipInline(AnyTable):
     model = Membership
     extra = 1
