@@ -1,19 +1,24 @@
 """The tables of the floor: who may do what, what runs where, and the logs of anything that prints."""
 
 from mlplatform.core.models.access import AccessKey, Membership, Project, Role
+from mlplatform.core.models.audit import AuditEvent, AuditOutcome
 from mlplatform.core.models.idempotency import IdempotentRequest
 from mlplatform.core.models.logs import LogChunk, LogStream
 from mlplatform.core.models.nodes import Node, NodeKind
+from mlplatform.core.models.objects import ObjectTombstone
 from mlplatform.core.models.revisions import Revision
 
 __all__ = [
     "AccessKey",
+    "AuditEvent",
+    "AuditOutcome",
     "IdempotentRequest",
     "LogChunk",
     "LogStream",
     "Membership",
     "Node",
     "NodeKind",
+    "ObjectTombstone",
     "Project",
     "Revision",
     "Role",

@@ -212,7 +212,7 @@ def test_an_attempt_that_lost_its_lease_ends_its_process_and_writes_nothing(
     assert sweep_leases() == 1
     assert (running.end().status, job.secondary_status, job.attempt) == ("InProgress", "Pending", 1)
     assert not list(work_dir().iterdir())
-    assert not [process for process in psutil.process_iter() if "program.py" in " ".join(_command(process))]
+    assert not [process for process in psutil.process_iter() if str(tmp_path) in " ".join(_command(process))]
 
 
 def test_a_log_over_its_limit_says_so_and_keeps_the_metrics_coming(
