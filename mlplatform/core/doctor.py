@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from mlplatform.core.text import Text, text as _
+from mlplatform.core.text import Text
+from mlplatform.core.text import text as _
 
 logger = logging.getLogger(__name__)
 
