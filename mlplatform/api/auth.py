@@ -97,11 +97,11 @@ def member_of(request: Request, project_name: str) -> Actor:
     return key_actor
 
 
-def still_admitted(actor: Actor) -> bool:
-    """Whether the actor is still a member, with a key that is still good: asked while a stream is open."""
+def still_admitted(request: Request, actor: Actor) -> bool:
+    """Whether the actor is still a member, with a key or session that is still good: asked while a stream is open."""
     membership = Membership.objects.filter(project=actor.project, user=actor.user, user__is_active=True)
     if actor.key is None:
-        return membership.exists()
+        return request.session.exists(request.session.session_key or "") and membership.exists()
     key = AccessKey.objects.filter(pk=actor.key.pk, revoked_at=None)
     usable = key.filter(expires_at=None) | key.filter(expires_at__gt=clock.now())
     return membership.exists() and usable.exists()

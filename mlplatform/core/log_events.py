@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from mlplatform.core.models import LogStream
 
 POLL_S = 0.25
 COMMENT_EVERY_S = 15.0
+ADMIT_EVERY_S = 1.0
 
 
 async def log_events(
@@ -23,13 +25,17 @@ async def log_events(
     """Events from byte offset `after` until the log has ended.
 
     Args:
-        allowed: asked again with every comment; the stream ends when the reader's right to it does.
+        allowed: asked again every second, however much is written; the stream ends when the reader's right to it does.
 
     Yields:
         `id` is the offset to resume from (`Last-Event-ID`), `data` the slice as `log_slice_json` has it.
     """
-    silent_s = 0.0
+    silent_s, admitted_at = 0.0, time.monotonic()
     while True:
+        if time.monotonic() - admitted_at >= ADMIT_EVERY_S:
+            if not await sync_to_async(_asked)(allowed):
+                return
+            admitted_at = time.monotonic()
         try:
             piece = await sync_to_async(_read)(stream.pk, after)
         except LogStream.DoesNotExist:  # deleted while it was read
@@ -47,8 +53,6 @@ async def log_events(
         silent_s += POLL_S
         if silent_s >= COMMENT_EVERY_S:
             silent_s = 0.0
-            if not await sync_to_async(allowed)():
-                return
             yield b": still here\n\n"
 
 
@@ -66,6 +70,11 @@ def log_slice_json(piece: LogSlice) -> dict[str, Any]:
 def _read(stream_id: int, after: int) -> LogSlice:
     close_old_connections()
     return log_read(stream=LogStream.objects.get(pk=stream_id), after=after)
+
+
+def _asked(allowed: Callable[[], bool]) -> bool:
+    close_old_connections()
+    return allowed()
 
 
 def _event(name: str, data: dict[str, Any], event_id: int) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -14,10 +14,12 @@ from django.test import AsyncClient
 
 from jobs.models import TrainingJob
 from jobs.services.training import ChannelRequest, training_job_create
+from mlplatform.core import clock
 from mlplatform.core import log_events as events_module
+from mlplatform.core.access import access_key_revoke
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_append, log_end
-from mlplatform.core.models import LogStream, Membership
+from mlplatform.core.models import AccessKey, LogStream, Membership
 from mlplatform.core.names import uri
 from mlplatform.core.objects import object_store
 from tests.api.conftest import Person
@@ -101,20 +103,54 @@ def test_a_client_that_comes_back_misses_nothing_and_reads_nothing_twice(
     asyncio.run(follow())
 
 
-def test_a_silent_stream_is_kept_open_and_ends_with_the_membership(
+def revoke_key(person: Person) -> None:
+    key = AccessKey.objects.get(user=person.user)
+    access_key_revoke(actor=person.actor, key_id=key.key_id)
+
+
+def let_key_expire(person: Person) -> None:
+    AccessKey.objects.filter(user=person.user).update(expires_at=clock.now())
+
+
+def disable_user(person: Person) -> None:
+    person.user.is_active = False
+    person.user.save()
+
+
+def leave_project(person: Person) -> None:
+    Membership.objects.filter(user=person.user).delete()
+
+
+def test_a_silent_stream_is_kept_open(
     alice: Person, job: TrainingJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events_module, "COMMENT_EVERY_S", 0.5)
 
     async def follow() -> None:
-        found = events(await opened(alice))
-        assert (await within(5, found))[0] == ":"
-        await sync_to_async(Membership.objects.all().delete)()
-        with pytest.raises(StopAsyncIteration):
-            while True:
-                await within(5, found)
+        assert (await within(10, events(await opened(alice))))[0] == ":"
 
     asyncio.run(follow())
+
+
+@pytest.mark.parametrize("talks", [False, True])
+@pytest.mark.parametrize("end_right", [revoke_key, let_key_expire, disable_user, leave_project])
+def test_an_open_stream_ends_at_once_with_the_right_to_it(
+    alice: Person, job: TrainingJob, talks: bool, end_right: Callable[[Person], None]
+) -> None:
+    async def follow() -> float:
+        found = events(await opened(alice))
+        await sync_to_async(write)(job, "before")
+        assert (await within(10, found))[0] == "log"
+        await sync_to_async(end_right)(alice)
+        ended_at = time.monotonic()
+        with pytest.raises(StopAsyncIteration):
+            while True:
+                if talks:
+                    await sync_to_async(write)(job, "after")
+                await within(10, found)
+        return time.monotonic() - ended_at
+
+    assert asyncio.run(follow()) < 5
 
 
 @pytest.mark.parametrize("given", ["x", "-1", "9" * 40])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.http import HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -56,9 +58,10 @@ class TrainingJobLogStreamView(ApiView):
         """`log` events have the JSON of the log; their id is the offset after them, so that a client that
         comes back with `Last-Event-ID` misses nothing. Comments keep a silent stream open; `end` comes last.
         """
-        job = training_job_get(actor=self.actor, name=name)
         actor = self.actor
-        events = log_events(stream=job.log, after=self._after(request), allowed=lambda: still_admitted(actor))
+        job = training_job_get(actor=actor, name=name)
+        allowed = partial(still_admitted, request, actor)
+        events = log_events(stream=job.log, after=self._after(request), allowed=allowed)
         response = StreamingHttpResponse(events, content_type=EVENT_STREAM)
         response["Cache-Control"] = "no-store"
         response["X-Accel-Buffering"] = "no"
