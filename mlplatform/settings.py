@@ -12,7 +12,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from mlplatform.core.env import data_dir, env_flag, env_int, env_list, env_text, runtime_dir
+from mlplatform.core.env import data_dir, env_flag, env_int, env_list, env_networks, env_text, runtime_dir
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = data_dir()
@@ -134,6 +134,7 @@ OBJECT_STORE_URL = env_text("OBJECT_STORE_URL") or f"file://{DATA_DIR / 'store'}
 MLPLATFORM_UPLOAD_LIMIT_BYTES = env_int("MLPLATFORM_UPLOAD_LIMIT_BYTES", 5 * 1024**3)
 MLPLATFORM_LOG_LIMIT_BYTES = env_int("MLPLATFORM_LOG_LIMIT_BYTES", 256 * 1024**2)
 MLPLATFORM_PUBLIC_URL = env_text("MLPLATFORM_PUBLIC_URL")
+MLPLATFORM_OUTBOUND_NETWORKS = env_networks("MLPLATFORM_OUTBOUND_NETWORKS")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "tmp")
 Path(FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
@@ -45,6 +46,14 @@ def env_list(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The variable as a list separated by commas; empty items dropped."""
     text = env_text(name)
     return tuple(item.strip() for item in text.split(",") if item.strip()) if text else default
+
+
+def env_networks(name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """The variable as networks such as `10.20.0.0/16`. Raises ValueError that names the variable and its value."""
+    try:
+        return tuple(ip_network(item) for item in env_list(name))
+    except ValueError as error:
+        raise ValueError(f"{name}={env_text(name)!r} is not a list of networks: {error}") from None
 
 
 def data_dir() -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -16,8 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from jobs.services.dataset_fetch import address_is_public, https_fetch
+from jobs.services.dataset_fetch import https_fetch
 from mlplatform.core.errors import InvalidRequest, TooLarge
+from mlplatform.core.outbound import address_is_allowed, address_is_public
 
 DATA = b"a,b\n1,2\n" * 1000
 
@@ -118,7 +121,7 @@ def test_the_content_is_fetched_also_after_a_redirect(base, fetch, path):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/other", "answered 404"),
+        ("/other", "answer was 404"),
         ("/to/http://127.0.0.1/x", "use https://host/path"),
         ("/to/file:///etc/passwd", "use https://host/path"),
         ("/data?short", "could not be read"),
@@ -164,9 +167,50 @@ def test_it_may_not_take_for_ever(base, fetch):
         fetch(base + "/data", total_timeout_s=-1)
 
 
-def test_a_host_of_which_one_address_is_private_is_refused(fetch, monkeypatch):
-    import socket
+@pytest.mark.parametrize("drips", ["headers", "content", "handshake"])
+def test_a_server_that_drips_is_left_at_the_deadline(fetch, pem, drips):
+    with dripping_server(pem, drips) as base, pytest.raises(InvalidRequest, match="too long"):
+        fetch(base + "/data", total_timeout_s=1)
 
+
+@contextlib.contextmanager
+def dripping_server(pem: Path, what: str) -> Iterator[str]:
+    """Sends a byte every tenth of a second, never an end: no single read takes long."""
+    ended = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+
+    def serve() -> None:
+        plain, _address = listener.accept()
+        with contextlib.suppress(OSError), contextlib.closing(plain):
+            if what == "handshake":
+                ended.wait(20)
+                return
+            with context.wrap_socket(plain, server_side=True) as secured:
+                secured.sendall(b"HTTP/1.1 200 OK\r\n" + (b"\r\n" if what == "content" else b"X: "))
+                while not ended.wait(0.1):
+                    secured.sendall(b"x")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        ended.set()
+        thread.join()
+        listener.close()
+
+
+def test_an_operator_may_allow_a_network_of_the_house(settings):
+    assert not address_is_allowed("10.20.1.1")
+    settings.MLPLATFORM_OUTBOUND_NETWORKS = [*map(ipaddress.ip_network, ("10.20.0.0/16", "fd00:20::/32"))]
+    assert address_is_allowed("10.20.1.1") and address_is_allowed("fd00:20::1")
+    assert not address_is_allowed("10.21.1.1") and not address_is_allowed("127.0.0.1")
+    assert address_is_allowed("93.184.216.34")
+
+
+def test_a_host_of_which_one_address_is_private_is_refused(fetch, monkeypatch):
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, 443)) for ip in ("93.184.216.34", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_options: answers)
     with pytest.raises(InvalidRequest, match="not on the public internet"):
