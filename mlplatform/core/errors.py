@@ -112,11 +112,26 @@ class ServiceUnavailable(PlatformError):
     http_status = 503
 
 
+class InsufficientStorage(PlatformError):
+    """A disk or store of the platform has no room for this; nothing of it was kept. An operator has to make room."""
+
+    code = "InsufficientStorage"
+    http_status = 507
+
+
 class TransientError(PlatformError):
     """A dependency (database, broker, store) is away for a moment: the only error that is retried."""
 
     code = "ServiceUnavailable"
     http_status = 503
+
+
+class StorageFull(InsufficientStorage, TransientError):
+    """The disk itself had no room for a write. Nothing of it was kept; it works again as soon as there is room."""
+
+
+class StorageReadOnly(TransientError):
+    """A disk takes no writes at all. What is there can still be read."""
 
 
 @dataclass

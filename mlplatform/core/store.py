@@ -1,16 +1,18 @@
 """The object store: every file that outlives a process, addressed as `s3://bucket/key`. Django-free.
 
-A folder on this machine (`file:///path`) or an S3-compatible store (`s3://…`), both carried by obstore. A write becomes
-visible whole or not at all. Paths on disk are private to this module, but for `local_path`, by which a job reads its
-channel without a copy where the store is a folder.
+A folder on this machine (`file:///path`) or an S3-compatible store (`s3://…`), carried by obstore. A write becomes
+visible whole or not at all: in a folder it is staged beside its place under a name that no reader sees, brought to the
+disk with its folder (so that what a row refers to survives a power cut) and renamed. Paths on disk are private to this
+module, but for `local_path`, by which a job reads its channel without a copy where the store is a folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -22,8 +24,14 @@ from obstore.store import ObjectStore as Backend
 
 from mlplatform.core.errors import NotFound, TransientError
 from mlplatform.core.names import uri_split
+from mlplatform.core.storage_faults import DATA_DIR, STORE, storage_fault, storage_told
+from mlplatform.core.text import Text
+from mlplatform.core.text import text as _
 
 CHUNK_BYTES = 1024 * 1024
+STAGED_SUFFIX = ".part"
+"""How the name of a file ends that is being written; it begins with a dot. A process that was killed leaves one."""
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -54,26 +62,29 @@ class ObjectStore:
             move: the caller gives the file away; on the same disk it is then renamed and not copied.
 
         Raises:
-            TransientError: the store is away or full.
+            TransientError: the store is away; StorageFull, StorageReadOnly: its disk takes nothing.
         """
         digest, size = _digest(path)
         try:
             if self._root is None:
                 obstore.put(self._backend, self._key(uri), path)
             else:
-                self._put_local(path, self._local(uri), move=move)
+                self._put_local(self._local(uri), lambda staged: _bring(path, staged, move=move))
         except (BaseError, OSError) as error:
-            raise TransientError(f"The object store could not take {uri}: {_reason(error)}") from error
+            raise _not_taken(uri, error) from error
         if move:
             path.unlink(missing_ok=True)
         return StoredObject(uri, size, digest)
 
     def put_bytes(self, data: bytes, uri: str) -> StoredObject:
-        """Stores `data` at `uri`, replacing what was there. Raises TransientError."""
+        """Stores `data` at `uri`, replacing what was there. Raises as `put_file`."""
         try:
-            obstore.put(self._backend, self._key(uri), data)
+            if self._root is None:
+                obstore.put(self._backend, self._key(uri), data)
+            else:
+                self._put_local(self._local(uri), lambda staged: _write(data, staged))
         except (BaseError, OSError) as error:
-            raise TransientError(f"The object store could not take {uri}: {_reason(error)}") from error
+            raise _not_taken(uri, error) from error
         return StoredObject(uri, len(data), hashlib.sha256(data).hexdigest())
 
     def get_bytes(self, uri: str) -> bytes:
@@ -90,9 +101,9 @@ class ObjectStore:
         except (BaseError, OSError) as error:
             raise TransientError(f"The object store could not give {uri}: {_reason(error)}") from error
 
-    def download(self, uri: str, path: Path) -> None:
-        """Writes the object to `path`. Raises NotFound, TransientError."""
-        with path.open("wb") as file:
+    def download(self, uri: str, path: Path, *, place: Text = DATA_DIR) -> None:
+        """Writes the object to `path`, on the disk of `place`. Raises NotFound, TransientError, StorageFull."""
+        with storage_told(place), path.open("wb") as file:
             for chunk in self.chunks(uri):
                 file.write(chunk)
 
@@ -100,14 +111,20 @@ class ObjectStore:
         """Makes `uri` the same content without moving bytes through here (a hard link where the store is a folder).
 
         Raises:
-            NotFound, TransientError.
+            NotFound; and as `put_file`.
         """
         try:
-            obstore.copy(self._backend, self._key(source_uri), self._key(uri))
+            if self._root is None:
+                obstore.copy(self._backend, self._key(source_uri), self._key(uri))
+            else:
+                self._copy_local(self._local(source_uri), self._local(uri))
         except FileNotFoundError:
             raise NotFound(f"There is no object {source_uri}") from None
         except (BaseError, OSError) as error:
-            raise TransientError(f"The object store could not copy {source_uri}: {_reason(error)}") from error
+            reason = _(
+                "The object store could not copy {uri}: {reason}", uri=source_uri, reason=_reason(error)
+            )
+            raise _fault(error, reason) from error
 
     def size(self, uri: str) -> int | None:
         """Bytes of the object, or None where there is none. Raises TransientError."""
@@ -128,16 +145,20 @@ class ObjectStore:
             except FileNotFoundError:
                 continue
             except (BaseError, OSError) as error:
-                raise TransientError(f"The object store could not delete {uri}: {_reason(error)}") from error
+                reason = _(
+                    "The object store could not delete {uri}: {reason}", uri=uri, reason=_reason(error)
+                )
+                raise _fault(error, reason) from error
 
     def list(self, prefix_uri: str) -> Iterator[StoredObject]:
-        """Objects below `s3://bucket/prefix`, without digests."""
+        """Objects below `s3://bucket/prefix`, without digests. What is being written is not among them."""
         if self._is_below_a_file(prefix_uri):
             return
         bucket, prefix = uri_split(prefix_uri)
         for batch in obstore.list(self._backend, prefix=f"{bucket}/{prefix}"):
             for item in batch:
-                yield StoredObject(f"s3://{item['path']}", int(item["size"]), "")
+                if not is_staged(Path(item["path"]).name):
+                    yield StoredObject(f"s3://{item['path']}", int(item["size"]), "")
 
     def local_path(self, uri: str) -> Path | None:
         """The object as a file on this machine, to be read and never written; None where the store is remote."""
@@ -157,18 +178,33 @@ class ObjectStore:
             (self._root / folder).is_file() for folder in Path(self._key(uri)).parents
         )
 
-    def _put_local(self, path: Path, target: Path, *, move: bool) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staged = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+    def _copy_local(self, source: Path, target: Path) -> None:
+        if not source.is_file():
+            raise FileNotFoundError(source)
+        self._put_local(target, lambda staged: _bring(source, staged, move=True))
+
+    def _put_local(self, target: Path, stage: Callable[[Path], object]) -> None:
+        """Stages the content, brings it and its folder to the disk, and only then gives it its name."""
+        staged = target.with_name(f".{os.urandom(8).hex()}{STAGED_SUFFIX}")
         try:
-            if move and path.stat().st_dev == target.parent.stat().st_dev:
-                path.rename(staged)
-            else:
-                shutil.copyfile(path, staged)
+            for remaining in reversed(range(_TRIES)):
+                try:
+                    _folder_make(target.parent)
+                    stage(staged)
+                    break
+                except FileNotFoundError:  # a deletion beside us removed the folder, which was empty
+                    if not remaining:
+                        raise
             _sync(staged)
             staged.rename(target)
+            _sync(target.parent)
         finally:
-            staged.unlink(missing_ok=True)
+            _unlink_quietly(staged)
+
+
+def is_staged(name: str) -> bool:
+    """Whether a file of this name is one that is being written, or was when its writer died."""
+    return name.startswith(".") and name.endswith(STAGED_SUFFIX)
 
 
 def _folder_of(url: str) -> Path | None:
@@ -189,12 +225,50 @@ def _digest(path: Path) -> tuple[str, int]:
         return digest.hexdigest(), file.tell()
 
 
+def _bring(path: Path, staged: Path, *, move: bool) -> None:
+    """The file's content as `staged`: a second name of the same file where it is given away, else a copy."""
+    if move:
+        with contextlib.suppress(OSError):
+            staged.hardlink_to(path)
+            return
+    shutil.copyfile(path, staged)
+
+
+def _write(data: bytes, staged: Path) -> None:
+    with staged.open("xb") as file:
+        file.write(data)
+
+
+def _folder_make(folder: Path) -> None:
+    """Makes the folder and those above it; each new one is brought to the disk with the folder it lies in."""
+    if folder.is_dir():
+        return
+    _folder_make(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync(folder.parent)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unlink_quietly(staged: Path) -> None:
+    """What cannot be removed (the disk is read-only) is left to the sweep of orphans."""
+    with contextlib.suppress(OSError):
+        staged.unlink(missing_ok=True)
+
+
+def _not_taken(uri: str, error: Exception) -> TransientError:
+    return _fault(error, _("The object store could not take {uri}: {reason}", uri=uri, reason=_reason(error)))
+
+
+def _fault(error: Exception, otherwise: Text) -> TransientError:
+    """What a failed write is told as: a full or read-only disk by an error of its own."""
+    return storage_fault(error, STORE) or TransientError(otherwise)
 
 
 def _reason(error: Exception) -> str:
