@@ -13,6 +13,7 @@ from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
 from mlplatform.core.errors import DataError, FieldError, PlatformError
+from mlplatform.core.outages import outage_of
 from mlplatform.core.request_id import request_id_of
 from mlplatform.core.translation import translated, translated_errors
 
@@ -33,6 +34,7 @@ _TITLES = {
     429: "Too many requests",
     500: "Internal failure",
     503: "Service unavailable",
+    507: "Insufficient storage",
 }
 _DRF_CODES = {
     401: "MissingAuthenticationTokenException",
@@ -79,6 +81,7 @@ def problem(
 
 def _describe(error: Exception) -> tuple[int, str, str, tuple[FieldError, ...]]:
     """Status, code, detail and field errors of an exception."""
+    error = outage_of(error) or error
     if isinstance(error, PlatformError):
         return error.http_status, error.code, translated(error.message), translated_errors(error.errors)
     if isinstance(error, DataError):
@@ -121,5 +124,5 @@ def _headers(error: Exception, status: int, context: dict[str, Any]) -> Iterator
     if status == 405:
         yield "Allow", ", ".join(context["view"].allowed_methods)
     wait = getattr(error, "wait", None) or getattr(error, "retry_after_s", None)
-    if wait or status in {429, 503}:
+    if wait or status in {429, 503, 507}:
         yield "Retry-After", str(int(wait or _RETRY_AFTER_S))

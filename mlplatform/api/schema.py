@@ -177,7 +177,7 @@ class OperationSchema(AutoSchema):
         if described.query or described.request:
             found.add(400)
         if described.request:
-            found |= {413, 415}
+            found |= {413, 415, 507}
         if described.idempotent:
             found |= {409, 422}
         if not described.media_types:

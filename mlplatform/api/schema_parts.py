@@ -25,6 +25,7 @@ PROBLEMS: dict[int, tuple[str, str]] = {
     424: ("ModelFault", "The model itself failed on this input."),
     429: ("Throttled", "Too many requests at once; `Retry-After` says when to come back."),
     503: ("ServiceUnavailable", "A part that this needs is away; `Retry-After` says when to come back."),
+    507: ("InsufficientStorage", "A disk of the platform has no room for this; nothing of it was kept."),
 }
 PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "project": ("Name of a project that the caller is a member of.", NAME_SCHEMA),

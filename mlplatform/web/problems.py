@@ -48,6 +48,7 @@ def _title(status: int) -> str:
         413: _("This is too large"),
         429: _("Too many requests"),
         503: _("Not available at the moment"),
+        507: _("There is no room left"),
     }
     if status >= 500:
         return titles.get(status) or _("Something went wrong on our side")
@@ -61,6 +62,8 @@ def _next_step(status: int) -> str:
         return _(
             "It may have been deleted or renamed, or it belongs to a project that you are not a member of."
         )
+    if status == 507:
+        return _("Tell an operator. Deleting datasets, jobs and models that are no longer needed makes room too.")
     if status >= 500:
         return _("Try again in a moment. If it stays, give an operator the request id below.")
     return _("Go back, change the request and send it again.")
