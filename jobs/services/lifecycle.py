@@ -9,7 +9,7 @@ never by a page.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,6 +26,7 @@ from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import LogFenced, log_append, log_end
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import TRAINING_TRANSITIONS, FailureKind, SecondaryStatus, TrainingJobStatus
+from mlplatform.core.transitions import status_update
 
 LEASE_S: Final = 30
 RENEW_S: Final = 5
@@ -149,14 +150,16 @@ def training_job_move(*, lease: Lease, status: SecondaryStatus, message: str) ->
 
 
 def training_job_note(*, lease: Lease, message: str) -> None:
-    """An event that is no change of status."""
-    job_event_add(job_id=lease.job_id, attempt=lease.attempt, message=message)
+    """An event that is no change of status. Raises LeaseLost."""
+    with transaction.atomic():
+        _hold(lease)
+        job_event_add(job_id=lease.job_id, attempt=lease.attempt, message=message)
 
 
 def training_job_finish(*, lease: Lease, outcome: Outcome, artifact: Artifact | None = None) -> None:
     """Writes the one outcome of the job. Raises LeaseLost when it is not this worker's to write."""
     with transaction.atomic():
-        _end(lease.row, outcome=outcome, attempt=lease.attempt, artifact=artifact)
+        _end(lease.row, outcome=outcome, artifact=artifact)
 
 
 def training_job_release(*, lease: Lease, message: str) -> None:
@@ -164,18 +167,17 @@ def training_job_release(*, lease: Lease, message: str) -> None:
     LeaseLost.
     """
     with transaction.atomic():
-        if training_job_look(lease=lease) is TrainingJobStatus.STOPPING:
-            _end(lease.row, outcome=stopped(), attempt=lease.attempt)
-            return
-        training_job_requeue(rows=lease.row, message=message)
+        if not training_job_requeue(rows=lease.row, message=message):
+            _end(lease.row, outcome=stopped())
 
 
 def training_job_requeue(*, rows: QuerySet[TrainingJob], message: str) -> bool:
     """Makes the one job of `rows` pending again, without an owner, and sends its message. False if there is
-    none.
+    none, or it is to be stopped.
     """
-    job = rows.only("pk", "attempt", "queue").first()
-    if job is None or not rows.update(
+    going_on = rows.filter(status=TrainingJobStatus.IN_PROGRESS)
+    job = going_on.only("pk", "attempt", "queue").first()
+    if job is None or not going_on.update(
         secondary_status=SecondaryStatus.PENDING, lease_owner="", lease_expires_at=None, progress={}
     ):
         return False
@@ -198,13 +200,13 @@ def training_job_lose(*, rows: QuerySet[TrainingJob], attempt: int) -> None:
         failure,
     )
     with transaction.atomic():
-        _end(rows, outcome=outcome, attempt=attempt)
+        _end(rows, outcome=outcome)
 
 
-def training_job_end_unowned(*, rows: QuerySet[TrainingJob], attempt: int) -> None:
+def training_job_end_unowned(*, rows: QuerySet[TrainingJob]) -> None:
     """Stops a job that no worker has. Raises LeaseLost if `rows` is empty."""
     with transaction.atomic():
-        _end(rows, outcome=stopped(), attempt=attempt)
+        _end(rows, outcome=stopped())
 
 
 def stopped() -> Outcome:
@@ -234,16 +236,13 @@ def _hold(lease: Lease, **changes: Any) -> None:
         raise LeaseLost
 
 
-def _end(
-    rows: QuerySet[TrainingJob], *, outcome: Outcome, attempt: int, artifact: Artifact | None = None
-) -> None:
+def _end(rows: QuerySet[TrainingJob], *, outcome: Outcome, artifact: Artifact | None = None) -> None:
     """Sets the terminal status on the one job of `rows`, if the table allows it from where the job is."""
     now = clock.now()
-    job = rows.select_related("log").first()
+    job = rows.select_for_update(of=("self",)).select_related("log").first()
     if job is None:
         raise LeaseLost
     changes: dict[str, Any] = {
-        "status": outcome.status,
         "secondary_status": outcome.secondary_status,
         "failure": outcome.failure,
         "final_metrics": _final_metrics(job.pk),
@@ -261,16 +260,12 @@ def _end(
             "artifact_bytes": artifact.size_bytes,
             "manifest": dict(artifact.manifest),
         }
-    if not rows.filter(status__in=_before(outcome.status)).update(**changes):
+    if not status_update(rows, to=outcome.status, **changes):
         raise LeaseLost
     job_event_add(
-        job_id=job.pk, attempt=attempt, status=outcome.secondary_status, message=outcome.message, at=now
+        job_id=job.pk, attempt=job.attempt, status=outcome.secondary_status, message=outcome.message, at=now
     )
     log_end(stream=job.log)
-
-
-def _before(status: TrainingJobStatus) -> Iterable[TrainingJobStatus]:
-    return [origin for origin, following in TRAINING_TRANSITIONS.items() if status in following]
 
 
 def _final_metrics(job_id: int) -> dict[str, float]:

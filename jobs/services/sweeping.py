@@ -72,7 +72,7 @@ def sweep_stopping() -> int:
     swept = 0
     for job in waiting[:BATCH]:
         with contextlib.suppress(LeaseLost):
-            training_job_end_unowned(rows=waiting.filter(pk=job.pk), attempt=job.attempt)
+            training_job_end_unowned(rows=waiting.filter(pk=job.pk))
             swept += 1
     return swept
 
@@ -106,7 +106,7 @@ def _sweep_lease(job: TrainingJob) -> bool:
     logger.warning("job %s: lease of %s ran out in attempt %s", job.uid, job.lease_owner, job.attempt)
     try:
         if job.status == TrainingJobStatus.STOPPING:
-            training_job_end_unowned(rows=rows, attempt=job.attempt)
+            training_job_end_unowned(rows=rows)
         elif job.attempt >= ATTEMPTS_MAX:
             training_job_lose(rows=rows, attempt=job.attempt)
         else:

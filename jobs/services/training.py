@@ -36,6 +36,7 @@ from mlplatform.core.models import Project, Role
 from mlplatform.core.objects import objects_delete_after_commit
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 from mlplatform.core.text import text as _
+from mlplatform.core.transitions import status_update
 
 T = TypeVar("T")
 
@@ -309,22 +310,23 @@ def _stop_pending(job: TrainingJob) -> bool:
     if not pending.update(stop_requested_at=clock.now()):
         return False
     try:
-        training_job_end_unowned(rows=pending, attempt=job.attempt)
+        training_job_end_unowned(rows=pending)
     except LeaseLost:
         return False
     return True
 
 
 def _stop_running(job: TrainingJob) -> None:
-    running = TrainingJob.objects.filter(pk=job.pk, status=TrainingJobStatus.IN_PROGRESS)
-    if running.update(
-        status=TrainingJobStatus.STOPPING,
+    same = TrainingJob.objects.filter(pk=job.pk)
+    if status_update(
+        same,
+        to=TrainingJobStatus.STOPPING,
         secondary_status=SecondaryStatus.STOPPING,
         stop_requested_at=clock.now(),
     ):
         job_event_add(
             job_id=job.pk,
-            attempt=job.attempt,
+            attempt=same.values_list("attempt", flat=True).get(),
             status=SecondaryStatus.STOPPING,
             message="Stopping the training job",
         )

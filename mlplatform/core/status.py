@@ -1,12 +1,14 @@
-"""Statuses, with the service's exact strings, and the table of legal transitions. Django-free.
+"""Statuses, with the service's exact strings, and the tables of legal transitions. Django-free.
 
+Who may write a status asks `origins`; in the database that is `mlplatform.core.transitions` and nothing else.
 `TONES` gives each status the colour family in which pages and admin show it; the word itself is always shown too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 
 class TrainingJobStatus(StrEnum):
@@ -66,6 +68,12 @@ class ReplicaStatus(StrEnum):
     GONE = "Gone"
 
 
+class TableRunStatus(StrEnum):
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
 TRAINING_TRANSITIONS: Final[dict[TrainingJobStatus, frozenset[TrainingJobStatus]]] = {
     TrainingJobStatus.IN_PROGRESS: frozenset(
         {
@@ -107,6 +115,39 @@ ENDPOINT_TRANSITIONS: Final[dict[EndpointStatus, frozenset[EndpointStatus]]] = {
     EndpointStatus.DELETING: frozenset(),
 }
 
+REPLICA_TRANSITIONS: Final[dict[ReplicaStatus, frozenset[ReplicaStatus]]] = {
+    ReplicaStatus.PENDING: frozenset({ReplicaStatus.STARTING}),
+    # To itself: the process of a start, and the start after one that failed.
+    ReplicaStatus.STARTING: frozenset(
+        {
+            ReplicaStatus.STARTING,
+            ReplicaStatus.IN_SERVICE,
+            ReplicaStatus.FAILED,
+            ReplicaStatus.DRAINING,
+            ReplicaStatus.PENDING,
+        }
+    ),
+    ReplicaStatus.IN_SERVICE: frozenset(
+        {ReplicaStatus.STARTING, ReplicaStatus.FAILED, ReplicaStatus.DRAINING, ReplicaStatus.PENDING}
+    ),
+    ReplicaStatus.FAILED: frozenset({ReplicaStatus.STARTING, ReplicaStatus.DRAINING, ReplicaStatus.PENDING}),
+    ReplicaStatus.DRAINING: frozenset({ReplicaStatus.GONE}),
+    ReplicaStatus.GONE: frozenset(),
+}
+
+TABLE_RUN_TRANSITIONS: Final[dict[TableRunStatus, frozenset[TableRunStatus]]] = {
+    TableRunStatus.IN_PROGRESS: frozenset({TableRunStatus.COMPLETED, TableRunStatus.FAILED}),
+    TableRunStatus.COMPLETED: frozenset(),
+    TableRunStatus.FAILED: frozenset(),
+}
+
+TRANSITIONS: Final[Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]]] = {
+    TrainingJobStatus: TRAINING_TRANSITIONS,
+    EndpointStatus: ENDPOINT_TRANSITIONS,
+    ReplicaStatus: REPLICA_TRANSITIONS,
+    TableRunStatus: TABLE_RUN_TRANSITIONS,
+}
+
 TERMINAL_TRAINING: Final = frozenset(
     status for status, following in TRAINING_TRANSITIONS.items() if not following
 )
@@ -133,3 +174,8 @@ TONES: Final[dict[str, str]] = {
     "Failed": "bad",
 }
 """waiting, active, good, warning, bad or neutral per status string."""
+
+
+def origins(to: StrEnum) -> frozenset[StrEnum]:
+    """The statuses from which something may become `to`."""
+    return frozenset(origin for origin, following in TRANSITIONS[type(to)].items() if to in following)
