@@ -7,6 +7,7 @@ from mlplatform.core.models.logs import LogChunk, LogStream
 from mlplatform.core.models.nodes import Node, NodeKind
 from mlplatform.core.models.objects import ObjectTombstone
 from mlplatform.core.models.revisions import Revision
+from mlplatform.core.models.sweeps import SweepState
 
 __all__ = [
     "AccessKey",
@@ -22,4 +23,5 @@ __all__ = [
     "Project",
     "Revision",
     "Role",
+    "SweepState",
 ]

@@ -6,13 +6,17 @@ from django.db import models
 
 
 class LogStream(models.Model):
-    """All that one process printed. `n_bytes` is the next offset, `n_lines` counts ended lines."""
+    """All that one process printed. `n_bytes` is the next offset, `n_lines` counts ended lines.
+
+    `removed_at` is when its lines were removed because they had been kept long enough; the counts stay.
+    """
 
     uid = models.CharField(max_length=26, unique=True)
     n_bytes = models.BigIntegerField(default=0)
     n_lines = models.BigIntegerField(default=0)
     ended = models.BooleanField(default=False)
     truncated = models.BooleanField(default=False)
+    removed_at = models.DateTimeField(null=True, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
