@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -22,6 +22,7 @@ from endpoints.services.variants import (
 from jobs.services.request_checks import tags_check
 from mlplatform.core import clock
 from mlplatform.core.access import Actor, project_lock
+from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, name_with_time, uid_new
@@ -79,6 +80,7 @@ def endpoint_create(
             updated_at=now,
         )
         rollout_step(endpoint_id=endpoint.pk)
+        _audit(actor, "endpoint.create", name, variants)
     return endpoint
 
 
@@ -96,6 +98,7 @@ def endpoint_update(*, actor: Actor, name: str, variants: Sequence[VariantReques
         endpoint = _at_rest(actor, name)
         limits_check(project=actor.project, variants=variants, besides=endpoint)
         _update_to(endpoint, _config_create(actor, name, variants, models))
+        _audit(actor, "endpoint.update", name, variants)
     return endpoint_get(actor=actor, name=name)
 
 
@@ -135,6 +138,7 @@ def endpoint_update_weights(
         else:
             limits_check(project=actor.project, variants=variants, besides=endpoint)
             _update_to(endpoint, _config_create(actor, name, variants, models))
+        _audit(actor, "endpoint.update", name, variants)
     return endpoint_get(actor=actor, name=name)
 
 
@@ -152,7 +156,17 @@ def endpoint_delete(*, actor: Actor, name: str) -> None:
                 status=EndpointStatus.DELETING, updated_at=clock.now()
             )
             revision_bump()
+            audit_record(actor=actor, action="endpoint.delete", target=name)
         rollout_step(endpoint_id=endpoint.pk)
+
+
+def _audit(actor: Actor, action: str, name: str, variants: Sequence[VariantRequest]) -> None:
+    audit_record(
+        actor=actor,
+        action=action,
+        target=name,
+        detail={"variants": [asdict(variant) for variant in variants]},
+    )
 
 
 def _refuse_taken(actor: Actor, name: str) -> None:

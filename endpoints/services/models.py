@@ -22,6 +22,7 @@ from jobs.services.request_checks import environment_check
 from mlplatform.core import clock
 from mlplatform.core.access import Actor, project_lock
 from mlplatform.core.archives import ArchiveError, archive_read_file
+from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, uid_new, uri, uri_split
@@ -99,6 +100,7 @@ def model_delete(*, actor: Actor, name: str) -> None:
         artifact_uri = model.artifact_uri
         model.delete()
         objects_delete_after_commit([artifact_uri])
+        audit_record(actor=actor, action="model.delete", target=name)
 
 
 def _refuse_used(model: Model) -> None:
@@ -178,7 +180,7 @@ def _store(
         )
         with transaction.atomic():
             _hold_job(artifact.job)
-            return Model.objects.create(
+            model = Model.objects.create(
                 project=actor.project,
                 name=name,
                 uid=uid,
@@ -193,11 +195,23 @@ def _store(
                 created_by=actor.user,
                 created_at=clock.now(),
             )
+            _audit_create(actor, model)
+            return model
     except BaseException as error:
         objects_take_back([own_uri])
         if isinstance(error, IntegrityError):
             _refuse_taken(actor, name)
         raise
+
+
+def _audit_create(actor: Actor, model: Model) -> None:
+    detail = {
+        "algorithm": model.algorithm,
+        "training_job": model.training_job.name if model.training_job else None,
+        "sha256": model.artifact_sha256,
+        "environment": sorted(model.environment),
+    }
+    audit_record(actor=actor, action="model.create", target=model.name, detail=detail)
 
 
 def _hold_job(job: TrainingJob | None) -> None:

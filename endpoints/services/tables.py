@@ -27,6 +27,7 @@ from endpoints.services.table_lease import table_lease_kept, table_lease_take
 from jobs.models import Dataset, DatasetVersion
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
+from mlplatform.core.audit import audit_record
 from mlplatform.core.dispatch import dispatch_after_commit
 from mlplatform.core.env import PROJECT_ROOT, runtime_dir
 from mlplatform.core.errors import Conflict, InvalidRequest, PlatformError
@@ -79,6 +80,12 @@ def table_run_create(*, actor: Actor, endpoint: str, dataset: str, variant: str 
             created_at=clock.now(),
         )
         dispatch_after_commit(TASK, object_id=run.pk, queue=QUEUE)
+        audit_record(
+            actor=actor,
+            action="table_run.create",
+            target=endpoint,
+            detail={"uid": run.uid, "dataset": str(version), "variant": run.variant},
+        )
     return run
 
 

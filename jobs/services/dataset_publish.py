@@ -19,6 +19,7 @@ from jobs.data.process import Inspection
 from jobs.models import Dataset, DatasetVersion
 from mlplatform.core import clock, names
 from mlplatform.core.access import Actor
+from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Conflict, FieldError, NotFound
 from mlplatform.core.objects import object_store, objects_take_back
 from mlplatform.core.store import StoredObject
@@ -50,8 +51,13 @@ class _Stored:
     profile: StoredObject
 
 
-def dataset_publish(*, actor: Actor, drafts: Sequence[tuple[str, str, Draft]]) -> list[Dataset]:
+def dataset_publish(
+    *, actor: Actor, drafts: Sequence[tuple[str, str, Draft]], split_of: str = ""
+) -> list[Dataset]:
     """New datasets, each of name, description and first version; all of them or none.
+
+    Args:
+        split_of: The dataset whose parts they are, for the audit log.
 
     Raises:
         Conflict: a name is taken.
@@ -64,6 +70,9 @@ def dataset_publish(*, actor: Actor, drafts: Sequence[tuple[str, str, Draft]]) -
             stored.append(_store(actor, draft))
         with transaction.atomic():
             _hold_parents(drafts)
+            if split_of:
+                parts = [name for name, _description, _draft in drafts]
+                audit_record(actor=actor, action="dataset.split", target=split_of, detail={"parts": parts})
             return [
                 _create(actor, name, description, draft, objects)
                 for (name, description, draft), objects in zip(drafts, stored, strict=True)
@@ -83,7 +92,10 @@ def version_publish(*, actor: Actor, dataset: Dataset, draft: Draft) -> DatasetV
         stored.append(_store(actor, draft))
         with transaction.atomic():
             locked = _hold(dataset)
-            return _add_version(actor, locked, draft, stored[0])
+            version = _add_version(actor, locked, draft, stored[0])
+            is_relabel = draft.source == DatasetVersion.Source.RELABEL
+            _audit(actor, version, "dataset.update" if is_relabel else "dataset_version.create")
+            return version
     except BaseException:
         _take_back(stored, [draft])
         raise
@@ -152,8 +164,24 @@ def _create(actor: Actor, name: str, description: str, draft: Draft, stored: _St
         created_at=now,
         updated_at=now,
     )
-    _add_version(actor, dataset, draft, stored)
+    _audit(actor, _add_version(actor, dataset, draft, stored), "dataset.create")
     return dataset
+
+
+def _audit(actor: Actor, version: DatasetVersion, action: str) -> None:
+    audit_record(
+        actor=actor,
+        action=action,
+        target=version.dataset.name,
+        detail={
+            "version": version.number,
+            "source": version.source,
+            "from": version.source_detail,
+            "label": version.label_name,
+            "n_rows": version.n_rows,
+            "sha256": version.sha256,
+        },
+    )
 
 
 def _add_version(actor: Actor, dataset: Dataset, draft: Draft, stored: _Stored) -> DatasetVersion:

@@ -30,6 +30,7 @@ from jobs.services.dataset_publish import Draft, dataset_publish, version_publis
 from jobs.services.dataset_staging import Upload, staging_folder, upload_receive
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
+from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Conflict
 from mlplatform.core.models import Role
 from mlplatform.core.objects import objects_delete_after_commit
@@ -188,7 +189,9 @@ def dataset_update(
     if not isinstance(label, _Keep):
         _relabel(actor, dataset, label)
     if changed:
-        Dataset.objects.filter(pk=dataset.pk).update(**changed, updated_at=clock.now())
+        with transaction.atomic():
+            Dataset.objects.filter(pk=dataset.pk).update(**changed, updated_at=clock.now())
+            audit_record(actor=actor, action="dataset.update", target=name, detail=changed)
     return dataset_get(actor=actor, name=name)
 
 
@@ -243,7 +246,7 @@ def dataset_split(
             )
             for part in parts
         ]
-        return dataset_publish(actor=actor, drafts=drafts)
+        return dataset_publish(actor=actor, drafts=drafts, split_of=name)
 
 
 def dataset_delete(*, actor: Actor, name: str) -> None:
@@ -268,6 +271,7 @@ def dataset_delete(*, actor: Actor, name: str) -> None:
         uris = {uri for found in kept_as for uri in found if uri}
         dataset.delete()
         objects_delete_after_commit(sorted(uris))
+        audit_record(actor=actor, action="dataset.delete", target=name)
 
 
 def _label_name(version: DatasetVersion | None) -> str | None:

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from mlplatform.core.access import Actor, project_lock
+from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Conflict, InvalidRequest, NotFound
 from mlplatform.core.models import Membership, Project, Role
 from mlplatform.core.revisions import revision_bump
@@ -29,11 +30,17 @@ def member_set(*, actor: Actor, username: str, role: str) -> Membership:
         )
     with transaction.atomic():
         project_lock(actor.project)
+        before = (
+            Membership.objects.filter(project=actor.project, user=user).values_list("role", flat=True).first()
+        )
         membership, _ = Membership.objects.update_or_create(
             project=actor.project, user=user, defaults={"role": role}
         )
         _keep_an_administrator(actor.project)
         revision_bump()
+        audit_record(
+            actor=actor, action="member.set", target=username, detail={"role": role, "before": before}
+        )
     return membership
 
 
@@ -47,6 +54,7 @@ def member_remove(*, actor: Actor, username: str) -> None:
             raise NotFound(f"{username[:80]!r} is not a member of this project")
         _keep_an_administrator(actor.project)
         revision_bump()
+        audit_record(actor=actor, action="member.remove", target=username)
 
 
 def _keep_an_administrator(project: Project) -> None:

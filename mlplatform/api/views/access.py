@@ -117,7 +117,11 @@ class AccessKeyListView(ApiView):
     def _create(self, description: str, lifetime_s: int | None) -> dict[str, Any]:
         expires_at = None if lifetime_s is None else clock.now() + timedelta(seconds=lifetime_s)
         key, secret = access_key_create(
-            user=self.actor.user, project=self.actor.project, description=description, expires_at=expires_at
+            user=self.actor.user,
+            project=self.actor.project,
+            description=description,
+            expires_at=expires_at,
+            actor=self.actor,
         )
         return access_key_created_json(key, secret)
 

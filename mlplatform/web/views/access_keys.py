@@ -61,6 +61,7 @@ def access_key_new(request: HttpRequest, project: str) -> HttpResponse:
         project=actor.project,
         description=form.cleaned_data["description"],
         expires_at=clock.now() + timedelta(days=days) if days else None,
+        actor=actor,
     )
     base_url = request.build_absolute_uri("/").rstrip("/")
     context = {"key": key, "token": f"{key.key_id}.{secret}", "secret": secret, "base_url": base_url}

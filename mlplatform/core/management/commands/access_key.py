@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mlplatform.core import clock
 from mlplatform.core.access import Actor, access_key_create, access_key_list, access_key_revoke
+from mlplatform.core.audit import OPERATOR
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import AccessKey, Project, Role
 
@@ -47,7 +48,11 @@ class Command(BaseCommand):
             raise CommandError(f"There is no user {options['user']!r}")
         expires_at = clock.now() + timedelta(days=options["days"]) if options["days"] > 0 else None
         key, secret = access_key_create(
-            user=user, project=project, description=options["description"], expires_at=expires_at
+            user=user,
+            project=project,
+            description=options["description"],
+            expires_at=expires_at,
+            actor=_operator(project),
         )
         token = f"{key.key_id}.{secret}"
         if options["json"]:
@@ -78,7 +83,7 @@ class Command(BaseCommand):
 
 def _operator(project: Project) -> Actor:
     """Whoever may run this command on the machine may do all that an administrator may; the user is nobody."""
-    return Actor(user=User(username="operator"), project=project, role=Role.ADMIN)
+    return Actor(user=User(username=OPERATOR), project=project, role=Role.ADMIN)
 
 
 def _described(key: AccessKey) -> dict[str, Any]:
