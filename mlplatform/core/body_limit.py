@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from typing import Any
@@ -15,9 +16,11 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.db import Error as DatabaseFault
 
 from mlplatform.core.access import actor_for_key
-from mlplatform.core.errors import NotAuthenticated
+from mlplatform.core.errors import NotAuthenticated, PlatformError, ServiceUnavailable, TooLarge
+from mlplatform.core.outages import outage_of
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -25,6 +28,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 FORM_OVERHEAD_BYTES = 1024 * 1024
+_AWAY = "Who sends this cannot be told at the moment; try again"
 
 
 class _Exceeded(Exception):
@@ -42,7 +46,13 @@ class BodyLimit:
             await self._application(scope, receive, send)
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        limit = await _limit(headers)
+        try:
+            limit = await _limit(headers)
+        except DatabaseFault as error:
+            await _answer(
+                send, outage_of(error) or ServiceUnavailable(_AWAY), headers.get(b"x-request-id", "")
+            )
+            return
         if _declared(headers) > limit:
             await _refuse(send, limit, headers.get(b"x-request-id", ""))
             return
@@ -111,12 +121,17 @@ def _has_session(cookies: str) -> bool:
 
 
 async def _refuse(send: Send, limit: int, request_id: str) -> None:
+    said = f"The body is larger than {limit:,} bytes, the most that is taken from this sender"
+    await _answer(send, TooLarge(said), request_id)
+
+
+async def _answer(send: Send, error: PlatformError, request_id: str) -> None:
     body = {
         "type": "about:blank",
-        "title": "Too large",
-        "status": 413,
-        "code": "RequestEntityTooLarge",
-        "detail": f"The body is larger than {limit:,} bytes, the most that is taken from this sender",
+        "title": HTTPStatus(error.http_status).phrase if error.http_status != 413 else "Too large",
+        "status": error.http_status,
+        "code": error.code,
+        "detail": error.message,
         "errors": [],
         "request_id": request_id,
     }
@@ -126,5 +141,5 @@ async def _refuse(send: Send, limit: int, request_id: str) -> None:
         (b"content-length", str(len(content)).encode()),
         (b"connection", b"close"),
     ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

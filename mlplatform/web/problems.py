@@ -6,11 +6,16 @@ from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from mlplatform.core.errors import PlatformError
+from mlplatform.core.outages import is_database_away
 from mlplatform.core.request_id import request_id_of
 from mlplatform.core.translation import translated
+from mlplatform.web.preferences import page_settings
+
+_RETRY_AFTER_S = 5
 
 
 def problem_response(request: HttpRequest, *, status: int, message: str = "", code: str = "") -> HttpResponse:
@@ -32,10 +37,30 @@ def problem_response(request: HttpRequest, *, status: int, message: str = "", co
 
 
 def problem_of(request: HttpRequest, error: PlatformError) -> HttpResponse:
-    """The page of a `PlatformError`."""
-    return problem_response(
-        request, status=error.http_status, message=translated(error.message), code=error.code
-    )
+    """The page of a `PlatformError`; without navigation where it is the database that cannot be read."""
+    if is_database_away(error):
+        response = _outage_page(request, error)
+    else:
+        response = problem_response(
+            request, status=error.http_status, message=translated(error.message), code=error.code
+        )
+    if error.http_status in {503, 507}:
+        response["Retry-After"] = str(_RETRY_AFTER_S)
+    return response
+
+
+def _outage_page(request: HttpRequest, error: PlatformError) -> HttpResponse:
+    context = {
+        "status": error.http_status,
+        "title": _title(error.http_status),
+        "message": translated(error.message),
+        "code": error.code,
+        "next_step": _next_step(error.http_status),
+        "request_id": request_id_of(request),
+        "page_settings": page_settings(request),
+        "again": request.get_full_path() if request.method == "GET" else "",
+    }
+    return HttpResponse(render_to_string("web/outage.html", context), status=error.http_status)
 
 
 def _title(status: int) -> str:
@@ -63,7 +88,9 @@ def _next_step(status: int) -> str:
             "It may have been deleted or renamed, or it belongs to a project that you are not a member of."
         )
     if status == 507:
-        return _("Tell an operator. Deleting datasets, jobs and models that are no longer needed makes room too.")
+        return _(
+            "Tell an operator. Deleting datasets, jobs and models that are no longer needed makes room too."
+        )
     if status >= 500:
         return _("Try again in a moment. If it stays, give an operator the request id below.")
     return _("Go back, change the request and send it again.")

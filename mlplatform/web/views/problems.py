@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from mlplatform.core.errors import PlatformError
+from mlplatform.core.outages import outage_of
 from mlplatform.core.request_id import request_id_of
-from mlplatform.web.problems import problem_response
+from mlplatform.web.problems import problem_of, problem_response
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +35,13 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """The page of a bug of ours; without the design where what the design needs (the database) is what failed."""
+    """The page of a bug of ours, or of an outage met outside a view (session, token or body of a form)."""
+    error = sys.exc_info()[1]
+    outage = error if isinstance(error, PlatformError) else outage_of(error)
     try:
+        if outage is not None:
+            logger.warning("request %s: %s", request_id_of(request), error)
+            return problem_of(request, outage)
         return problem_response(request, status=500)
     except Exception:
         logger.exception("the error page itself failed")
