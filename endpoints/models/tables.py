@@ -8,20 +8,20 @@ from django.utils.translation import gettext_lazy as _
 
 from endpoints.models.endpoints import Endpoint
 from jobs.models import DatasetVersion
+from mlplatform.core.status import TableRunStatus
 
 
 class TableRun(models.Model):
     """`summary` has accuracy, classes and confusion matrix (or RMSE, MAE); `result_uri` the rows as JSON Lines."""
 
-    class Status(models.TextChoices):
-        IN_PROGRESS = "InProgress", _("InProgress")
-        COMPLETED = "Completed", _("Completed")
-        FAILED = "Failed", _("Failed")
-
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="table_runs")
     dataset_version = models.ForeignKey(DatasetVersion, on_delete=models.CASCADE, related_name="table_runs")
     uid = models.CharField(max_length=26, unique=True)
-    status = models.CharField(max_length=12, choices=Status.choices, default=Status.IN_PROGRESS)
+    status = models.CharField(
+        max_length=12,
+        default=TableRunStatus.IN_PROGRESS,
+        choices=[(status.value, status.value) for status in TableRunStatus],
+    )
     variant = models.CharField(max_length=63, blank=True)
     n_rows = models.BigIntegerField(default=0)
     n_done = models.BigIntegerField(default=0)

@@ -28,6 +28,7 @@ from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, name_with_time, uid_new
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus
+from mlplatform.core.transitions import status_update
 
 __all__ = [
     "InvokeResult",
@@ -152,9 +153,8 @@ def endpoint_delete(*, actor: Actor, name: str) -> None:
     with transaction.atomic():
         endpoint = endpoint_get(actor=actor, name=name)
         if endpoint.status != EndpointStatus.DELETING:
-            Endpoint.objects.filter(pk=endpoint.pk).update(
-                status=EndpointStatus.DELETING, updated_at=clock.now()
-            )
+            same = Endpoint.objects.filter(pk=endpoint.pk)
+            status_update(same, to=EndpointStatus.DELETING, updated_at=clock.now())
             revision_bump()
             audit_record(actor=actor, action="endpoint.delete", target=name)
         rollout_step(endpoint_id=endpoint.pk)
@@ -190,11 +190,13 @@ def _at_rest(actor: Actor, name: str) -> Endpoint:
 
 def _update_to(endpoint: Endpoint, config: EndpointConfig) -> None:
     abandoned = endpoint.wanted
-    endpoint.wanted = config
-    endpoint.status = EndpointStatus.UPDATING
-    endpoint.failure = None
-    endpoint.updated_at = clock.now()
-    endpoint.save(update_fields=["wanted", "status", "failure", "updated_at"])
+    status_update(
+        Endpoint.objects.filter(pk=endpoint.pk),
+        to=EndpointStatus.UPDATING,
+        wanted=config,
+        failure=None,
+        updated_at=clock.now(),
+    )
     if endpoint.live_id is None and not abandoned.variants.filter(replicas__isnull=False).exists():
         abandoned.delete()
     revision_bump()

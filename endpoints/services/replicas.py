@@ -16,8 +16,10 @@ from django.db.models.functions import Coalesce
 from endpoints.models import Replica
 from mlplatform.core import clock
 from mlplatform.core.logs import log_end
+from mlplatform.core.models import LogStream
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import ReplicaStatus
+from mlplatform.core.transitions import status_update
 
 LEASE_S = 30
 _NO_PROCESS = {"host": "", "lease_expires_at": None, "pid": None, "address": "", "memory_bytes": None}
@@ -31,8 +33,11 @@ def replica_claim(*, host: str, limit: int = 100) -> list[Replica]:
 
 def _claim(replica: Replica, host: str) -> bool:
     return bool(
-        Replica.objects.filter(pk=replica.pk, status=ReplicaStatus.PENDING, host="").update(
-            status=ReplicaStatus.STARTING, host=host, lease_expires_at=_lease_end()
+        status_update(
+            Replica.objects.filter(pk=replica.pk, status=ReplicaStatus.PENDING, host=""),
+            to=ReplicaStatus.STARTING,
+            host=host,
+            lease_expires_at=_lease_end(),
         )
     )
 
@@ -45,15 +50,15 @@ def replica_renew(*, host: str) -> int:
 def replica_started(*, replica_id: int, host: str, pid: int) -> bool:
     """A process was started. False when the replica is no longer this host's; then it must be ended."""
     return _change(
-        _owned(replica_id, host), status=ReplicaStatus.STARTING, pid=pid, address="", started_at=clock.now()
+        _owned(replica_id, host), to=ReplicaStatus.STARTING, pid=pid, address="", started_at=clock.now()
     )
 
 
 def replica_ready(*, replica_id: int, host: str, address: str) -> bool:
     """It answers at `address` and gets requests from now on."""
     return _change(
-        _owned(replica_id, host).filter(status=ReplicaStatus.STARTING),
-        status=ReplicaStatus.IN_SERVICE,
+        _owned(replica_id, host),
+        to=ReplicaStatus.IN_SERVICE,
         address=address,
         ready_at=clock.now(),
         ended_at=None,
@@ -65,7 +70,7 @@ def replica_crashed(*, replica_id: int, host: str) -> bool:
     """Its process ended by itself; it is to be started again."""
     return _change(
         _owned(replica_id, host),
-        status=ReplicaStatus.STARTING,
+        to=ReplicaStatus.STARTING,
         pid=None,
         address="",
         restarts=F("restarts") + 1,
@@ -83,8 +88,8 @@ def replica_failed(*, replica_id: int, host: str, failure: Mapping[str, Any], re
     kept = {"pid": None, "address": "", "memory_bytes": None}
     return _change(
         _owned(replica_id, host),
+        to=ReplicaStatus.FAILED,
         **(kept if retried else _NO_PROCESS),
-        status=ReplicaStatus.FAILED,
         failure=dict(failure),
         ended_at=Coalesce("ended_at", clock.now()),
     )
@@ -96,9 +101,9 @@ def replica_gone(*, replica_id: int, host: str) -> bool:
     if gone is not None:
         log_end(stream=gone.log)
     return _change(
-        Replica.objects.filter(pk=replica_id, host=host, status=ReplicaStatus.DRAINING),
+        Replica.objects.filter(pk=replica_id, host=host),
+        to=ReplicaStatus.GONE,
         **_NO_PROCESS,
-        status=ReplicaStatus.GONE,
         ended_at=clock.now(),
     )
 
@@ -127,13 +132,14 @@ def replica_sweep() -> int:
 def _release(replicas: QuerySet[Replica], *, planned: bool = False) -> int:
     now = clock.now()
     with transaction.atomic():
-        n_gone = replicas.filter(status=ReplicaStatus.DRAINING).update(
-            **_NO_PROCESS, status=ReplicaStatus.GONE, ended_at=now
+        LogStream.objects.filter(replica__in=replicas.filter(status=ReplicaStatus.DRAINING)).update(
+            ended=True
         )
-        running = replicas.exclude(status=ReplicaStatus.GONE)
-        n_again = running.update(
+        n_gone = status_update(replicas, to=ReplicaStatus.GONE, **_NO_PROCESS, ended_at=now)
+        n_again = status_update(
+            replicas,
+            to=ReplicaStatus.PENDING,
             **_NO_PROCESS,
-            status=ReplicaStatus.PENDING,
             restarts=F("restarts") + (0 if planned else 1),
             ended_at=Coalesce("ended_at", now),
         )
@@ -147,9 +153,9 @@ def _owned(replica_id: int, host: str) -> QuerySet[Replica]:
     return Replica.objects.filter(pk=replica_id, host=host).exclude(status__in=leaving)
 
 
-def _change(replicas: QuerySet[Replica], **values: Any) -> bool:
+def _change(replicas: QuerySet[Replica], *, to: ReplicaStatus, **values: Any) -> bool:
     with transaction.atomic():
-        changed = bool(replicas.update(**values))
+        changed = bool(status_update(replicas, to=to, **values))
         if changed:
             revision_bump()
     return changed

@@ -42,6 +42,7 @@ from mlplatform.core.nodes import nodes_alive
 from mlplatform.core.objects import objects_delete_after_commit
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
+from mlplatform.core.transitions import status_update
 
 logger = logging.getLogger(__name__)
 
@@ -152,8 +153,8 @@ class _Rollout:
             case AddReplica(variant_id, index):
                 self._add(variant_id, index)
             case DrainReplica(replica_id):
-                self._replica(replica_id).update(
-                    status=ReplicaStatus.DRAINING, address="", ended_at=clock.now()
+                status_update(
+                    self._replica(replica_id), to=ReplicaStatus.DRAINING, address="", ended_at=clock.now()
                 )
             case MoveReplica(replica_id, variant_id):
                 self._replica(replica_id).update(variant_id=variant_id)
@@ -208,10 +209,13 @@ class _Rollout:
         return {**(replica.failure or {}), "replica": replica.uid, "at": clock.now().isoformat()}
 
     def _change(self, status: EndpointStatus, **values: Any) -> None:
-        values |= {"status": status, "updated_at": clock.now()}
-        for name, value in values.items():
+        """The plan knows the table of legal transitions and the row is locked: anything else is a fault of ours."""
+        values["updated_at"] = clock.now()
+        same = Endpoint.objects.filter(pk=self._endpoint.pk)
+        if not status_update(same, to=status, **values):
+            raise RuntimeError(f"{self._endpoint.name}: {self._endpoint.status} cannot become {status}")
+        for name, value in (values | {"status": status}).items():
             setattr(self._endpoint, name, value)
-        self._endpoint.save(update_fields=list(values))
         logger.info("endpoint %s is %s", self._endpoint.name, status.value)
 
     def _end(self) -> None:

@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from endpoints.models import TableRun
 from mlplatform.core import clock
+from mlplatform.core.status import TableRunStatus
 
 logger = logging.getLogger(__name__)
 LEASE_S = 60
@@ -24,7 +25,7 @@ RENEW_EVERY_S = 5.0
 def table_lease_take(*, run_id: int) -> bool:
     """Takes a run that nobody has; False if there is none."""
     free = TableRun.objects.filter(
-        pk=run_id, status=TableRun.Status.IN_PROGRESS, lease_expires_at__isnull=True
+        pk=run_id, status=TableRunStatus.IN_PROGRESS, lease_expires_at__isnull=True
     )
     return bool(free.update(lease_expires_at=_lease_end()))
 
@@ -43,7 +44,7 @@ def table_lease_kept(*, run_id: int) -> Iterator[None]:
 
 
 def _keep(run_id: int, ended: threading.Event) -> None:
-    mine = TableRun.objects.filter(pk=run_id, status=TableRun.Status.IN_PROGRESS)
+    mine = TableRun.objects.filter(pk=run_id, status=TableRunStatus.IN_PROGRESS)
     try:
         while not ended.wait(RENEW_EVERY_S):
             try:

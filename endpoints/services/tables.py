@@ -34,7 +34,8 @@ from mlplatform.core.errors import Conflict, InvalidRequest, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.names import uid_new, uri
 from mlplatform.core.objects import object_store, objects_take_back
-from mlplatform.core.status import EndpointStatus
+from mlplatform.core.status import EndpointStatus, TableRunStatus
+from mlplatform.core.transitions import status_update
 
 TASK = "endpoints.table_run"
 QUEUE = "cpu"
@@ -111,9 +112,12 @@ def table_run_execute(*, run_id: int) -> bool:
 def table_run_sweep() -> int:
     """Sends runs again that nobody took, and fails those whose worker is gone. Called by hosts every few seconds."""
     now = clock.now()
-    open_runs = TableRun.objects.filter(status=TableRun.Status.IN_PROGRESS)
-    lost = open_runs.filter(lease_expires_at__lt=now).update(
-        status=TableRun.Status.FAILED, failure="The worker that carried out this run was lost", ended_at=now
+    open_runs = TableRun.objects.filter(status=TableRunStatus.IN_PROGRESS)
+    lost = status_update(
+        open_runs.filter(lease_expires_at__lt=now),
+        to=TableRunStatus.FAILED,
+        failure="The worker that carried out this run was lost",
+        ended_at=now,
     )
     waiting = open_runs.filter(
         lease_expires_at__isnull=True, created_at__lt=now - timedelta(seconds=RESEND_AFTER_S)
@@ -194,7 +198,7 @@ def _outcome(run: TableRun, spec: TableSpec, folder: Path) -> dict[str, Any]:
 
 
 def _progress(run: TableRun, n_done: int) -> bool:
-    mine = TableRun.objects.filter(pk=run.pk, status=TableRun.Status.IN_PROGRESS)
+    mine = TableRun.objects.filter(pk=run.pk, status=TableRunStatus.IN_PROGRESS)
     return bool(mine.update(n_done=n_done))
 
 
@@ -248,6 +252,6 @@ def _record(run: TableRun, outcome: dict[str, Any]) -> None:
 
 
 def _finish(run: TableRun, *, failure: str = "", **values: Any) -> bool:
-    status = TableRun.Status.FAILED if failure else TableRun.Status.COMPLETED
-    mine = TableRun.objects.filter(pk=run.pk, status=TableRun.Status.IN_PROGRESS)
-    return bool(mine.update(status=status, failure=failure[:2000], ended_at=clock.now(), **values))
+    status = TableRunStatus.FAILED if failure else TableRunStatus.COMPLETED
+    mine = TableRun.objects.filter(pk=run.pk)
+    return bool(status_update(mine, to=status, failure=failure[:2000], ended_at=clock.now(), **values))

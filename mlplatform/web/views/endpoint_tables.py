@@ -20,6 +20,7 @@ from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.objects import object_store
+from mlplatform.core.status import TableRunStatus
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.confusion import confusion_rows
@@ -54,7 +55,7 @@ def table_run_detail(request: HttpRequest, project: str, name: str, uid: str) ->
     offset = int(request.GET["offset"]) if request.GET.get("offset", "").isdecimal() else 0
     only_wrong = request.GET.get("wrong") == "1"
     summary = run.summary or {}
-    done = run.status == TableRun.Status.COMPLETED
+    done = run.status == TableRunStatus.COMPLETED
     rows = table_run_rows(run=run, offset=offset, limit=ROWS_PER_PAGE, only_wrong=only_wrong) if done else []
     context = {
         "run": run,
@@ -70,7 +71,7 @@ def table_run_detail(request: HttpRequest, project: str, name: str, uid: str) ->
     }
     if getattr(request, "htmx", False) and request.htmx.target == "table-run":  # type: ignore[attr-defined]
         response = render(request, "endpoints/_table_progress.html", context)
-        if run.status != TableRun.Status.IN_PROGRESS:
+        if run.status != TableRunStatus.IN_PROGRESS:
             response["HX-Refresh"] = "true"
         return response
     return render(request, "endpoints/table.html", context)
