@@ -141,6 +141,15 @@ FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "tmp")
 Path(FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
+# How long what is kept, in days; 0 for ever
+MLPLATFORM_KEEP_LOGS_DAYS = env_int("MLPLATFORM_KEEP_LOGS_DAYS", 90)
+MLPLATFORM_KEEP_METRICS_DAYS = env_int("MLPLATFORM_KEEP_METRICS_DAYS", 90)
+MLPLATFORM_KEEP_TRAFFIC_DAYS = env_int("MLPLATFORM_KEEP_TRAFFIC_DAYS", 90)
+MLPLATFORM_KEEP_TABLE_RUNS_DAYS = env_int("MLPLATFORM_KEEP_TABLE_RUNS_DAYS", 90)
+MLPLATFORM_KEEP_AUDIT_DAYS = env_int("MLPLATFORM_KEEP_AUDIT_DAYS", 400)
+MLPLATFORM_ORPHAN_GRACE_S = env_int("MLPLATFORM_ORPHAN_GRACE_S", 24 * 3600)
+MLPLATFORM_DISK_FLOOR_BYTES = env_int("MLPLATFORM_DISK_FLOOR_BYTES", -1)
+
 # Celery
 CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or f"redis+socket://{RUNTIME_DIR / 'redis.sock'}"
 CELERY_TASK_IGNORE_RESULT = True
@@ -154,6 +163,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 # A sender does not wait for a broker that is away: the sweeper sends again. The worker has a retrying of its own.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 2,
+    "socket_timeout": 2,
     "socket_keepalive": True,
     "max_retries": 0,
     "interval_start": 0,
@@ -162,6 +172,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 
 # People
+AUTHENTICATION_BACKENDS = ["mlplatform.core.sign_in.ThrottledBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},

@@ -26,7 +26,7 @@ from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, uid_new, uri, uri_split
-from mlplatform.core.objects import object_store, objects_delete_after_commit, objects_take_back
+from mlplatform.core.objects import object_store, objects_bury, objects_take_back
 
 MANIFEST_NAME = "manifest.json"
 _MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024
@@ -99,7 +99,7 @@ def model_delete(*, actor: Actor, name: str) -> None:
         EndpointConfig.objects.filter(variants__model=model).delete()
         artifact_uri = model.artifact_uri
         model.delete()
-        objects_delete_after_commit([artifact_uri])
+        objects_bury([artifact_uri], reason="model")
         audit_record(actor=actor, action="model.delete", target=name)
 
 

@@ -39,7 +39,7 @@ from mlplatform.core.logs import log_stream_create, log_stream_delete
 from mlplatform.core.models import NodeKind
 from mlplatform.core.names import uid_new
 from mlplatform.core.nodes import nodes_alive
-from mlplatform.core.objects import objects_delete_after_commit
+from mlplatform.core.objects import objects_bury
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 from mlplatform.core.transitions import status_update
@@ -227,7 +227,7 @@ class _Rollout:
         self._left_configs |= {endpoint.wanted_id, endpoint.live_id or endpoint.wanted_id}
         name = endpoint.name
         endpoint.delete()
-        objects_delete_after_commit(results)
+        objects_bury(results, reason="endpoint")
         logger.info("endpoint %s is deleted", name)
 
 

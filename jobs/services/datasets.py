@@ -33,7 +33,7 @@ from mlplatform.core.access import Actor
 from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Conflict
 from mlplatform.core.models import Role
-from mlplatform.core.objects import objects_delete_after_commit
+from mlplatform.core.objects import objects_bury
 from mlplatform.core.status import TERMINAL_TRAINING
 from mlplatform.core.tabular.schema import TableSchema
 
@@ -270,7 +270,7 @@ def dataset_delete(*, actor: Actor, name: str) -> None:
         kept_as = dataset.versions.values_list("uri", "profile_uri", "table_runs__result_uri")
         uris = {uri for found in kept_as for uri in found if uri}
         dataset.delete()
-        objects_delete_after_commit(sorted(uris))
+        objects_bury(uris, reason="dataset")
         audit_record(actor=actor, action="dataset.delete", target=name)
 
 

@@ -29,11 +29,12 @@ from jobs.services.request_checks import (
 )
 from mlplatform.core import clock, names
 from mlplatform.core.access import Actor
+from mlplatform.core.audit import audit_record
 from mlplatform.core.dispatch import dispatch_after_commit
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, LimitExceeded, NotFound
 from mlplatform.core.logs import log_stream_create, log_stream_delete
 from mlplatform.core.models import Project, Role
-from mlplatform.core.objects import objects_delete_after_commit
+from mlplatform.core.objects import objects_bury
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update
@@ -109,7 +110,7 @@ def training_job_create(
         created_by=actor.user,
         created_at=clock.now(),
     )
-    return _store(job, instance, list(resolved.values()))
+    return _store(actor, job, instance, list(resolved.values()))
 
 
 def training_job_stop(*, actor: Actor, name: str) -> TrainingJob:
@@ -124,8 +125,8 @@ def training_job_stop(*, actor: Actor, name: str) -> TrainingJob:
     actor.require(Role.EDITOR)
     job = training_job_get(actor=actor, name=name)
     with transaction.atomic():
-        if not _stop_pending(job):
-            _stop_running(job)
+        if _stop_pending(job) or _stop_running(job):
+            audit_record(actor=actor, action="training_job.stop", target=name)
     job = training_job_get(actor=actor, name=name)
     if job.stop_requested_at is None:
         raise Conflict(
@@ -165,7 +166,7 @@ def training_job_delete(*, actor: Actor, name: str) -> None:
         locked.delete()
         log_stream_delete(stream_id=log_id)
         if artifact_uri:
-            objects_delete_after_commit([artifact_uri])
+            objects_bury([artifact_uri], reason="training job")
 
 
 def training_job_clone_request(*, actor: Actor, name: str) -> dict[str, Any]:
@@ -241,7 +242,9 @@ def _collect(errors: list[FieldError], check: Callable[[], T]) -> T | None:
         return None
 
 
-def _store(job: TrainingJob, instance: InstanceType, channels: Sequence[ResolvedChannel]) -> TrainingJob:
+def _store(
+    actor: Actor, job: TrainingJob, instance: InstanceType, channels: Sequence[ResolvedChannel]
+) -> TrainingJob:
     """The job, its inputs, log and first event in one transaction; its message goes out afterwards."""
     with transaction.atomic():
         # The row of the project is the lock that makes counting and inserting one step.
@@ -260,7 +263,20 @@ def _store(job: TrainingJob, instance: InstanceType, channels: Sequence[Resolved
             job_id=job.pk, attempt=0, status=SecondaryStatus.PENDING, message="Waiting for a worker"
         )
         dispatch_after_commit(TASK, object_id=job.pk, queue=job.queue)
+        _audit_create(actor, job, channels)
     return job
+
+
+def _audit_create(actor: Actor, job: TrainingJob, channels: Sequence[ResolvedChannel]) -> None:
+    """Names of environment variables only: a value may be somebody's secret."""
+    detail = {
+        "algorithm": job.algorithm,
+        "instance_type": job.instance_type,
+        "channels": {given.channel: given.reference or given.uri for given in channels},
+        "environment": sorted(job.environment),
+        "cloned_from": job.cloned_from,
+    }
+    audit_record(actor=actor, action="training_job.create", target=job.name, detail=detail)
 
 
 def _taken(job: TrainingJob) -> Conflict:
@@ -316,7 +332,7 @@ def _stop_pending(job: TrainingJob) -> bool:
     return True
 
 
-def _stop_running(job: TrainingJob) -> None:
+def _stop_running(job: TrainingJob) -> bool:
     same = TrainingJob.objects.filter(pk=job.pk)
     if status_update(
         same,
@@ -330,6 +346,8 @@ def _stop_running(job: TrainingJob) -> None:
             status=SecondaryStatus.STOPPING,
             message="Stopping the training job",
         )
+        return True
+    return False
 
 
 def _refuse_used(job: TrainingJob) -> None:

@@ -10,11 +10,13 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import re2
 from django.db import transaction
 from django.db.models import QuerySet
 
+from mlplatform.core import clock
 from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.models import LogChunk, LogStream
@@ -23,6 +25,8 @@ from mlplatform.core.names import uid_new
 COALESCE_BYTES = 16 * 1024
 READ_BYTES = 256 * 1024
 SEARCH_PATTERN_MAX = 500
+CHUNKS_PER_ROW_REMOVED = 10
+"""A chunk has up to `READ_BYTES`: as many as rows of other tables would keep writers waiting."""
 
 
 class LogFenced(Exception):
@@ -40,6 +44,7 @@ class LogSlice:
         first_line: Number of the first line, from 1.
         line_times_ms: Per line, milliseconds since the epoch.
         truncated: True when lines were left out because the log reached its limit.
+        removed_at: When all lines were removed, because they had been kept long enough; None where they are there.
     """
 
     text: str
@@ -48,6 +53,7 @@ class LogSlice:
     first_line: int
     line_times_ms: list[int]
     truncated: bool = False
+    removed_at: datetime | None = None
 
 
 def log_stream_create() -> LogStream:
@@ -87,6 +93,8 @@ def log_read(*, stream: LogStream, after: int = 0, limit_bytes: int = READ_BYTES
     next one.
     """
     fresh = LogStream.objects.get(pk=stream.pk)
+    if fresh.removed_at:
+        return _removed(fresh)
     after = min(max(after, 0), fresh.n_bytes)
     pieces = _Pieces(fresh)
     for chunk in _chunks_from(fresh, after).iterator(chunk_size=16):
@@ -106,6 +114,8 @@ def log_tail(*, stream: LogStream, n_lines: int = 200) -> LogSlice:
 def log_lines(*, stream: LogStream, first_line: int, n_lines: int) -> LogSlice:
     """Lines `first_line` (from 1) to `first_line + n_lines - 1`, as many of them as there are."""
     fresh = LogStream.objects.get(pk=stream.pk)
+    if fresh.removed_at:
+        return _removed(fresh)
     first_line = max(1, first_line)
     begin, end = first_line - 1, first_line - 1 + n_lines
     holding = (
@@ -148,7 +158,10 @@ def log_search(
 
 
 def log_download(*, stream: LogStream) -> Iterator[bytes]:
-    """The whole log in pieces, in constant memory."""
+    """The whole log in pieces, in constant memory; one line that says so where it was removed."""
+    if stream.removed_at:
+        yield f"[The log was removed on {stream.removed_at:%Y-%m-%d}, when it had been kept long enough]\n".encode()
+        return
     for data in stream.chunks.order_by("offset").values_list("data", flat=True).iterator(chunk_size=16):
         yield bytes(data)
 
@@ -157,6 +170,25 @@ def log_stream_delete(*, stream_id: int) -> None:
     """Removes the stream with all its lines."""
     LogChunk.objects.filter(stream_id=stream_id).delete()
     LogStream.objects.filter(pk=stream_id).delete()
+
+
+def log_streams_remove(*, stream_ids: QuerySet[Any] | Sequence[int], limit: int) -> int:
+    """Removes the lines of streams that have been kept long enough; the streams stay and say so.
+
+    Args:
+        stream_ids: Streams to which nobody writes any more.
+        limit: How many rows to remove or mark at most.
+
+    Returns:
+        How many those were; 0 when nothing is left to remove.
+    """
+    kept = LogStream.objects.filter(pk__in=stream_ids, removed_at__isnull=True, n_bytes__gt=0)
+    marked = list(kept.values_list("pk", flat=True)[:limit])
+    # Marked first, so that nobody reads a log with lines missing in its middle.
+    LogStream.objects.filter(pk__in=marked).update(removed_at=clock.now(), ended=True)
+    of_removed = LogChunk.objects.filter(stream__removed_at__isnull=False).order_by()
+    chunk_ids = list(of_removed.values_list("pk", flat=True)[: max(1, limit // CHUNKS_PER_ROW_REMOVED)])
+    return len(marked) + LogChunk.objects.filter(pk__in=chunk_ids).delete()[0]
 
 
 def _chunks_write(stream: LogStream, lines: Sequence[LogLine]) -> None:
@@ -229,6 +261,11 @@ def _chunks_from(stream: LogStream, after: int) -> QuerySet[LogChunk]:
         stream.chunks.filter(offset__lte=after).order_by("-offset").values_list("offset", flat=True).first()
     )
     return stream.chunks.filter(offset__gte=holding or 0).order_by("offset")
+
+
+def _removed(stream: LogStream) -> LogSlice:
+    """What is left of a log whose lines were removed: nothing, and nothing follows."""
+    return LogSlice("", stream.n_bytes, True, stream.n_lines + 1, [], stream.truncated, stream.removed_at)
 
 
 class _Pieces:

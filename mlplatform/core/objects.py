@@ -1,4 +1,4 @@
-"""The one object store of this installation, as the settings name it."""
+"""The one object store of this installation, as the settings name it; and the first phase of deleting from it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from functools import lru_cache, partial
 from django.conf import settings
 from django.db import transaction
 
-from mlplatform.core.errors import TransientError
+from mlplatform.core.models import ObjectTombstone
 from mlplatform.core.store import ObjectStore
 
 logger = logging.getLogger(__name__)
+AT_ONCE = 50
+"""So many objects of a folder are deleted by whoever buried them; more are left to the sweep."""
 
 
 def object_store() -> ObjectStore:
@@ -20,28 +22,53 @@ def object_store() -> ObjectStore:
     return _open(settings.OBJECT_STORE_URL)
 
 
-def objects_delete_after_commit(uris: Iterable[str]) -> None:
-    """Deletes objects whose rows are gone once the transaction is committed.
+def objects_bury(uris: Iterable[str], *, reason: str) -> None:
+    """Says, in the transaction that removes the last rows referring to them, that these objects are to go.
 
-    A store that is away leaves them behind: logged, not raised, because what was asked for has been done.
+    Rolled back with it, nothing has happened. Committed, they go even if this process ends now: the scheduler carries
+    tombstones out. Where the store is a folder, a few are deleted right after the commit, since that costs little.
+
+    Args:
+        reason: What they were of, such as `dataset`.
     """
-    transaction.on_commit(partial(_delete, list(uris)))
+    buried = sorted(set(uris))
+    with transaction.atomic():
+        ObjectTombstone.objects.bulk_create(
+            [ObjectTombstone(uri=uri, reason=reason) for uri in buried], ignore_conflicts=True
+        )
+        if buried and len(buried) <= AT_ONCE and object_store().is_folder:
+            transaction.on_commit(partial(_carry_out, buried))
 
 
 def objects_take_back(uris: Iterable[str]) -> None:
-    """Deletes objects of something that did not come about. Never raises: what prevented it is what is to be told."""
+    """Deletes objects of something that did not come about. Never raises: what prevented it is what is to be told.
+
+    What cannot be deleted now is buried; should that fail too, the sweep of orphans finds it.
+    """
     taken_back = list(uris)
     try:
         object_store().delete(taken_back)
     except Exception:
-        logger.exception("of %d objects that nothing refers to some are left", len(taken_back))
+        logger.warning("%d objects that nothing refers to are deleted later", len(taken_back), exc_info=True)
+        _bury_quietly(taken_back)
 
 
-def _delete(uris: list[str]) -> None:
+def _bury_quietly(uris: list[str]) -> None:
     try:
-        object_store().delete(uris)
-    except TransientError as error:
-        logger.warning("of %d objects whose rows are gone some are left: %s", len(uris), error)
+        with transaction.atomic():
+            objects_bury(uris, reason="taken back")
+    except Exception:
+        logger.exception("of %d objects that nothing refers to some are left", len(uris))
+
+
+def _carry_out(uris: list[str]) -> None:
+    """Never raises: what was asked for has been done, and the sweep does the rest."""
+    from mlplatform.core.tombstones import tombstones_carry_out
+
+    try:
+        tombstones_carry_out(uris=uris)
+    except Exception:
+        logger.exception("the objects of what was deleted are left to the sweep")
 
 
 @lru_cache(maxsize=4)

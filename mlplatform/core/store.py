@@ -43,6 +43,15 @@ class StoredObject:
     sha256: str
 
 
+@dataclass(frozen=True)
+class KeptObject:
+    """An object as found in the store. `changed_at` is when it came to this address, in seconds since the epoch."""
+
+    uri: str
+    size_bytes: int
+    changed_at: float
+
+
 class ObjectStore:
     """Files under `s3://bucket/key`.
 
@@ -145,6 +154,8 @@ class ObjectStore:
             except FileNotFoundError:
                 continue
             except (BaseError, OSError) as error:
+                if self._is_below_a_file(uri):
+                    continue
                 reason = _(
                     "The object store could not delete {uri}: {reason}", uri=uri, reason=_reason(error)
                 )
@@ -159,6 +170,29 @@ class ObjectStore:
             for item in batch:
                 if not is_staged(Path(item["path"]).name):
                     yield StoredObject(f"s3://{item['path']}", int(item["size"]), "")
+
+    def walk(self, prefix_uri: str) -> Iterator[KeptObject]:
+        """Objects below the folder `s3://bucket/prefix`, in no order, with when they came there; memory is constant."""
+        bucket, prefix = uri_split(prefix_uri)
+        if self._root is not None:
+            for path, status in files_below(self._root / bucket / prefix):
+                if not is_staged(path.name):
+                    key = path.relative_to(self._root).as_posix()
+                    yield KeptObject(f"s3://{key}", status.st_size, max(status.st_mtime, status.st_ctime))
+            return
+        for batch in obstore.list(self._backend, prefix=f"{bucket}/{prefix}"):
+            for item in batch:
+                yield KeptObject(f"s3://{item['path']}", int(item["size"]), item["last_modified"].timestamp())
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the store is a folder of this machine, where looking and deleting cost next to nothing."""
+        return self._root is not None
+
+    @property
+    def folder(self) -> Path | None:
+        """That folder, for what cares for its disk: how full it is, and files whose writer died."""
+        return self._root
 
     def local_path(self, uri: str) -> Path | None:
         """The object as a file on this machine, to be read and never written; None where the store is remote."""
@@ -205,6 +239,21 @@ class ObjectStore:
 def is_staged(name: str) -> bool:
     """Whether a file of this name is one that is being written, or was when its writer died."""
     return name.startswith(".") and name.endswith(STAGED_SUFFIX)
+
+
+def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Regular files below a folder with their status, one after the other; what vanishes meanwhile is left out."""
+    try:
+        entries = os.scandir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    with entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_dir(follow_symlinks=False):
+                    yield from files_below(Path(entry.path))
+                elif entry.is_file(follow_symlinks=False):
+                    yield Path(entry.path), entry.stat(follow_symlinks=False)
 
 
 def _folder_of(url: str) -> Path | None:

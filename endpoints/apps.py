@@ -1,0 +1,14 @@
+"""The room of models and endpoints as a Django application."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import AppConfig
+
+
+class EndpointsConfig(AppConfig):
+    name = "endpoints"
+
+    def ready(self) -> None:
+        import_module("endpoints.keeping")

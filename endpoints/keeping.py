@@ -1,0 +1,72 @@
+"""What this room keeps: which rows refer to objects, how long traffic, logs and runs stay, what may be left over.
+
+Registered when Django starts; carried out by the floor's sweeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from django.db import transaction
+
+from endpoints.models import EndpointMetric, Replica, TableRun
+from mlplatform.core.env import data_dir, runtime_dir
+from mlplatform.core.leftovers import leftovers
+from mlplatform.core.logs import log_streams_remove
+from mlplatform.core.object_references import ObjectReference, object_reference
+from mlplatform.core.objects import objects_bury
+from mlplatform.core.retention import retention
+from mlplatform.core.status import ReplicaStatus
+from mlplatform.core.text import text as _
+
+_SOCKET_NAME = 16
+"""So many characters of its id name a replica's socket."""
+
+object_reference(ObjectReference(_("model"), "endpoints.Model", "models", ("artifact_uri",)))
+object_reference(ObjectReference(_("table run"), "endpoints.TableRun", "table-runs", ("result_uri",)))
+
+
+@retention("replica_logs", title=_("Logs of replicas that are gone"), setting="MLPLATFORM_KEEP_LOGS_DAYS")
+def replica_logs_remove(before: datetime, limit: int) -> int:
+    over = Replica.objects.filter(
+        status__in=(ReplicaStatus.GONE, ReplicaStatus.FAILED), host="", ended_at__lt=before
+    )
+    return log_streams_remove(stream_ids=over.values("log_id"), limit=limit)
+
+
+@retention("endpoint_traffic", title=_("Traffic of endpoints"), setting="MLPLATFORM_KEEP_TRAFFIC_DAYS")
+def endpoint_traffic_remove(before: datetime, limit: int) -> int:
+    old = EndpointMetric.objects.filter(minute_at__lt=before).order_by()
+    minute_ids = list(old.values_list("pk", flat=True)[:limit])
+    return EndpointMetric.objects.filter(pk__in=minute_ids).delete()[0]
+
+
+@retention("table_runs", title=_("Results of whole tables"), setting="MLPLATFORM_KEEP_TABLE_RUNS_DAYS")
+def table_runs_remove(before: datetime, limit: int) -> int:
+    """Runs that have ended, with their rows in the store."""
+    with transaction.atomic():
+        over = TableRun.objects.exclude(status=TableRun.Status.IN_PROGRESS).filter(ended_at__lt=before)
+        runs = list(over.order_by("pk")[:limit])
+        objects_bury([run.result_uri for run in runs if run.result_uri], reason="table run")
+        return TableRun.objects.filter(pk__in=[run.pk for run in runs]).delete()[0]
+
+
+@leftovers("model folders")
+def model_folders() -> Iterator[Path]:
+    """Unpacked models of replicas that no host has."""
+    folder = data_dir() / "models"
+    found = list(folder.iterdir()) if folder.is_dir() else []
+    served = set(Replica.objects.exclude(host="").values_list("uid", flat=True)) if found else set()
+    yield from (path for path in found if path.name not in served)
+
+
+@leftovers("replica sockets")
+def replica_sockets() -> Iterator[Path]:
+    """Sockets of replicas that no host has."""
+    folder = runtime_dir() / "replicas"
+    found = list(folder.glob("*.sock")) if folder.is_dir() else []
+    served = set(Replica.objects.exclude(host="").values_list("uid", flat=True)) if found else set()
+    names = {f"{uid[:_SOCKET_NAME]}.sock" for uid in served}
+    yield from (path for path in found if path.name not in names)

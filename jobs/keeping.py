@@ -1,0 +1,57 @@
+"""What this room keeps: which rows refer to objects, how long logs and metrics stay, which folders may be left over.
+
+Registered when Django starts; carried out by the floor's sweeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from jobs.models import MetricChunk, TrainingJob
+from jobs.services.clearing import attempt_dir, work_dir
+from jobs.services.lifecycle import ACTIVE
+from mlplatform.core.leftovers import leftovers
+from mlplatform.core.logs import log_streams_remove
+from mlplatform.core.object_references import ObjectReference, object_reference
+from mlplatform.core.retention import retention
+from mlplatform.core.status import TERMINAL_TRAINING
+from mlplatform.core.text import text as _
+
+object_reference(
+    ObjectReference(_("dataset version"), "jobs.DatasetVersion", "datasets", ("uri", "profile_uri"))
+)
+object_reference(ObjectReference(_("training job"), "jobs.TrainingJob", "training-jobs", ("artifact_uri",)))
+
+
+@retention("training_job_logs", title=_("Logs of ended training jobs"), setting="MLPLATFORM_KEEP_LOGS_DAYS")
+def training_job_logs_remove(before: datetime, limit: int) -> int:
+    """The text goes; the job, its failure with the last lines, and how long the log was stay."""
+    ended = TrainingJob.objects.filter(status__in=TERMINAL_TRAINING, ended_at__lt=before)
+    return log_streams_remove(stream_ids=ended.values("log_id"), limit=limit)
+
+
+@retention(
+    "training_job_metrics",
+    title=_("Metric points of ended training jobs"),
+    setting="MLPLATFORM_KEEP_METRICS_DAYS",
+)
+def training_job_metrics_remove(before: datetime, limit: int) -> int:
+    """The points go; the summary of each metric (number, last, lowest, highest) stays."""
+    old = MetricChunk.objects.filter(job__status__in=TERMINAL_TRAINING, job__ended_at__lt=before)
+    chunk_ids = list(old.order_by().values_list("pk", flat=True)[:limit])
+    return MetricChunk.objects.filter(pk__in=chunk_ids).delete()[0]
+
+
+@leftovers("work folders")
+def work_folders() -> Iterator[Path]:
+    """Folders of attempts that nobody owns, where no worker is left to clear them."""
+    if not work_dir().is_dir():
+        return
+    found = list(work_dir().iterdir())
+    owned = (
+        TrainingJob.objects.filter(status__in=ACTIVE).exclude(lease_owner="").values_list("uid", "attempt")
+    )
+    keep = {attempt_dir(uid=uid, attempt=attempt) for uid, attempt in owned}
+    yield from (folder for folder in found if folder not in keep)
