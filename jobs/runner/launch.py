@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -145,20 +145,22 @@ def job_environment(*, folder: Path, job_name: str, job_arn: str, given: Mapping
     }
 
 
-def stragglers_kill(*, markers_alive: frozenset[str], prefix: str) -> int:
-    """Ends processes marked with `prefix` whose marker is not in `markers_alive`: left by a worker that died.
-
-    Returns how many there were.
-    """
-    killed = 0
+def marked_processes(*, prefix: str) -> list[tuple[psutil.Process, str]]:
+    """The processes of jobs on this machine whose marker begins with `prefix`, each with its marker."""
+    found = []
     for process in psutil.process_iter():
         try:
             marker = process.environ().get(MARKER, "")
         except _GONE:
             continue
-        if marker.startswith(prefix) and marker not in markers_alive and process.pid != os.getpid():
-            killed += _kill(process)
-    return killed
+        if marker.startswith(prefix) and process.pid != os.getpid():
+            found.append((process, marker))
+    return found
+
+
+def processes_kill(processes: Iterable[psutil.Process]) -> int:
+    """Ends them; how many there still were. One whose number was given to another meanwhile is left alone."""
+    return sum(_kill(process) for process in processes)
 
 
 def _kill(process: psutil.Process) -> bool:

@@ -5,18 +5,17 @@ workers.
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 
 from django.conf import settings
+from psutil import Process
 
 from jobs.models import TrainingJob
-from jobs.runner.launch import stragglers_kill
+from jobs.runner.launch import marked_processes, processes_kill
 from jobs.runner.workspace import Workspace
 from jobs.services.lifecycle import ACTIVE
 
 logger = logging.getLogger(__name__)
-FOLDER_GRACE_S = 60
 
 
 def work_dir() -> Path:
@@ -31,15 +30,27 @@ def attempt_dir(*, uid: str, attempt: int) -> Path:
 
 def leftovers_clear() -> None:
     """Ends processes and removes folders of attempts that nobody owns any more."""
+    # Looked for before the owners are asked for, so that an attempt that begins meanwhile is not among them.
+    folders = list(work_dir().iterdir()) if work_dir().is_dir() else []
+    processes = marked_processes(prefix=f"{work_dir()}/")
     owned = (
         TrainingJob.objects.filter(status__in=ACTIVE).exclude(lease_owner="").values_list("uid", "attempt")
     )
     keep = frozenset(str(attempt_dir(uid=uid, attempt=attempt)) for uid, attempt in owned)
-    killed = stragglers_kill(markers_alive=keep, prefix=f"{work_dir()}/")
+    _clear(folders, processes, keep)
+
+
+def earlier_attempts_clear(*, uid: str, attempt: int) -> None:
+    """Ends processes and removes folders that the attempts before this one left on this machine."""
+    keep = frozenset({str(attempt_dir(uid=uid, attempt=attempt))})
+    _clear(list(work_dir().glob(f"{uid}-*")), marked_processes(prefix=f"{work_dir() / uid}-"), keep)
+
+
+def _clear(folders: list[Path], processes: list[tuple[Process, str]], keep: frozenset[str]) -> None:
+    """Ends and removes what does not belong to an attempt in `keep`."""
+    killed = processes_kill(process for process, marker in processes if marker not in keep)
     if killed:
         logger.warning("ended %d processes that a dead worker had left", killed)
-    if not work_dir().is_dir():
-        return
-    for folder in work_dir().iterdir():
-        if str(folder) not in keep and time.time() - folder.stat().st_mtime > FOLDER_GRACE_S:
+    for folder in folders:
+        if str(folder) not in keep:
             Workspace(folder).remove()

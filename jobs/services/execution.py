@@ -7,7 +7,6 @@ writing while the process runs is the `Reporter`'s. Called by the Celery task on
 from __future__ import annotations
 
 import logging
-import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from jobs.runner.launch import job_environment, job_launch
 from jobs.runner.outcome import Outcome, input_failure, internal_failure, outcome_of
 from jobs.runner.pack import model_pack
 from jobs.runner.workspace import ChannelFeeder, ChannelSource, Workspace
-from jobs.services.clearing import attempt_dir
+from jobs.services.clearing import attempt_dir, earlier_attempts_clear
 from jobs.services.inputs import channel_sources, job_spec, manifest_facts
 from jobs.services.lifecycle import (
     ATTEMPTS_MAX,
@@ -39,6 +38,7 @@ from jobs.services.lifecycle import (
     training_job_note,
     training_job_release,
 )
+from jobs.services.owners import owner_new
 from jobs.services.reporting import Reporter
 from jobs.services.worker_state import WorkerState
 from mlplatform.core.errors import NotFound, PlatformError, TransientError
@@ -68,11 +68,13 @@ def training_job_run(*, job_id: int, worker: WorkerState, program: Sequence[str]
     """
     if worker.shutting_down():
         return False
-    lease = training_job_claim(job_id=job_id, owner=f"{worker.name}:{secrets.token_hex(4)}")
+    lease = training_job_claim(job_id=job_id, owner=owner_new(worker_name=worker.name))
     if lease is None:
         return False
     job = TrainingJob.objects.select_related("project", "log").get(pk=job_id)
     try:
+        if lease.attempt > 1:
+            earlier_attempts_clear(uid=job.uid, attempt=lease.attempt)
         attempt = _Attempt(job, lease, worker, program)
     except Exception as error:
         _not_begun(job, lease, error)

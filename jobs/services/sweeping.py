@@ -26,8 +26,9 @@ from jobs.services.lifecycle import (
     training_job_lose,
     training_job_requeue,
 )
+from jobs.services.owners import owner_is_gone
 from mlplatform.core import clock
-from mlplatform.core.dispatch import dispatch_after_commit
+from mlplatform.core.dispatch import dispatch_now
 from mlplatform.core.models import Node
 from mlplatform.core.nodes import queues_served
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
@@ -46,14 +47,16 @@ class Resending:
 
     due: dict[int, tuple[float, float]] = field(default_factory=dict)
 
-    def take_due(self, pending: list[int]) -> list[int]:
+    def due_of(self, pending: list[int]) -> list[int]:
+        """Those of the pending jobs whose message is to be sent again now; all others are forgotten."""
         now = time.monotonic()
         self.due = {job_id: self.due.get(job_id, (now, RESEND_FIRST_S)) for job_id in pending}
-        due = [job_id for job_id, (at, _) in self.due.items() if at <= now]
-        for job_id in due:
-            wait_s = self.due[job_id][1]
-            self.due[job_id] = (now + wait_s, min(2 * wait_s, RESEND_MAX_S))
-        return due
+        return [job_id for job_id, (at, _) in self.due.items() if at <= now]
+
+    def sent(self, job_id: int) -> None:
+        """The next time is later, each time twice as much."""
+        wait_s = self.due[job_id][1]
+        self.due[job_id] = (time.monotonic() + wait_s, min(2 * wait_s, RESEND_MAX_S))
 
 
 def sweep_leases() -> int:
@@ -64,6 +67,16 @@ def sweep_leases() -> int:
         lease_owner=""
     )
     return sum(_sweep_lease(job) for job in expired[:BATCH])
+
+
+def sweep_owners() -> int:
+    """Jobs whose worker was a process of this machine that is gone: the same, without waiting for the lease."""
+    owned = (
+        TrainingJob.objects.filter(status__in=ACTIVE)
+        .exclude(lease_owner="")
+        .only("uid", "status", "attempt", "lease_owner", "lease_expires_at")
+    )
+    return sum(_sweep_lease(job) for job in owned if owner_is_gone(owner=job.lease_owner))
 
 
 def sweep_stopping() -> int:
@@ -88,10 +101,13 @@ def sweep_pending(*, resending: Resending) -> int:
         queue__in=[queue for queue in queues_served() if queue_use(queue=queue).has_place],
     )
     queues = dict(pending.order_by("created_at", "pk").values_list("pk", "queue")[:BATCH])
-    due = resending.take_due(list(queues))
-    for job_id in due:
-        dispatch_after_commit(TASK, object_id=job_id, queue=queues[job_id])
-    return len(due)
+    sent = 0
+    for job_id in resending.due_of(list(queues)):
+        if not dispatch_now(TASK, object_id=job_id, queue=queues[job_id]):
+            break  # A broker that is away would keep this and every other sweep waiting for each of them.
+        resending.sent(job_id)
+        sent += 1
+    return sent
 
 
 def _sweep_lease(job: TrainingJob) -> bool:
@@ -103,7 +119,7 @@ def _sweep_lease(job: TrainingJob) -> bool:
         lease_expires_at=job.lease_expires_at,
         status=job.status,
     )
-    logger.warning("job %s: lease of %s ran out in attempt %s", job.uid, job.lease_owner, job.attempt)
+    logger.warning("job %s: %s was lost in attempt %s", job.uid, job.lease_owner, job.attempt)
     try:
         if job.status == TrainingJobStatus.STOPPING:
             training_job_end_unowned(rows=rows)

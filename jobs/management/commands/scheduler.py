@@ -16,7 +16,14 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, connection
 
 from jobs.services.lifecycle import LEASE_S
-from jobs.services.sweeping import Resending, sweep_leases, sweep_nodes, sweep_pending, sweep_stopping
+from jobs.services.sweeping import (
+    Resending,
+    sweep_leases,
+    sweep_nodes,
+    sweep_owners,
+    sweep_pending,
+    sweep_stopping,
+)
 from mlplatform.core import clock
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
@@ -63,6 +70,7 @@ class Sweeper:
                 self._leases_from = now + LEASE_S
             if now >= self._leases_from:
                 sweep_leases()
+            sweep_owners()
             sweep_stopping()
             sweep_pending(resending=self._resending)
             self._swept_at = time.monotonic()

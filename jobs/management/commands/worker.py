@@ -1,8 +1,8 @@
 """`manage.py worker`: takes jobs from queues and runs each as a process of its own.
 
 A Celery consumer with a pool of threads: a thread does no more than follow its job's process. Beside it a
-thread writes the heartbeat and clears away what dead workers left on this machine. A second way to find work,
-for when the broker has lost a message, is the scheduler's sweeping.
+thread writes the heartbeat, gives back what dead workers of this machine had, and clears away what they left.
+A second way to find work, for when the broker has lost a message, is the scheduler's sweeping.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from django.db import DatabaseError, connection
 
 from jobs.instance_types import cpus_here, instance_type_list
 from jobs.services.clearing import leftovers_clear
+from jobs.services.sweeping import sweep_owners
 from jobs.services.worker_state import WorkerState, worker_state
 from mlplatform.core import clock
 from mlplatform.core.broker import app
@@ -27,7 +28,7 @@ from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
 
 logger = logging.getLogger("worker")
-CLEAR_EVERY_BEATS = 12
+CLEAR_EVERY_BEATS = 3
 
 
 class Command(BaseCommand):
@@ -139,8 +140,11 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
 
 
 def _clear() -> None:
-    """Clears leftovers away; what cannot be is tried again later and never keeps the heart from beating."""
+    """What dead workers had and left; what cannot be done is tried again later and never keeps the heart from
+    beating.
+    """
     try:
+        sweep_owners()
         leftovers_clear()
     except Exception:
         logger.exception("what dead workers left could not be cleared away")

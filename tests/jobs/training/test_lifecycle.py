@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -34,6 +35,7 @@ from mlplatform.core.models import LogStream, Node, NodeKind
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 from tests.jobs.training.cast import Cast, job_make
+from tests.jobs.training.processes import redis_running
 
 COMPLETED = Outcome(TrainingJobStatus.COMPLETED, SecondaryStatus.COMPLETED, "Training job completed")
 
@@ -272,20 +274,33 @@ def test_a_stop_racing_with_claim_and_end_leaves_one_end(threads_cast: Cast) -> 
         assert ends == [job.status]
 
 
-def test_pending_jobs_are_sent_again_ever_more_rarely(cast: Cast) -> None:
+def test_pending_jobs_are_sent_again_ever_more_rarely(cast: Cast, tmp_path: Path) -> None:
     job = job_make(cast.alice)
     _worker(concurrency=1)
     resending = Resending()
-    assert sweep_pending(resending=resending) == 0
-    TrainingJob.objects.update(created_at=clock.now() - timedelta(seconds=60))
-    assert sweep_pending(resending=resending) == 1
-    assert sweep_pending(resending=resending) == 0
-    _claim(job)
-    sweep_pending(resending=resending)
+    with redis_running(tmp_path):
+        assert sweep_pending(resending=resending) == 0
+        TrainingJob.objects.update(created_at=clock.now() - timedelta(seconds=60))
+        assert sweep_pending(resending=resending) == 1
+        assert sweep_pending(resending=resending) == 0
+        _claim(job)
+        sweep_pending(resending=resending)
     assert not resending.due
 
 
-def test_nothing_is_sent_to_a_queue_without_a_free_place(cast: Cast) -> None:
+def test_while_the_broker_is_away_nothing_counts_as_sent(cast: Cast, tmp_path: Path) -> None:
+    for _ in range(3):
+        job_make(cast.alice)
+    _worker(concurrency=1)
+    TrainingJob.objects.update(created_at=clock.now() - timedelta(seconds=60))
+    resending = Resending()
+    assert sweep_pending(resending=resending) == 0
+    assert sweep_pending(resending=resending) == 0
+    with redis_running(tmp_path):
+        assert sweep_pending(resending=resending) == 3
+
+
+def test_nothing_is_sent_to_a_queue_without_a_free_place(cast: Cast, tmp_path: Path) -> None:
     busy, waiting = job_make(cast.alice), job_make(cast.alice)
     TrainingJob.objects.update(created_at=clock.now() - timedelta(seconds=60))
     resending = Resending()
@@ -294,7 +309,8 @@ def test_nothing_is_sent_to_a_queue_without_a_free_place(cast: Cast) -> None:
     lease = _claim(busy)
     assert sweep_pending(resending=resending) == 0
     training_job_finish(lease=lease, outcome=COMPLETED)
-    assert sweep_pending(resending=resending) == 1
+    with redis_running(tmp_path):
+        assert sweep_pending(resending=resending) == 1
     assert waiting.pk in resending.due
 
 
