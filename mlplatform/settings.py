@@ -18,10 +18,14 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = data_dir()
 RUNTIME_DIR = runtime_dir()
 DEBUG = env_flag("MLPLATFORM_DEBUG")
+# For the doctor, who signs nothing and must be able to look where nothing can be written.
+_LOOKS_ONLY = env_flag("MLPLATFORM_LOOKS_ONLY")
 
 
 def _secret_key() -> str:
     """The key of `MLPLATFORM_SECRET_KEY`, else the one in the data directory, made there on first use."""
+    if _LOOKS_ONLY:
+        return secrets.token_urlsafe(48)
     given = env_text("MLPLATFORM_SECRET_KEY")
     if given:
         return given
@@ -44,7 +48,6 @@ CSRF_TRUSTED_ORIGINS = list(env_list("MLPLATFORM_TRUSTED_ORIGINS"))
 # Processes that answer no page (worker, host, gateway, scheduler) leave the faces out, for memory and start-up time.
 _FACES = [
     "django.contrib.admin",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
@@ -76,6 +79,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "mlplatform.web.middleware.SignedInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -138,7 +142,8 @@ MLPLATFORM_PUBLIC_URL = env_text("MLPLATFORM_PUBLIC_URL")
 MLPLATFORM_OUTBOUND_NETWORKS = env_networks("MLPLATFORM_OUTBOUND_NETWORKS")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
 FILE_UPLOAD_TEMP_DIR = str(DATA_DIR / "tmp")
-Path(FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
+if not _LOOKS_ONLY:
+    Path(FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
 # How long what is kept, in days; 0 for ever
@@ -183,11 +188,15 @@ LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "web:login"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_ENGINE = "mlplatform.core.sessions"
+SESSION_COOKIE_AGE = env_int("MLPLATFORM_SESSION_IDLE_S", 24 * 3600)
+MLPLATFORM_SESSION_MAX_S = env_int("MLPLATFORM_SESSION_MAX_S", 14 * 24 * 3600)
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "mlplatform.web.views.problems.csrf_failure"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = MLPLATFORM_PUBLIC_URL.startswith("https://")
+if SESSION_COOKIE_SECURE:  # a name that a browser lets no other host or plain page set
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"

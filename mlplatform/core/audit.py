@@ -49,7 +49,8 @@ class Origin:
     user: Callable[[], User | None] = lambda: None
 
 
-_origin: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())
+_COMMAND = Origin()
+_origin: ContextVar[Origin] = ContextVar("audit_origin", default=_COMMAND)
 
 
 def origin_now() -> Origin:

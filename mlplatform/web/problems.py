@@ -44,8 +44,8 @@ def problem_of(request: HttpRequest, error: PlatformError) -> HttpResponse:
         response = problem_response(
             request, status=error.http_status, message=translated(error.message), code=error.code
         )
-    if error.http_status in {503, 507}:
-        response["Retry-After"] = str(_RETRY_AFTER_S)
+    if error.http_status in {429, 503, 507}:
+        response["Retry-After"] = str(getattr(error, "retry_after_s", _RETRY_AFTER_S))
     return response
 
 

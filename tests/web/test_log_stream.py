@@ -8,12 +8,11 @@ from collections.abc import Callable
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.contrib.sessions.models import Session
 from django.test import AsyncClient, Client
 
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_append
-from mlplatform.core.models import Membership
+from mlplatform.core.models import Membership, Session
 from tests.jobs.training.cast import dataset_make, job_make
 from tests.web.conftest import Visitor
 

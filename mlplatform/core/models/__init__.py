@@ -7,12 +7,15 @@ from mlplatform.core.models.logs import LogChunk, LogStream
 from mlplatform.core.models.nodes import Node, NodeKind
 from mlplatform.core.models.objects import ObjectTombstone
 from mlplatform.core.models.revisions import Revision
+from mlplatform.core.models.sessions import Session
 from mlplatform.core.models.sweeps import SweepState
+from mlplatform.core.models.throttle import GivenPassword, SignInThrottle
 
 __all__ = [
     "AccessKey",
     "AuditEvent",
     "AuditOutcome",
+    "GivenPassword",
     "IdempotentRequest",
     "LogChunk",
     "LogStream",
@@ -23,5 +26,7 @@ __all__ = [
     "Project",
     "Revision",
     "Role",
+    "Session",
+    "SignInThrottle",
     "SweepState",
 ]

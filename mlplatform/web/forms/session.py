@@ -1,11 +1,14 @@
-"""The sign-in form: Django's own, in the platform's words."""
+"""The forms of signing in and of one's own password: Django's own, in the platform's words and behind its throttle."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+
+from mlplatform.core.sign_in import password_attempt
 
 
 class SignInForm(AuthenticationForm):
@@ -21,3 +24,18 @@ class SignInForm(AuthenticationForm):
         "invalid_login": _("This user name and password do not belong together. Both are case-sensitive."),
         "inactive": _("This user name and password do not belong together. Both are case-sensitive."),
     }
+
+
+class OwnPasswordForm(PasswordChangeForm):
+    """Whoever has found a browser signed in may not guess the password at will either."""
+
+    def clean_old_password(self) -> str:
+        """Raises ValidationError for a wrong one, SignInThrottled after too many."""
+        old: str = self.cleaned_data["old_password"]
+        user = self.user
+        right = password_attempt(
+            username=user.get_username(), check=lambda: user.check_password(old), action="password.change"
+        )
+        if not right:
+            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+        return old

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("login/", session.sign_in, name="login"),
     path("logout/", session.sign_out, name="logout"),
+    path("logout/everywhere/", session.sign_out_everywhere, name="sign-out-everywhere"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("preferences/password/", preferences.password, name="password"),
     path("preferences/language/", preferences.language, name="language"),

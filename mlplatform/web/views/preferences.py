@@ -6,7 +6,7 @@ import zoneinfo
 
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
-from django.contrib.auth.forms import PasswordChangeForm
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -16,11 +16,14 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mlplatform.core.errors import InvalidRequest, PlatformError
-from mlplatform.core.translation import translated_error
+from mlplatform.core.throttle import SignInThrottled
+from mlplatform.core.translation import translated, translated_error
 from mlplatform.web.access import page_user
+from mlplatform.web.forms.session import OwnPasswordForm
 from mlplatform.web.forms.training_jobs import errors_by_field
 from mlplatform.web.models import Preferences, Theme
 from mlplatform.web.preferences import cookie_set, preferences_get, preferences_set, preferences_to_cookies
+from mlplatform.core.sessions import PASSWORD_GIVEN, session_list
 from mlplatform.web.views.session import safe_next
 
 
@@ -51,11 +54,16 @@ def preferences(request: HttpRequest) -> HttpResponse:
 def password(request: HttpRequest) -> HttpResponse:
     """Changes the password; the other sessions of the user end, this one stays."""
     user = page_user(request)
-    form = PasswordChangeForm(user, request.POST if request.method == "POST" else None)
-    if request.method == "GET" or not form.is_valid():
-        return render(request, "web/password.html", {"form": form}, status=400 if form.is_bound else 200)
-    form.save()
-    update_session_auth_hash(request, form.user)
+    form = OwnPasswordForm(user, request.POST if request.method == "POST" else None)
+    try:
+        if request.method == "GET" or not form.is_valid():
+            return render(request, "web/password.html", {"form": form}, status=400 if form.is_bound else 200)
+    except SignInThrottled as error:
+        return _throttled(request, error)
+    with transaction.atomic():
+        form.save()
+        update_session_auth_hash(request, form.user)
+    request.session[PASSWORD_GIVEN] = False
     messages.success(request, _("Your password is changed. Other browsers are signed out."))
     return redirect("web:preferences")
 
@@ -70,6 +78,13 @@ def theme(request: HttpRequest) -> HttpResponse:
     return _switch(request, theme=request.POST.get("theme", ""))
 
 
+def _throttled(request: HttpRequest, error: SignInThrottled) -> HttpResponse:
+    context = {"form": OwnPasswordForm(page_user(request)), "problems": [translated(error.message)]}
+    response = render(request, "web/password.html", context, status=429)
+    response["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
 def _page(
     request: HttpRequest, values: Preferences | dict[str, str], error: PlatformError | None = None
 ) -> HttpResponse:
@@ -79,6 +94,8 @@ def _page(
         "themes": Theme.choices,
         "time_zones": sorted(zoneinfo.available_timezones()),
         "errors": errors_by_field(error.errors) if error else {},
+        "sessions": session_list(user=page_user(request)),
+        "this_session": request.session.session_key,
     }
     return render(request, "web/preferences.html", context, status=error.http_status if error else 200)
 
