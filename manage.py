@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import sys
 
-_WITHOUT_FACES = ("gateway", "host", "scheduler", "worker")
+_WITHOUT_FACES = ("doctor", "gateway", "host", "scheduler", "worker")
 """Commands of processes that answer no page: they load no admin, REST or pages."""
 
 
@@ -18,6 +18,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
     if sys.argv[1:2] and sys.argv[1] in _WITHOUT_FACES:
         os.environ.setdefault("MLPLATFORM_FACES", "off")
+    if sys.argv[1:2] == ["doctor"]:
+        os.environ.setdefault("MLPLATFORM_LOOKS_ONLY", "on")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -12,3 +12,4 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("jobs.keeping")
+        import_module("jobs.doctor")

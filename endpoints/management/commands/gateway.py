@@ -35,9 +35,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         lifeline = Lifeline(parent_pid=env_int("MLPLATFORM_PARENT_PID", 0))
-        heartbeat = _Heartbeat()
+        config = _config(options)
+        heartbeat = _Heartbeat(config.public)
         heartbeat.start()
-        code = gateway_run(_config(options), load_table=load_table, flush=flush, lifeline=lifeline)
+        code = gateway_run(config, load_table=load_table, flush=flush, lifeline=lifeline)
         heartbeat.end()
         if code:
             raise CommandError("the gateway could not start", returncode=code)
@@ -58,8 +59,9 @@ def _config(options: dict[str, Any]) -> GatewayConfig:
 class _Heartbeat(threading.Thread):
     """Tells the database that this gateway is alive; a database that is away is waited for."""
 
-    def __init__(self) -> None:
+    def __init__(self, public: Address) -> None:
         super().__init__(name="heartbeat", daemon=True)
+        self._info = {"host": public.host, "port": public.port}
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._started_at: datetime = clock.now()
         self._ended = threading.Event()
@@ -68,7 +70,9 @@ class _Heartbeat(threading.Thread):
         while not self._ended.is_set():
             with contextlib.suppress(DatabaseError):
                 close_old_connections()
-                node_beat(kind=NodeKind.GATEWAY, name=self._name, started_at=self._started_at)
+                node_beat(
+                    kind=NodeKind.GATEWAY, name=self._name, started_at=self._started_at, info=self._info
+                )
             self._ended.wait(HEARTBEAT_S)
 
     def end(self) -> None:

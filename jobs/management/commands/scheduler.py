@@ -25,12 +25,15 @@ from jobs.services.sweeping import (
     sweep_stopping,
 )
 from mlplatform.core import clock
+from mlplatform.core.lease_sweeps import lease_sweeps_run
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+from mlplatform.core.sweeps import SweepThread
 
 logger = logging.getLogger("scheduler")
 INTERVAL_S = 1.0
 AWAY_S = 10.0
+END_S = 3.0
 
 
 class Command(BaseCommand):
@@ -45,8 +48,12 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
         sweeper = Sweeper(options["name"])
+        # On a thread of their own: a store that hangs must not hold up leases.
+        sweeps = SweepThread()
+        sweeps.start()
         while not ended.wait(INTERVAL_S):
             sweeper.turn()
+        sweeps.end(timeout_s=END_S)
         sweeper.close()
 
 
@@ -55,7 +62,7 @@ class Sweeper:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._started_at = clock.now()
+        self._started_at = self._swept_on = clock.now()
         self._resending = Resending()
         self._beat_at = 0.0
         self._swept_at = time.monotonic()
@@ -70,10 +77,12 @@ class Sweeper:
                 self._leases_from = now + LEASE_S
             if now >= self._leases_from:
                 sweep_leases()
+                lease_sweeps_run()
             sweep_owners()
             sweep_stopping()
             sweep_pending(resending=self._resending)
             self._swept_at = time.monotonic()
+            self._swept_on = clock.now()
         except DatabaseError as error:
             logger.warning("database away: %s", error)
             connection.close()
@@ -87,6 +96,7 @@ class Sweeper:
     def _beat(self, now: float) -> None:
         if now - self._beat_at < HEARTBEAT_S:
             return
-        node_beat(kind=NodeKind.SCHEDULER, name=self._name, started_at=self._started_at)
+        info = {"swept_at": self._swept_on.isoformat()}
+        node_beat(kind=NodeKind.SCHEDULER, name=self._name, started_at=self._started_at, info=info)
         sweep_nodes()
         self._beat_at = now
