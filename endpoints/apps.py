@@ -12,3 +12,5 @@ class EndpointsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("endpoints.keeping")
+        import_module("endpoints.sweeping")
+        import_module("endpoints.doctor")

@@ -18,7 +18,7 @@ from mlplatform.core.logs import log_streams_remove
 from mlplatform.core.object_references import ObjectReference, object_reference
 from mlplatform.core.objects import objects_bury
 from mlplatform.core.retention import retention
-from mlplatform.core.status import ReplicaStatus
+from mlplatform.core.status import ReplicaStatus, TableRunStatus
 from mlplatform.core.text import text as _
 
 _SOCKET_NAME = 16
@@ -47,7 +47,7 @@ def endpoint_traffic_remove(before: datetime, limit: int) -> int:
 def table_runs_remove(before: datetime, limit: int) -> int:
     """Runs that have ended, with their rows in the store."""
     with transaction.atomic():
-        over = TableRun.objects.exclude(status=TableRun.Status.IN_PROGRESS).filter(ended_at__lt=before)
+        over = TableRun.objects.exclude(status=TableRunStatus.IN_PROGRESS).filter(ended_at__lt=before)
         runs = list(over.order_by("pk")[:limit])
         objects_bury([run.result_uri for run in runs if run.result_uri], reason="table run")
         return TableRun.objects.filter(pk__in=[run.pk for run in runs]).delete()[0]

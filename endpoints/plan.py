@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 
 HEALTH_WINDOW_S = 30.0
-"""So long may a variant of an InService endpoint be without a replica before the endpoint is Failed."""
+"""The promise: an InService endpoint answers, or is no longer InService so long after it last could."""
+DOWN_MAX_S = 24.0
+"""So long may a variant be without a ready replica; the rest of the window is for whoever looks to come round."""
 
 _HOLDS_A_PLACE = frozenset(
     {ReplicaStatus.PENDING, ReplicaStatus.STARTING, ReplicaStatus.IN_SERVICE, ReplicaStatus.FAILED}
@@ -209,7 +211,7 @@ def _keep(view: EndpointView) -> Iterator[Action]:
 
 def _judge(view: EndpointView, live: dict[int, list[ObservedReplica]], *, leaving: bool) -> Iterator[Action]:
     mute = [v for v in _variants(view.live) if v.weight > 0 and not any(r.ready for r in live[v.id])]
-    dead = [v for v in mute if live[v.id] and min(r.down_s for r in live[v.id]) > HEALTH_WINDOW_S]
+    dead = [v for v in mute if live[v.id] and min(r.down_s for r in live[v.id]) > DOWN_MAX_S]
     if view.status == EndpointStatus.FAILED and not mute:
         yield Settle(keep_failure=False)
     elif view.status == EndpointStatus.ROLLING_BACK and not mute and not leaving:

@@ -27,11 +27,14 @@ from endpoints.server_spec import ServerSpec
 from endpoints.unix_http import unix_call
 from mlplatform.core.store import ObjectStore
 
-PING_EVERY_S = 3.0
-PING_TIMEOUT_S = 5.0
+PING_EVERY_S = 2.0
+PING_TIMEOUT_S = 3.0
+PING_AGAIN_S = 0.5
+"""After a ping that was missed: with `MISSED_PINGS_MAX` of them a server that hangs is ended within 13 s."""
 LOADING_PING_EVERY_S = 0.05
 MEMORY_EVERY_S = 5.0
 GRACE_S = 30
+KILLED_WITHIN_S = 2.0
 
 
 class ServerThreads:
@@ -39,7 +42,7 @@ class ServerThreads:
 
     def __init__(self) -> None:
         self.unpacking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="unpacking")
-        self.pings = ThreadPoolExecutor(max_workers=4, thread_name_prefix="ping")
+        self.pings = ThreadPoolExecutor(max_workers=16, thread_name_prefix="ping")
 
     def close(self) -> None:
         for pool in (self.unpacking, self.pings):
@@ -54,6 +57,8 @@ class ServerEnd:
     returncode: int | None = None
     explained: bool = False
     """Trying again would end the same way: the process, or we, said what is wrong."""
+    silent_s: float = 0.0
+    """For so long it had answered no ping before it was ended: then it hung."""
 
 
 class ModelServer:
@@ -76,6 +81,7 @@ class ModelServer:
         self._ping: Future[bool] | None = None
         self._ping_at = 0.0
         self._answers = False
+        self._answered_at = 0.0
         self._missed_pings = 0
         self._memory_at = 0.0
         self._killed_because = ""
@@ -129,6 +135,13 @@ class ModelServer:
         self._killed_because = because
         self._signal(signal.SIGKILL)
         self._enter(Phase.STOPPING)
+
+    def destroy(self) -> None:
+        """Kills the process, if there is one, and waits for its end: nobody will look at this start again."""
+        self._signal(signal.SIGKILL)
+        if self._popen is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(KILLED_WITHIN_S)
 
     def clear(self) -> None:
         """Removes the replica's folder and socket. Call when it has no process."""
@@ -185,9 +198,15 @@ class ModelServer:
             self._ping = None
             self._answers = self._answers or answered
             self._missed_pings = 0 if answered else self._missed_pings + 1
-            self._ping_at = now + (PING_EVERY_S if self._answers else LOADING_PING_EVERY_S)
+            self._answered_at = now if answered else self._answered_at
+            self._ping_at = now + self._ping_pause_s(answered)
         if self._ping is None and now >= self._ping_at and self.spec.socket.exists():
             self._ping = self._threads.pings.submit(_answers_ping, self.spec.socket)
+
+    def _ping_pause_s(self, answered: bool) -> float:
+        if answered:
+            return PING_EVERY_S
+        return PING_AGAIN_S if self._answers else LOADING_PING_EVERY_S
 
     def _observe_memory(self) -> None:
         now = time.monotonic()
@@ -208,7 +227,8 @@ class ModelServer:
         self.output.join()
         reason = self._killed_because or _words(returncode, self.output.exception_line())
         explained = returncode > 0 or bool(self._killed_because and not self.was_ready)
-        self.end = ServerEnd(reason, returncode, explained)
+        silent_s = time.monotonic() - self._answered_at if self._missed_pings and self.was_ready else 0.0
+        self.end = ServerEnd(reason, returncode, explained, silent_s)
         self._enter(Phase.ENDED)
 
     def _enter(self, phase: Phase) -> None:

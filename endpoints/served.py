@@ -105,8 +105,8 @@ class ServedReplica:
             raise
         except Exception as error:
             logger.exception("replica %s", self.row)
-            if self.server is not None and self.server.has_process:
-                self.server.kill("The host could not run this replica")
+            if self.server is not None:
+                self.server.destroy()
             self._fail(ServerEnd(f"The host could not run this replica: {error}", explained=True))
 
     def _next(self) -> Step | None:
@@ -195,10 +195,10 @@ class ServedReplica:
         self._output.note(f"{end.reason}; starting again in {pause:g} s")
         logger.warning("replica %s: %s; starting again in %g s", self.row, end.reason, pause)
         self.server = None
-        self._set_starting()
+        self._set_starting(silent_s=end.silent_s)
 
-    def _set_starting(self) -> bool:
-        if rows.replica_crashed(replica_id=self.row.pk, host=self._place.name):
+    def _set_starting(self, *, silent_s: float = 0.0) -> bool:
+        if rows.replica_crashed(replica_id=self.row.pk, host=self._place.name, silent_s=silent_s):
             self.row.status = ReplicaStatus.STARTING
             return True
         self.changed = True

@@ -12,6 +12,7 @@ from time import monotonic, perf_counter, time
 from urllib.parse import parse_qs
 
 from endpoints.gateway.balance import Balancer, LiveRoute, LiveVariant, Replica
+from endpoints.gateway.bodies import BodyBudget
 from endpoints.gateway.refresh import TableKeeper
 from endpoints.gateway.tally import Tally
 from endpoints.serving.answers import MAX_BODY_BYTES, ModelFault, error_answer, error_status
@@ -44,6 +45,7 @@ class Invoker:
     Args:
         answer_within_s: What a model server may take for one answer, as in the managed service.
         n_outstanding_max: Requests in hand per replica; one more is Throttled.
+        bodies_bytes_max: Bytes of bodies in hand, of all requests together; one more is Throttled.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class Invoker:
         *,
         answer_within_s: float = 60.0,
         n_outstanding_max: int = 200,
+        bodies_bytes_max: int = 256 * 1024 * 1024,
     ) -> None:
+        self._bodies = BodyBudget(bodies_bytes_max)
         self._balancer = balancer
         self._keeper = keeper
         self._tally = tally
@@ -74,8 +78,9 @@ class Invoker:
         route = await self._route(project, endpoint_name)
         variant = route.choose(_target_variant(exchange))
         try:
-            body = await exchange.body(limit_bytes=MAX_BODY_BYTES)
-            answer = await self._predict(exchange, route, variant, body, request_id, timing)
+            with self._bodies.holding() as held:
+                body = await exchange.body(limit_bytes=MAX_BODY_BYTES, held=held)
+                answer = await self._predict(exchange, route, variant, body, request_id, timing)
             status, headers, content = answer.status, _from_model(answer), answer.body
         except PlatformError as error:
             status, headers, content = error_answer(error, request_id.decode("latin-1"))

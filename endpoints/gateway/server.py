@@ -14,7 +14,7 @@ import re
 import resource
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic, time
 from typing import Any
 
@@ -39,7 +39,8 @@ logger = logging.getLogger(__name__)
 
 _INVOCATIONS = re.compile(rb"/api/v1/projects/([^/%]+)/endpoints/([^/%]+)/invocations/?")
 _PROJECT = b"x-mlplatform-project"
-_N_FILES = 16_384
+_N_FILES = 32_768
+_N_CONNECTIONS = 8_192
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class GatewayConfig:
     grace_s: float = 30.0
     answer_within_s: float = 60.0
     n_outstanding_max: int = 200
+    bodies_bytes_max: int = 256 * 1024 * 1024
     limits: Limits = field(default_factory=Limits)
 
 
@@ -74,6 +76,7 @@ class Gateway:
             self._tally,
             answer_within_s=config.answer_within_s,
             n_outstanding_max=config.n_outstanding_max,
+            bodies_bytes_max=config.bodies_bytes_max,
         )
         self._proxy = WebProxy(config.web, trusted_proxies=config.trusted_proxies)
         self._public = HttpServer(self._serve_public, refuse=_refuse, limits=config.limits)
@@ -187,7 +190,8 @@ def gateway_run(
         flush: See `TallyWriter`.
         lifeline: Ends the process with its parent.
     """
-    _raise_file_limit()
+    n_connections = min(_N_CONNECTIONS, _raise_file_limit() * 3 // 8)
+    config = replace(config, limits=replace(config.limits, n_connections=n_connections))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(config, load_table, flush, lifeline))
 
@@ -210,12 +214,16 @@ async def _run(config: GatewayConfig, load_table: LoadTable, flush: Flush, lifel
     return 0
 
 
-def _raise_file_limit() -> None:
-    """A connection handed on takes two files; the usual soft limit of 1,024 would be the first to give way."""
+def _raise_file_limit() -> int:
+    """How many files may be open. A connection handed on takes two, so the usual 1,024 would be the first to give
+    way; where no more are allowed, connections are refused with an answer before files run out.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(_N_FILES, hard) if hard != resource.RLIM_INFINITY else _N_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return _N_FILES if soft == resource.RLIM_INFINITY else soft
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return wanted
 
 
 def _names(found: re.Match[bytes]) -> tuple[str, str]:

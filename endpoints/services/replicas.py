@@ -11,6 +11,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from endpoints.models import Replica
@@ -21,7 +22,8 @@ from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import ReplicaStatus
 from mlplatform.core.transitions import status_update
 
-LEASE_S = 30
+LEASE_S = 20
+"""A host that has not renewed its leases for so long is dead, and with it its model servers."""
 _NO_PROCESS = {"host": "", "lease_expires_at": None, "pid": None, "address": "", "memory_bytes": None}
 
 
@@ -66,15 +68,19 @@ def replica_ready(*, replica_id: int, host: str, address: str) -> bool:
     )
 
 
-def replica_crashed(*, replica_id: int, host: str) -> bool:
-    """Its process ended by itself; it is to be started again."""
+def replica_crashed(*, replica_id: int, host: str, silent_s: float = 0.0) -> bool:
+    """Its process ended by itself, or hung; it is to be started again.
+
+    Args:
+        silent_s: For how long before its end it had not answered: from then on it counts as down.
+    """
     return _change(
         _owned(replica_id, host),
         to=ReplicaStatus.STARTING,
         pid=None,
         address="",
         restarts=F("restarts") + 1,
-        ended_at=Coalesce("ended_at", clock.now()),
+        ended_at=Coalesce("ended_at", clock.now() - timedelta(seconds=silent_s)),
     )
 
 
@@ -124,12 +130,19 @@ def replica_release(*, host: str, replica_ids: list[int] | None = None, planned:
 
 
 def replica_sweep() -> int:
-    """Gives back the replicas of hosts whose lease has ended: their model servers end with them."""
+    """Gives back the replicas of hosts whose lease has ended: their model servers end with them.
+
+    They count as down since the last sign of life of their host.
+    """
     late = Replica.objects.exclude(host="").filter(lease_expires_at__lt=clock.now())
-    return _release(late) if late.exists() else 0
+    if not late.exists():
+        return 0
+    return _release(late, ended_at=F("lease_expires_at") - timedelta(seconds=LEASE_S))
 
 
-def _release(replicas: QuerySet[Replica], *, planned: bool = False) -> int:
+def _release(
+    replicas: QuerySet[Replica], *, planned: bool = False, ended_at: Combinable | None = None
+) -> int:
     now = clock.now()
     with transaction.atomic():
         LogStream.objects.filter(replica__in=replicas.filter(status=ReplicaStatus.DRAINING)).update(
@@ -141,7 +154,7 @@ def _release(replicas: QuerySet[Replica], *, planned: bool = False) -> int:
             to=ReplicaStatus.PENDING,
             **_NO_PROCESS,
             restarts=F("restarts") + (0 if planned else 1),
-            ended_at=Coalesce("ended_at", now),
+            ended_at=Coalesce("ended_at", ended_at or now),
         )
         if n_gone or n_again:
             revision_bump()

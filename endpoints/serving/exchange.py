@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time
@@ -145,8 +145,13 @@ class Exchange:
         self._carrier.body_taken(self)
         return chunk
 
-    async def body(self, *, limit_bytes: int, limit_s: float = 60.0) -> bytes:
+    async def body(
+        self, *, limit_bytes: int, limit_s: float = 60.0, held: Callable[[int], None] | None = None
+    ) -> bytes:
         """The whole body of the request.
+
+        Args:
+            held: Told of every piece's length as it arrives; what it raises ends the reading.
 
         Raises:
             TooLarge: It is longer than `limit_bytes`; the rest is not read.
@@ -159,6 +164,8 @@ class Exchange:
         parts: list[bytes] = []
         n_bytes = 0
         while chunk := await self.read():
+            if held is not None:
+                held(len(chunk))
             parts.append(chunk)
             n_bytes += len(chunk)
             if n_bytes > limit_bytes:

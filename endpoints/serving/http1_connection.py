@@ -67,7 +67,7 @@ class HttpConnection(asyncio.Protocol):
         if len(self._server.connections) > self._limits.n_connections:
             self._deaf = True
             self._transport.write(
-                b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+                b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
             )
             self._transport.close()
             return

@@ -88,7 +88,7 @@ def test_an_endpoint_without_an_answer_is_failed_and_comes_back_by_itself(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(plan, "HEALTH_WINDOW_S", 3.0)
+    monkeypatch.setattr(plan, "DOWN_MAX_S", 3.0)
     monkeypatch.setattr(served, "pause_after_failed_s", lambda n_failures: 0.2)
     artifact = object_store().get_bytes(iris_model.artifact_uri)
     object_store().delete([iris_model.artifact_uri])

@@ -116,8 +116,8 @@ def test_a_missing_replica_is_replaced_and_a_surplus_one_leaves() -> None:
 
 
 def test_an_endpoint_without_an_answer_for_the_health_window_is_failed_and_comes_back() -> None:
-    down = _replica(1, 11, R.STARTING, down_s=31.0)
-    assert _plan(S.IN_SERVICE, ONE, ONE, replace(down, down_s=29.0)) == ()
+    down = _replica(1, 11, R.STARTING, down_s=25.0)
+    assert _plan(S.IN_SERVICE, ONE, ONE, replace(down, down_s=23.0)) == ()
     assert _plan(S.IN_SERVICE, ONE, ONE, down) == (Fail(None),)
     assert _plan(S.IN_SERVICE, ONE, ONE, replace(down, status=R.FAILED)) == (Fail(1),)
     assert _plan(S.FAILED, ONE, ONE, down) == ()

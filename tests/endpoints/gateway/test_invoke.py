@@ -274,6 +274,26 @@ def test_a_full_endpoint_is_429_with_retry_after(loop_thread: LoopThread, socket
         stage.close()
 
 
+def test_bodies_that_would_be_too_much_together_are_429_until_the_others_are_gone(
+    loop_thread: LoopThread, socket_dir: Path
+) -> None:
+    stage = Stage(loop_thread, socket_dir, bodies_bytes_max=6 * 2**20)
+    try:
+        one_variant(stage)
+        with stage.client() as slow:
+            whole = invocation(b"1,2\n" * (5 * 2**18))
+            slow.send(whole[:-1])
+            poll(lambda: stage.gateway._invoke._bodies.held_bytes > 4 * 2**20)
+            refused = stage.invoke(b"1,2\n" * 2**19)
+            assert refused[0] == 429 and int(refused[1]["retry-after"]) >= 1
+            assert "of 6,291,456 that they may together" in error(refused)[1]
+            assert stage.invoke()[0] == 200, "what there is room for is answered"
+        poll(lambda: stage.gateway._invoke._bodies.held_bytes == 0)
+        assert stage.invoke(b"1,2\n" * 1000)[0] == 200
+    finally:
+        stage.close()
+
+
 def test_a_model_server_that_takes_too_long_is_the_models_fault(
     loop_thread: LoopThread, socket_dir: Path
 ) -> None:

@@ -1,0 +1,36 @@
+"""What hosts do for every endpoint, done by the scheduler while no host is alive.
+
+Otherwise an endpoint whose only host is dead would be InService for ever. Registered when Django starts.
+"""
+
+from __future__ import annotations
+
+import time
+
+from endpoints.plan import HEALTH_WINDOW_S
+from endpoints.services.replicas import replica_sweep
+from endpoints.services.rollout import rollout_steps
+from endpoints.services.tables import table_run_sweep
+from mlplatform.core.lease_sweeps import lease_sweep
+from mlplatform.core.models import NodeKind
+from mlplatform.core.nodes import nodes_alive
+
+
+class HostlessSweep:
+    """After its start it gives hosts, which may be starting too, the health window before it judges endpoints."""
+
+    def __init__(self) -> None:
+        self._first_at: float | None = None
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        self._first_at = now if self._first_at is None else self._first_at
+        if nodes_alive(kind=NodeKind.HOST).exists():
+            return
+        replica_sweep()
+        table_run_sweep()
+        if now - self._first_at > HEALTH_WINDOW_S:
+            rollout_steps()
+
+
+lease_sweep(HostlessSweep())
