@@ -21,8 +21,8 @@ from django.http import HttpRequest
 
 from mlplatform.core import clock
 from mlplatform.core.audit import origin_now
-from mlplatform.core.users import password_was_given
 from mlplatform.core.models import Session
+from mlplatform.core.users import password_was_given
 
 SIGNED_IN_AT = "signed_in_at"
 SEEN_AT = "seen_at"

@@ -15,10 +15,10 @@ from mlplatform.core.audit import audit_refuse
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, PlatformError
 from mlplatform.core.outages import outage_of
 from mlplatform.core.request_id import request_id_of
+from mlplatform.core.sessions import session_touch
 from mlplatform.web.access import request_actor
 from mlplatform.web.acts import act_of
 from mlplatform.web.problems import problem_of
-from mlplatform.core.sessions import session_touch
 
 logger = logging.getLogger(__name__)
 

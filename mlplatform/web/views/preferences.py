@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mlplatform.core.errors import InvalidRequest, PlatformError
+from mlplatform.core.sessions import PASSWORD_GIVEN, session_list
 from mlplatform.core.throttle import SignInThrottled
 from mlplatform.core.translation import translated, translated_error
 from mlplatform.web.access import page_user
@@ -23,7 +24,6 @@ from mlplatform.web.forms.session import OwnPasswordForm
 from mlplatform.web.forms.training_jobs import errors_by_field
 from mlplatform.web.models import Preferences, Theme
 from mlplatform.web.preferences import cookie_set, preferences_get, preferences_set, preferences_to_cookies
-from mlplatform.core.sessions import PASSWORD_GIVEN, session_list
 from mlplatform.web.views.session import safe_next
 
 

@@ -15,12 +15,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mlplatform.core.audit import audit_record
+from mlplatform.core.sessions import sessions_end
 from mlplatform.core.throttle import SignInThrottled
 from mlplatform.core.translation import translated
 from mlplatform.web.access import page_user
 from mlplatform.web.forms.session import SignInForm
 from mlplatform.web.preferences import preferences_get, preferences_to_cookies
-from mlplatform.core.sessions import sessions_end
 
 
 @sensitive_post_parameters("password")
