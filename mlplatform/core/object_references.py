@@ -15,10 +15,9 @@ from typing import Any, Final
 from django.apps import apps
 from django.db.models import Model, QuerySet
 
-from mlplatform.core.names import uri_split
 from mlplatform.core.text import Text
 
-_OURS = re.compile(r"([a-z-]+)/([0-9a-f]{26})/.")
+_OURS = re.compile(r"s3://[^/]+/([a-z-]+)/([0-9a-f]{26})/[^/]")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def object_prefixes() -> frozenset[str]:
 
 def object_is_ours(uri: str) -> bool:
     """Whether the platform gave this address: `s3://<bucket>/<prefix>/<uid>/…`. A user's own object never has one."""
-    match = _OURS.match(uri_split(uri)[1])
+    match = _OURS.match(uri)
     return match is not None and match[1] in object_prefixes()
 
 
@@ -108,7 +107,7 @@ def _by_uid(reference: ObjectReference, uris: Collection[str]) -> set[str]:
 def _uids(uris: Collection[str]) -> dict[str, set[str]]:
     uids: dict[str, set[str]] = defaultdict(set)
     for uri in uris:
-        match = _OURS.match(uri_split(uri)[1])
+        match = _OURS.match(uri)
         if match:
             uids[match[1]].add(match[2])
     return uids

@@ -41,16 +41,23 @@ class Sweep:
     name: str
     every_s: int
     run: Callable[[], Swept]
+    wanted: Callable[[], bool]
 
 
 _SWEEPS: Final[dict[str, Sweep]] = {}
 
 
-def sweep(name: str, *, every_s: int) -> Callable[[Callable[[], Swept]], Callable[[], Swept]]:
-    """Registers a sweep that is due `every_s` seconds after it ended last, over all schedulers together."""
+def sweep(
+    name: str, *, every_s: int, wanted: Callable[[], bool] = lambda: True
+) -> Callable[[Callable[[], Swept]], Callable[[], Swept]]:
+    """Registers a sweep that is due `every_s` seconds after it ended last, over all schedulers together.
+
+    Args:
+        wanted: Asked when it is due, and cheap: without anything to do nothing is written either.
+    """
 
     def register(run: Callable[[], Swept]) -> Callable[[], Swept]:
-        _SWEEPS[name] = Sweep(name, every_s, run)
+        _SWEEPS[name] = Sweep(name, every_s, run, wanted)
         return run
 
     return register
@@ -109,6 +116,8 @@ def _take(found: Sweep, state: SweepState | None) -> bool:
         state = SweepState.objects.get(name=found.name)
     # A time further off than any that is ever set was written by a clock that has been put right since.
     if now < state.due_at <= now + timedelta(seconds=2 * max(found.every_s, LEASE_S)):
+        return False
+    if not found.wanted():
         return False
     mine = SweepState.objects.filter(name=found.name, due_at=state.due_at)
     return bool(mine.update(due_at=now + timedelta(seconds=LEASE_S), began_at=now))
