@@ -34,7 +34,7 @@ def test_health_is_degraded_without_broker_and_workers(db: None) -> None:
     assert answer["components"]["workers"]["status"] == "away"
 
 
-def test_health_counts_workers_that_are_alive(db: None) -> None:
+def test_health_counts_workers_that_are_alive(transactional_db: None) -> None:
     node_beat(kind=NodeKind.WORKER, name="w-1", started_at=clock.now(), queues=["cpu"])
     assert asked("health/").json()["components"]["workers"] | {"latency_ms": 0} == {
         "status": "ok",
@@ -54,30 +54,33 @@ def test_health_fails_without_the_store_and_tells_no_path(db: None, settings: An
 
 
 def test_health_does_not_wait_for_a_part_that_hangs(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    released = threading.Event()
+    released, ended = threading.Event(), threading.Event()
 
-    def hang() -> health.ComponentHealth:
+    def hang() -> float:
         released.wait(30)
-        return health.ComponentHealth("ok")
+        ended.set()
+        return 1.0
 
     monkeypatch.setattr(health, "LIMIT_S", 0.2)
-    monkeypatch.setattr(health, "_broker", hang)
+    monkeypatch.setattr(health, "broker_probe", hang)
     components = asked("health/").json()["components"]
     released.set()
+    ended.wait(30)
     assert components["broker"]["status"] == "failing"
     assert "0.2 s" in components["broker"]["detail"]
 
 
 def test_health_is_asked_of_the_parts_once_a_second(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     n_checks = 0
-    check = health._store
+    probe = health.store_probe
 
-    def counting() -> health.ComponentHealth:
+    def counting() -> float:
         nonlocal n_checks
         n_checks += 1
-        return check()
+        return probe()
 
-    monkeypatch.setattr(health, "_store", counting)
+    monkeypatch.setattr(health, "KEPT_S", 60.0)
+    monkeypatch.setattr(health, "store_probe", counting)
     for _ in range(5):
         asked("health/")
     assert n_checks == 1
