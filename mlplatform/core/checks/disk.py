@@ -12,13 +12,13 @@ from django.conf import settings
 from django.db import connection
 
 from mlplatform.core.amounts import size_text
+from mlplatform.core.disk_room import disk_floor_bytes
 from mlplatform.core.doctor import Finding, Level, doctor_check
 from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.probes import store_folder
 from mlplatform.core.text import Text, text_join
 from mlplatform.core.text import text as _
 
-FLOOR_BYTES: Final = 1024**3
 _NEAR: Final = 3
 """So many times the floor is a warning."""
 _FILES_FEW: Final = 0.05
@@ -50,12 +50,7 @@ def disk_check() -> Iterator[Finding]:
     if missing:
         yield _missing(missing)
     for disk in disks([place for place in places if place not in missing]):
-        yield from disk_findings(disk, floor_bytes=disk_floor_bytes())
-
-
-def disk_floor_bytes() -> int:
-    """Below so much free space the platform takes in nothing new."""
-    return int(getattr(settings, "MLPLATFORM_DISK_FLOOR_BYTES", FLOOR_BYTES))
+        yield from disk_findings(disk, floor_bytes=disk_floor_bytes(total_bytes=disk.total_bytes))
 
 
 def disks(places: Iterable[tuple[Path, Text]]) -> list[Disk]:
