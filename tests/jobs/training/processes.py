@@ -45,16 +45,24 @@ def redis_running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def managed(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def managed(log: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """A `manage.py` command; ended, by force if need be, when the test ends."""
+    with python_running(log, "manage.py", *arguments, **variables) as popen:
+        yield popen
+
+
+@contextmanager
+def python_running(log: Path, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process on the test's database and data directory."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "mlplatform.settings",
         "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        **variables,
     }
     with log.open("ab") as output:
         popen = subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
+            [sys.executable, *arguments],
             cwd=PROJECT_ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -74,10 +82,13 @@ def managed(log: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def worker_running(folder: Path, name: str = "w1") -> Iterator[subprocess.Popen[bytes]]:
+def worker_running(
+    folder: Path, name: str = "w1", *, concurrency: int = 2
+) -> Iterator[subprocess.Popen[bytes]]:
     """A worker that is alive and listens."""
     log = folder / f"{name}.log"
-    with managed(log, "worker", "--queues", "cpu", "--name", name, "--concurrency", "2") as popen:
+    arguments = ("worker", "--queues", "cpu", "--name", name, "--concurrency", str(concurrency))
+    with managed(log, *arguments) as popen:
         wait_until(
             lambda: Node.objects.filter(name=name, pid=popen.pid).exists(),
             what=lambda: f"the heartbeat of {name}: {log.read_text()}",

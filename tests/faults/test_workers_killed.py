@@ -1,0 +1,82 @@
+"""kill -9 of a worker in every secondary status of a job, with real workers, scheduler and Redis."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from jobs.models import TrainingJob
+from jobs.services.training import training_job_stop
+from mlplatform.core.status import SecondaryStatus
+from tests.faults.stage import (
+    ENDED,
+    assert_one_outcome,
+    folders_of,
+    held_job,
+    job_processes,
+    moves_refused,
+    until,
+    until_gone,
+)
+from tests.jobs.training.cast import Cast, job_make
+from tests.jobs.training.processes import managed, worker_running
+from tests.polling import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_job_survives_the_death_of_its_worker_in_every_status(
+    threads_cast: Cast, redis: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """One worker dies with a job in each status; another takes them over, long before the leases run out."""
+    starting, downloading, uploading = (
+        job_make(threads_cast.alice, name) for name in ("starting", "downloading", "uploading")
+    )
+    training, training_data = held_job(threads_cast, "training")
+    stopping, stopping_data = held_job(threads_cast, "stopping")
+    jobs = {job.name: job for job in (starting, downloading, training, uploading, stopping)}
+    held = moves_refused(
+        (starting, SecondaryStatus.DOWNLOADING),
+        (downloading, SecondaryStatus.TRAINING),
+        (uploading, SecondaryStatus.COMPLETED),
+    )
+    with training_data, stopping_data, managed(tmp_path / "scheduler.log", "scheduler"):
+        with held, worker_running(tmp_path, "w1", concurrency=5) as worker:
+            for name, job in jobs.items():
+                until(job, "Training" if name == "stopping" else name.capitalize())
+            for job in (training, stopping):
+                wait_until(lambda job=job: bool(job_processes(job)), what="the job process")  # type: ignore[misc]
+            for process in job_processes(stopping):
+                process.suspend()  # it cannot obey, so the stop takes its time
+            training_job_stop(actor=threads_cast.alice, name="stopping")
+            processes = job_processes(*jobs.values())
+            assert len(folders_of(*jobs.values())) == 4, "one per job but the one that is starting"
+            leases = {job.pk: _lease_end(job) for job in jobs.values()}
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+            until_gone(processes)
+        training_data.release()
+        with worker_running(tmp_path, "w2"):
+            for job in jobs.values():
+                until(job)
+            wait_until(lambda: not folders_of(*jobs.values()), timeout_s=40, what="the end of the folders")
+    for job in (starting, downloading, training, uploading):
+        assert_one_outcome(job, status="Completed", attempt=2)
+        assert _lost_at(job) < leases[job.pk], "it was waited for the end of the lease"
+    assert_one_outcome(stopping, status="Stopped", attempt=1)
+    assert stopping.ended_at is not None and stopping.ended_at < leases[stopping.pk]
+
+
+def _lease_end(job: TrainingJob):  # type: ignore[no-untyped-def]
+    job.refresh_from_db()
+    assert job.secondary_status not in ENDED and job.lease_expires_at is not None
+    return job.lease_expires_at
+
+
+def _lost_at(job: TrainingJob):  # type: ignore[no-untyped-def]
+    [lost] = job.events.filter(secondary_status="Interrupted")
+    assert lost.message == "The worker of attempt 1 was lost; the job will be started again"
+    return lost.at
