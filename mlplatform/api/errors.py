@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
-from mlplatform.core.errors import DataError, FieldError, PlatformError
+from mlplatform.api.refusals import refusal_audit
+from mlplatform.core.errors import AccessDenied, DataError, FieldError, PlatformError
 from mlplatform.core.outages import outage_of
 from mlplatform.core.request_id import request_id_of
 from mlplatform.core.translation import translated, translated_errors
@@ -51,6 +52,8 @@ _RETRY_AFTER_S = 1
 def problem_response(error: Exception, context: dict[str, Any]) -> JsonResponse:
     """The answer for any exception of a view (Django REST framework's `EXCEPTION_HANDLER`)."""
     set_rollback()
+    if isinstance(error, AccessDenied):
+        refusal_audit(request=context["request"], view=context["view"])
     request_id = request_id_of(context["request"]._request)
     status, code, detail, errors = _describe(error)
     if status == 500:

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path, registe
 from mlplatform.api.views import (
     access,
     algorithms,
+    audit,
     dataset_content,
     datasets,
     document,
@@ -43,6 +44,7 @@ _in_project: list[URLPattern | URLResolver] = [
     path("members/<str:username>/", access.MemberView.as_view(), name="member-detail"),
     path("access-keys/", access.AccessKeyListView.as_view(), name="access-key-list"),
     path("access-keys/<name:key_id>/", access.AccessKeyView.as_view(), name="access-key-detail"),
+    path("audit-events/", audit.AuditEventListView.as_view(), name="audit-event-list"),
     path("datasets/", datasets.DatasetListView.as_view(), name="dataset-list"),
     path("datasets/<name:name>/", datasets.DatasetView.as_view(), name="dataset-detail"),
     path("datasets/<name:name>/split/", datasets.DatasetSplitView.as_view(), name="dataset-split"),
@@ -111,6 +113,7 @@ _in_project: list[URLPattern | URLResolver] = [
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", platform.HealthView.as_view(), name="health"),
+    path("doctor/", platform.DoctorView.as_view(), name="doctor"),
     path("schema/", document.SchemaView.as_view(), name="schema"),
     path("docs/", document.DocsView.as_view(), name="docs"),
     path("instance-types/", instances.InstanceTypeListView.as_view(), name="instance-type-list"),

@@ -10,7 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -20,10 +22,20 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from mlplatform.core import clock
 from mlplatform.core.access import Actor, access_key_revoke
+from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import PlatformError
-from mlplatform.core.models import AccessKey, Membership, Node, Project, Role
+from mlplatform.core.models import (
+    AccessKey,
+    AuditEvent,
+    Membership,
+    Node,
+    Project,
+    Role,
+    SignInThrottle,
+)
 from mlplatform.core.nodes import ALIVE_S
 from mlplatform.core.revisions import revision_bump
+from mlplatform.core.throttle import throttle_unlock
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]
@@ -51,6 +63,38 @@ def admin_link(row: Model | None, text: str | None = None) -> str:
     options = row._meta
     url = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[row.pk])
     return format_html('<a href="{}">{}</a>', url, text or str(row))
+
+
+class AuditedAdmin(AnyAdmin):
+    """What is changed in the console itself, and by no service, is in the audit log, in the same transaction."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        if request.method == "GET":
+            return super().changelist_view(request, extra_context)
+        with transaction.atomic():
+            return super().changelist_view(request, extra_context)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self.audit(obj, "create", message)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self.audit(obj, "update", message)
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        for row in queryset:
+            self.audit(row, "delete", "")
+        return super().log_deletions(request, queryset)
+
+    def audit(self, row: Model, verb: str, message: Any) -> None:
+        """`message` is Django's list of what was changed: names of fields and of related rows, no values."""
+        audit_record(
+            action=f"{row._meta.model_name}.{verb}",
+            target=str(row),
+            project=row if isinstance(row, Project) else None,
+            detail={"changes": message} if message else {},
+        )
 
 
 class ReadOnlyAdmin(AnyAdmin):
@@ -101,8 +145,31 @@ class MembershipInline(AnyTable):
     autocomplete_fields = ("user",)
 
 
+admin.site.unregister([User, Group])
+
+
+@admin.register(User)
+class PlatformUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]
+    """Django's own. `mlplatform.core.users` audits rows of users, whoever changes them; here are their rights."""
+
+    def audit(self, row: Model, verb: str, message: Any) -> None:
+        """Nothing more."""
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        rights = sorted({"groups", "user_permissions"}.intersection(form.changed_data))
+        if rights:
+            detail = {name: [str(one) for one in form.cleaned_data[name]] for name in rights}
+            audit_record(action="user.set_rights", target=form.instance.username, detail=detail)
+
+
+@admin.register(Group)
+class PlatformGroupAdmin(AuditedAdmin, GroupAdmin):
+    """Django's own."""
+
+
 @admin.register(Project)
-class ProjectAdmin(AnyAdmin):
+class ProjectAdmin(AuditedAdmin):
     """Operators add projects' members here; the name and the account id never change."""
 
     list_display = ("name", "display_name", "account_id", "n_members", "created_at")
@@ -187,3 +254,41 @@ class NodeAdmin(ReadOnlyAdmin):
         if silent_s < ALIVE_S:
             return _("alive")
         return ngettext("silent for %(n)d second", "silent for %(n)d seconds", silent_s) % {"n": silent_s}
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin):
+    """Everybody's events, of all projects and of none."""
+
+    list_display = (
+        "at",
+        "username",
+        "action",
+        "target",
+        "outcome",
+        "project_name",
+        "face",
+        "address",
+        "key_id",
+    )
+    list_filter = ("outcome", "face", "action", "project_name")
+    search_fields = ("username", "target", "address", "request_id", "key_id")
+    date_hierarchy = "at"
+
+
+@admin.register(SignInThrottle)
+class SignInThrottleAdmin(ReadOnlyAdmin):
+    """Who is slowed down; an operator may lift it."""
+
+    list_display = ("address", "username", "n_failures", "last_at", "blocked_until")
+    search_fields = ("address", "username")
+    exclude = ("subject",)
+    actions = ("unlock",)
+
+    @admin.action(description=gettext_lazy("Forget the failures of the chosen"), permissions=["operate"])
+    def unlock(self, request: HttpRequest, queryset: QuerySet[SignInThrottle]) -> None:
+        n_counts = throttle_unlock(chosen=queryset)
+        self.message_user(request, f"{_('Unlocked')}: {n_counts}", messages.SUCCESS)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("core.delete_signinthrottle")

@@ -16,9 +16,10 @@ from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, QuerySet
 
 from mlplatform.core import clock
+from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Throttled
 from mlplatform.core.models import SignInThrottle
 from mlplatform.core.text import text as _
@@ -102,14 +103,25 @@ def throttle_list() -> list[SignInThrottle]:
     return list(SignInThrottle.objects.filter(blocked_until__gt=clock.now()))
 
 
-def throttle_unlock(*, username: str = "", address: str = "") -> int:
-    """Forgets the failures for a user, or of an address; returns how many counts there were. For operators."""
-    wanted = Q()
+def throttle_unlock(
+    *, username: str = "", address: str = "", chosen: QuerySet[SignInThrottle] | None = None
+) -> int:
+    """Forgets the failures for a user, of an address, or those chosen; returns how many counts there were.
+
+    For operators: the admin console and `manage.py sign_in unlock`.
+    """
+    with transaction.atomic():
+        found = list(chosen if chosen is not None else _counted(username, address))
+        SignInThrottle.objects.filter(pk__in=[row.pk for row in found]).delete()
+        for target in sorted({str(row) for row in found}):
+            audit_record(action="session.unlock", target=target)
+    return len(found)
+
+
+def _counted(username: str, address: str) -> QuerySet[SignInThrottle]:
     if username:
-        wanted |= Q(username=username)
-    if address:
-        wanted |= Q(address=_network(address))
-    return SignInThrottle.objects.filter(wanted).delete()[0] if wanted else 0
+        return SignInThrottle.objects.filter(username=username)
+    return SignInThrottle.objects.filter(address=_network(address))
 
 
 def _subjects(network: str, username: str) -> tuple[tuple[str, Policy], tuple[str, Policy]]:

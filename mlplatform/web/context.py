@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from mlplatform.core.access import project_list
-from mlplatform.core.models import Membership, Project
+from mlplatform.core.models import Membership, Project, Role
 from mlplatform.web.access import request_actor
 from mlplatform.web.preferences import page_settings
 
@@ -92,6 +92,7 @@ def _groups(request: HttpRequest) -> list[NavigationGroup]:
                 (_("Workers"), "server", "worker-list"),
                 (_("Access keys"), "key-round", "access-key-list"),
                 (_("Members"), "users", "member-list"),
+                *_for_administrators(request, project),
             ],
         ),
     ]
@@ -99,6 +100,11 @@ def _groups(request: HttpRequest) -> list[NavigationGroup]:
         NavigationGroup(title, [item for entry in entries if (item := _item(request, project.name, *entry))])
         for title, entries in plan
     ]
+
+
+def _for_administrators(request: HttpRequest, project: Project) -> list[tuple[str, str, str]]:
+    role = next((mine.role for mine in _projects(request) if mine.project_id == project.pk), "")
+    return [(_("Audit log"), "scroll-text", "audit-event-list")] if role == Role.ADMIN else []
 
 
 def _item(request: HttpRequest, project: str, title: str, icon: str, name: str) -> NavigationItem | None:

@@ -42,6 +42,8 @@ _WORDS: Final = {
     "Active": gettext_noop("Active"),
     "Revoked": gettext_noop("Revoked"),
     "Expired": gettext_noop("Expired"),
+    "Done": gettext_noop("Done"),
+    "Refused": gettext_noop("Refused"),
 }
 
 
