@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from django.db.models import Sum
 
@@ -10,15 +11,23 @@ from jobs.models import TrainingJob
 from mlplatform.core.models import NodeKind, Project
 from mlplatform.core.nodes import nodes_alive
 from mlplatform.core.status import TERMINAL_TRAINING
+from mlplatform.core.text import from_json
+
+NO_ROOM: Final = "no_room"
+"""In a worker's heartbeat: why it begins no job, as a text of ours."""
 
 
 @dataclass(frozen=True)
 class QueueUse:
-    """A queue's workers alive, their places for jobs, and the jobs that have one."""
+    """A queue's workers alive, their places for jobs, and the jobs that have one.
+
+    A worker whose disk is below the floor has no places; `no_room` is what one of them says of that.
+    """
 
     n_workers: int
     n_places: int
     n_running: int
+    no_room: str = ""
 
     @property
     def has_place(self) -> bool:
@@ -44,6 +53,10 @@ def queue_use(*, queue: str, besides: TrainingJob | None = None) -> QueueUse:
     )
     if besides is not None:
         running = running.exclude(pk=besides.pk)
+    with_room = [node for node in nodes if not node.info.get(NO_ROOM)]
     return QueueUse(
-        n_workers=len(nodes), n_places=sum(node.concurrency for node in nodes), n_running=running.count()
+        n_workers=len(nodes),
+        n_places=sum(node.concurrency for node in with_room),
+        n_running=running.count(),
+        no_room=next((from_json(node.info[NO_ROOM]) for node in nodes if node.info.get(NO_ROOM)), ""),
     )

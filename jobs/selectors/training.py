@@ -23,6 +23,7 @@ from mlplatform.core.errors import InvalidRequest, NotFound
 from mlplatform.core.objects import object_store
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from mlplatform.core.translation import translated
 
 __all__ = [
     "MetricSeries",
@@ -108,6 +109,10 @@ def training_job_waiting_reason(*, job: TrainingJob) -> str | None:
             "No worker serves the queue “%(queue)s”, which %(instance_type)s needs. The job starts when one is "
             "started: .venv/bin/python manage.py worker --queues %(queue)s"
         ) % {"queue": job.queue, "instance_type": job.instance_type}
+    if use.no_room and not use.n_places:
+        return _("No worker begins a job now: %(reason)s. The job starts when there is room again.") % {
+            "reason": translated(use.no_room)
+        }
     if not use.has_place:
         return ngettext(
             "The one place for jobs on the queue “%(queue)s” is taken. The job starts when it is free.",

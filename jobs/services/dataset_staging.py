@@ -6,11 +6,9 @@ Called by the dataset services only.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +17,11 @@ from typing import Final, Protocol
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from mlplatform.core.disk_room import disk_room_check
 from mlplatform.core.errors import InvalidRequest, TooLarge
 
 CHUNK_BYTES: Final = 1024 * 1024
 _PREFIX = "dataset-"
-_ABANDONED_S = 24 * 3600
 
 
 class Readable(Protocol):
@@ -35,11 +33,18 @@ Upload = Readable | Iterable[bytes]
 
 
 @contextmanager
-def staging_folder() -> Iterator[Path]:
-    """A fresh private folder; what a process that was killed left behind is cleared on the way."""
+def staging_folder(*, n_bytes: int = 0) -> Iterator[Path]:
+    """A fresh private folder; the sweep of leftovers removes that of a process that was killed.
+
+    Args:
+        n_bytes: About how much is going to be written, where that is known.
+
+    Raises:
+        InsufficientStorage: the disk is, or would be, below its floor.
+    """
+    disk_room_check(n_bytes=n_bytes)
     parent = Path(settings.DATA_DIR) / "tmp"
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _clear_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
         yield folder
@@ -65,13 +70,19 @@ def upload_receive(upload: Upload, path: Path, *, field: str = "file") -> None:
 
 
 def pieces_write(pieces: Iterable[bytes], path: Path, limit: int) -> None:
-    """Writes pieces until they end. Raises TooLarge as soon as they are more than `limit` bytes."""
+    """Writes pieces until they end.
+
+    Raises:
+        TooLarge: as soon as they are more than `limit` bytes.
+        InsufficientStorage: as soon as the disk is below its floor.
+    """
     size = 0
     with path.open("wb") as file:
         for piece in pieces:
             size += len(piece)
             if size > limit:
                 raise too_large(limit)
+            disk_room_check(n_bytes=len(piece))
             file.write(piece)
 
 
@@ -102,11 +113,3 @@ def _pieces(upload: Upload) -> Iterable[bytes]:
         return iter(lambda: read(CHUNK_BYTES), b"")
     assert isinstance(upload, Iterable)
     return upload
-
-
-def _clear_abandoned(parent: Path) -> None:
-    oldest = time.time() - _ABANDONED_S
-    for folder in parent.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if folder.stat().st_mtime < oldest:
-                shutil.rmtree(folder, ignore_errors=True)

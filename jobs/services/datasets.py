@@ -220,7 +220,11 @@ def dataset_split(
     version = dataset_version_get(actor=actor, reference=name)
     targets = split_names(actor, version, fractions)
     seed_check(seed)
-    with staging_folder() as folder, local_file(version, folder) as path, data_errors("fractions"):
+    with (
+        staging_folder(n_bytes=version.size_bytes) as folder,
+        local_file(version, folder) as path,
+        data_errors("fractions"),
+    ):
         parts = process.file_split(
             path,
             TableSchema.from_dict(version.schema),

@@ -1,7 +1,8 @@
 """Request bodies end at a limit before anything of them is kept: the outermost part of the ASGI application.
 
 Django spools a body to disk before any view, and so any rule, is asked. Nobody in particular may therefore send only
-what a form needs; a larger body is taken from somebody who is signed in or has an access key, up to the upload limit.
+what a form needs; a larger body is taken from somebody who is signed in or has an access key, up to the upload limit
+and while the disk it is kept on is not below its floor.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from django.contrib.auth import SESSION_KEY
 from django.db import Error as DatabaseFault
 
 from mlplatform.core.access import actor_for_key
+from mlplatform.core.disk_room import disk_room_check
 from mlplatform.core.errors import NotAuthenticated, PlatformError, ServiceUnavailable, TooLarge
 from mlplatform.core.outages import outage_of
 
@@ -31,8 +33,12 @@ FORM_OVERHEAD_BYTES = 1024 * 1024
 _AWAY = "Who sends this cannot be told at the moment; try again"
 
 
-class _Exceeded(Exception):
-    """More came than was announced or may be sent."""
+class _Refused(Exception):
+    """More came than was announced or may be sent, or than there is room for."""
+
+    def __init__(self, error: PlatformError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 class BodyLimit:
@@ -48,15 +54,17 @@ class BodyLimit:
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             limit = await _limit(headers)
+            if _declared(headers) > limit:
+                raise _too_large(limit)
+            if limit > _small():
+                await sync_to_async(disk_room_check)(n_bytes=_declared(headers))
         except DatabaseFault as error:
-            await _answer(
-                send, outage_of(error) or ServiceUnavailable(_AWAY), headers.get(b"x-request-id", "")
-            )
-            return
-        if _declared(headers) > limit:
-            await _refuse(send, limit, headers.get(b"x-request-id", ""))
-            return
-        await self._counted(scope, receive, send, limit)
+            refusal = outage_of(error) or ServiceUnavailable(_AWAY)
+            await _answer(send, refusal, headers.get(b"x-request-id", ""))
+        except PlatformError as error:
+            await _answer(send, error, headers.get(b"x-request-id", ""))
+        else:
+            await self._counted(scope, receive, send, limit)
 
     async def _counted(self, scope: Message, receive: Receive, send: Send, limit: int) -> None:
         n_bytes = 0
@@ -67,7 +75,9 @@ class BodyLimit:
             message = await receive()
             n_bytes += len(message.get("body", b""))
             if n_bytes > limit:
-                raise _Exceeded
+                raise _Refused(_too_large(limit))
+            if n_bytes > _small():
+                _room_left()
             return message
 
         async def send_noted(message: Message) -> None:
@@ -77,19 +87,32 @@ class BodyLimit:
 
         try:
             await self._application(scope, receive_counted, send_noted)
-        except _Exceeded:
+        except _Refused as refused:
             if not answering:
-                await _refuse(send, limit, dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1"))
+                request_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+                await _answer(send, refused.error, request_id)
 
 
 async def _limit(headers: dict[bytes, str]) -> int:
-    small = int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) + FORM_OVERHEAD_BYTES
+    small = _small()
     has_no_length = b"transfer-encoding" in headers
     if _declared(headers) <= small and not has_no_length:
         return small
     if await sync_to_async(_is_somebody)(headers):
         return int(settings.MLPLATFORM_UPLOAD_LIMIT_BYTES) + FORM_OVERHEAD_BYTES
     return small
+
+
+def _small() -> int:
+    """What anybody may send."""
+    return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE) + FORM_OVERHEAD_BYTES
+
+
+def _room_left() -> None:
+    try:
+        disk_room_check()
+    except PlatformError as error:
+        raise _Refused(error) from error
 
 
 def _declared(headers: dict[bytes, str]) -> int:
@@ -120,9 +143,8 @@ def _has_session(cookies: str) -> bool:
     return SESSION_KEY in store
 
 
-async def _refuse(send: Send, limit: int, request_id: str) -> None:
-    said = f"The body is larger than {limit:,} bytes, the most that is taken from this sender"
-    await _answer(send, TooLarge(said), request_id)
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit:,} bytes, the most that is taken from this sender")
 
 
 async def _answer(send: Send, error: PlatformError, request_id: str) -> None:

@@ -19,13 +19,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
 from jobs.instance_types import cpus_here, instance_type_list
+from jobs.selectors.instances import NO_ROOM
 from jobs.services.clearing import leftovers_clear
 from jobs.services.sweeping import sweep_owners
 from jobs.services.worker_state import WorkerState, worker_state
 from mlplatform.core import clock
 from mlplatform.core.broker import app
+from mlplatform.core.disk_room import disk_room_for_jobs
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+from mlplatform.core.text import to_json
 
 logger = logging.getLogger("worker")
 CLEAR_EVERY_BEATS = 3
@@ -120,6 +123,7 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
                     started_at=started_at,
                     queues=queues,
                     concurrency=concurrency,
+                    info=_info(),
                 )
             except (DatabaseError, OSError) as error:
                 logger.warning("no heartbeat: %s", error)
@@ -137,6 +141,12 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
         logger.warning("the heartbeat stays until it is out of date: %s", error)
     finally:
         connection.close()
+
+
+def _info() -> dict[str, Any]:
+    """What others are to know of this worker: why it begins no job, if so."""
+    low = disk_room_for_jobs()
+    return {NO_ROOM: to_json(low.words)} if low else {}
 
 
 def _clear() -> None:

@@ -467,17 +467,6 @@ def test_the_list_takes_few_queries_however_long(erin, flowers, iris, django_ass
             assert item.latest.n_rows and item.created_by.username and item.project.name
 
 
-def test_abandoned_staging_is_cleared(erin, data_dir):
-    import os
-
-    old = data_dir / "tmp" / "dataset-old"
-    old.mkdir(parents=True)
-    (old / "data").write_bytes(CSV)
-    os.utime(old, (0, 0))
-    services.dataset_create_from_upload(actor=erin, name="x", file=io.BytesIO(CSV))
-    assert not old.exists()
-
-
 def test_japanese_survives_the_street(erin):
     data = "長さ,種類\n1.5,あやめ\n2.5,桜\n".encode("cp932")
     services.dataset_create_from_upload(actor=erin, name="hana", file=io.BytesIO(data), label="種類")
