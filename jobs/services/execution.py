@@ -41,6 +41,7 @@ from jobs.services.lifecycle import (
 from jobs.services.owners import owner_new
 from jobs.services.reporting import Reporter
 from jobs.services.worker_state import WorkerState
+from mlplatform.core.disk_room import disk_room_for_jobs
 from mlplatform.core.errors import NotFound, PlatformError, TransientError
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.names import uri
@@ -66,7 +67,7 @@ def training_job_run(*, job_id: int, worker: WorkerState, program: Sequence[str]
     Returns when the outcome is recorded, the job was given back, or the lease was lost; never raises for what
     the job did.
     """
-    if worker.shutting_down():
+    if worker.shutting_down() or _no_room(job_id):
         return False
     lease = training_job_claim(job_id=job_id, owner=owner_new(worker_name=worker.name))
     if lease is None:
@@ -81,6 +82,14 @@ def training_job_run(*, job_id: int, worker: WorkerState, program: Sequence[str]
     else:
         attempt.run()
     return True
+
+
+def _no_room(job_id: int) -> bool:
+    """Whether the disk is below its floor: the job stays pending and is sent again when there is room."""
+    low = disk_room_for_jobs()
+    if low is not None:
+        logger.warning("job %s is not begun: %s", job_id, low.words)
+    return low is not None
 
 
 def _not_begun(job: TrainingJob, lease: Lease, error: Exception) -> None:
