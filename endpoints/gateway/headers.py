@@ -3,9 +3,10 @@ value)."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -47,6 +48,9 @@ def headers_for_web(
     underscore, which the application could not tell from those with a hyphen. The body's framing is left to
     the caller.
 
+    X-Forwarded-For is one address: the nearest that is no trusted proxy's. What a client wrote there itself stands
+    further left in the list that a proxy hands on, and is never looked at.
+
     Args:
         peer: Address of the client's end of the connection.
         trusted_proxies: Peers whose X-Forwarded-* are believed.
@@ -54,15 +58,42 @@ def headers_for_web(
     named = _named_in_connection(headers)
     kept = [(name, value) for name, value in headers if not _is_dropped(name, named)]
     told = dict(headers) if peer in trusted_proxies else {}
-    earlier = told.get(b"x-forwarded-for")
+    hops = [hop for name, value in headers if name == b"x-forwarded-for" for hop in value.split(b",")]
     host = told.get(b"x-forwarded-host") or next((value for name, value in headers if name == b"host"), b"")
     kept += [
-        (b"x-forwarded-for", earlier + b", " + peer.encode() if earlier else peer.encode()),
+        (b"x-forwarded-for", _client(peer, hops, trusted_proxies).encode()),
         (b"x-forwarded-proto", told.get(b"x-forwarded-proto", b"http")),
         (b"x-forwarded-host", host),
         (b"x-request-id", request_id),
     ]
     return kept
+
+
+def _client(peer: str, hops: Sequence[bytes], trusted_proxies: Collection[str]) -> str:
+    client = peer
+    for hop in reversed(hops):
+        if client not in trusted_proxies:
+            break
+        named = _address(hop.strip().decode("latin-1"))
+        if named is None:
+            break
+        client = named
+    return client
+
+
+def _address(hop: str) -> str | None:
+    """`1.2.3.4`, `1.2.3.4:5678`, `[::1]:5678` or `::1` as an address; None for anything else, such as `unknown`."""
+    bare = (
+        hop[1:].partition("]")[0]
+        if hop.startswith("[")
+        else hop.partition(":")[0]
+        if hop.count(":") == 1
+        else hop
+    )
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        return None
 
 
 def headers_for_client(headers: Headers, *, request_id: bytes) -> tuple[Headers, int | None]:

@@ -10,6 +10,7 @@ from time import monotonic
 
 import pytest
 
+from endpoints.gateway.headers import headers_for_web
 from endpoints.serving.address import Address
 from endpoints.serving.exchange import Exchange
 from tests.endpoints.gateway.stage import PATH, Stage, invocation
@@ -90,10 +91,32 @@ def test_a_trusted_proxy_in_front_is_believed(loop_thread: LoopThread, socket_di
     try:
         stage.start_web()
         headers = told(stage, get(b"/", b"X-Forwarded-For: 6.6.6.6", b"X-Forwarded-Proto: https"))["headers"]
-        assert headers["x-forwarded-for"] == "6.6.6.6, 127.0.0.1"
+        assert headers["x-forwarded-for"] == "6.6.6.6"
         assert headers["x-forwarded-proto"] == "https"
     finally:
         stage.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "client"),
+    [
+        ([b"6.6.6.6, 9.9.9.9"], "9.9.9.9"),
+        ([b"6.6.6.6", b"9.9.9.9"], "9.9.9.9"),
+        ([b"6.6.6.6, 9.9.9.9, 10.0.0.1"], "9.9.9.9"),
+        ([b"6.6.6.6, 9.9.9.9:4711"], "9.9.9.9"),
+        ([b"[2001:db8::7]:443"], "2001:db8::7"),
+        ([b"6.6.6.6, unknown"], "127.0.0.1"),
+        ([b"6.6.6.6, "], "127.0.0.1"),
+        ([b"10.0.0.1, 127.0.0.1"], "10.0.0.1"),
+    ],
+)
+def test_what_a_client_wrote_before_a_trusted_proxy_is_not_believed(sent: list[bytes], client: str) -> None:
+    headers = [(b"x-forwarded-for", value) for value in sent]
+    trusted = frozenset(["127.0.0.1", "10.0.0.1"])
+    told_web = headers_for_web(headers, peer="127.0.0.1", request_id=b"1", trusted_proxies=trusted)
+    assert [value for name, value in told_web if name == b"x-forwarded-for"] == [client.encode()]
+    told_by_a_stranger = headers_for_web(headers, peer="8.8.8.8", request_id=b"1", trusted_proxies=trusted)
+    assert (b"x-forwarded-for", b"8.8.8.8") in told_by_a_stranger
 
 
 def test_an_invocation_with_a_browsers_cookie_goes_to_the_web_process(webbed: Stage) -> None:
