@@ -16,7 +16,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, actor_for_key, actor_for_user
+from mlplatform.core.access import Actor, actor_for_key, actor_for_user, operator_require
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, NotFound
 from mlplatform.core.models import AccessKey, Membership, Role
 
@@ -33,6 +33,7 @@ class Rule(Enum):
 
     PUBLIC = "public"
     SIGNED_IN = "signed in"
+    OPERATOR = "operator"
     VIEWER = Role.VIEWER.value
     EDITOR = Role.EDITOR.value
     ADMIN = Role.ADMIN.value
@@ -40,7 +41,7 @@ class Rule(Enum):
     @property
     def role(self) -> Role | None:
         """The role needed in the project of the path; None where the path has no project."""
-        return None if self in {Rule.PUBLIC, Rule.SIGNED_IN} else Role(self.value)
+        return None if self in {Rule.PUBLIC, Rule.SIGNED_IN, Rule.OPERATOR} else Role(self.value)
 
 
 class AccessKeyAuthentication(BaseAuthentication):
@@ -73,6 +74,8 @@ class DenyByDefault(BasePermission):
             raise NotAuthenticated(f"This needs an access key or a login; {_HOW}")
         if rule is None:
             raise AccessDenied("Nobody may do this: the route declares no rule for it")
+        if rule is Rule.OPERATOR:
+            operator_require(request.user)
         if rule.role is not None:
             request.actor = member_of(request, str(view.kwargs["project"]))  # type: ignore[attr-defined]
             request.actor.require(rule.role)  # type: ignore[attr-defined]

@@ -21,6 +21,7 @@ from mlplatform.core.errors import AccessDenied, Conflict, NotAuthenticated, Not
 from mlplatform.core.models import AccessKey, Membership, Project, Role
 from mlplatform.core.outages import impatient
 from mlplatform.core.revisions import revision_bump
+from mlplatform.core.text import text as _
 
 _RANK = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2}
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -53,6 +54,17 @@ class Actor:
     @property
     def may_administer(self) -> bool:
         return self.may(Role.ADMIN)
+
+
+def is_operator(user: object) -> bool:
+    """Whether the user may see how the installation itself is: staff, who have the admin console."""
+    return isinstance(user, User) and user.is_active and user.is_staff
+
+
+def operator_require(user: object) -> None:
+    """Raises AccessDenied unless the user is an operator."""
+    if not is_operator(user):
+        raise AccessDenied(_("Only operators (staff of the admin console) may see this"))
 
 
 def actor_for_user(*, user: User, project_name: str) -> Actor:

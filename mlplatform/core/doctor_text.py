@@ -1,6 +1,6 @@
 """The doctor's report as plain text and as JSON-ready data: what the command prints and what is copied for support.
 
-In English, whatever the reader's language: it is made to be sent to others. No secret is ever in a finding.
+The text is in English, whatever the reader's language: it is made to be sent to others. No secret is ever in a finding.
 """
 
 from __future__ import annotations
@@ -32,8 +32,12 @@ def doctor_text(report: Report, *, paint: Paint = lambda _level, text: text) -> 
     return "\n".join([*lines, "", _foot(report)])
 
 
-def doctor_json(report: Report) -> dict[str, Any]:
-    """The report as data, as REST and `--json` give it."""
+def doctor_json(report: Report, *, say: Callable[[str], str] = str) -> dict[str, Any]:
+    """The report as data, as REST and `--json` give it.
+
+    Args:
+        say: Puts a text into the reader's language.
+    """
     return {
         "level": report.level.value,
         "checked_at": report.checked_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -42,9 +46,10 @@ def doctor_json(report: Report) -> dict[str, Any]:
         "findings": [
             {
                 "check": finding.check,
+                "title": say(report.titles.get(finding.check, finding.check)),
                 "level": finding.level.value,
-                "summary": str(finding.summary),
-                "remedy": str(finding.remedy),
+                "summary": say(finding.summary),
+                "remedy": say(finding.remedy),
             }
             for finding in report.findings
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from mlplatform.core.access import Actor, actor_for_user
+from mlplatform.core.access import Actor, actor_for_user, operator_require
 from mlplatform.core.errors import NotAuthenticated
 
 
@@ -14,6 +14,13 @@ def page_user(request: HttpRequest) -> User:
     if not request.user.is_authenticated:
         raise NotAuthenticated("Sign in to see this page")
     return request.user
+
+
+def page_operator(request: HttpRequest) -> User:
+    """The signed-in user as an operator of the installation. Raises NotAuthenticated, AccessDenied."""
+    user = page_user(request)
+    operator_require(user)
+    return user
 
 
 def page_actor(request: HttpRequest, project: str) -> Actor:

@@ -26,6 +26,22 @@ class Health(Answer):
     components = Components()
 
 
+class Finding(Answer):
+    check = serializers.CharField(help_text="Name of the check; never changes.")
+    title = serializers.CharField()
+    level = serializers.ChoiceField(choices=["failed", "warning", "ok"])
+    summary = serializers.CharField(help_text="What is, with its figures, in the client's language.")
+    remedy = serializers.CharField(allow_blank=True, help_text="What to do about it; empty where nothing is.")
+
+
+class DoctorReport(Answer):
+    level = serializers.ChoiceField(choices=["failed", "warning", "ok"], help_text="The worst of all findings.")
+    checked_at = serializers.DateTimeField()
+    took_s = serializers.FloatField()
+    version = serializers.CharField()
+    findings = Finding(many=True)
+
+
 class InstanceTypeQuery(StrictSerializer):
     project = serializers.CharField(
         required=False, max_length=63, help_text="Whose `in_use`; a key's own project by default."

@@ -13,8 +13,13 @@ from mlplatform.api.health import health, overall
 from mlplatform.api.presenters.platform import worker_json
 from mlplatform.api.schema import operation
 from mlplatform.api.serializers.lists import listed
-from mlplatform.api.serializers.platform import Health, Worker
+from mlplatform.api.serializers.platform import DoctorReport, Health, Worker
+from mlplatform.core.doctor import doctor_report
+from mlplatform.core.doctor_text import doctor_json
 from mlplatform.core.models import Node
+from mlplatform.core.translation import translated
+
+DOCTOR_KEPT_S = 5.0
 
 
 class HealthView(ApiView):
@@ -37,3 +42,15 @@ class WorkerListView(ApiView):
     @operation("worker_list", "Workers, hosts, gateways and schedulers", answer=listed(Worker))
     def get(self, request: Request) -> Response:
         return list_response([worker_json(node) for node in Node.objects.all()])
+
+
+class DoctorView(ApiView):
+    tag = "platform"
+    access = {"GET": Rule.OPERATOR}
+
+    @operation("doctor", "What is wrong with the installation, and what to do about it", answer=DoctorReport)
+    def get(self, request: Request) -> Response:
+        """For operators: staff, by session or with a key of theirs. 200 also when something is wrong; the worst
+        finding comes first. Looked for at most every five seconds. No object of a project is named.
+        """
+        return Response(doctor_json(doctor_report(max_age_s=DOCTOR_KEPT_S), say=translated))

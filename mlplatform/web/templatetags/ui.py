@@ -238,6 +238,15 @@ def pretty_json(value: Any) -> str:
 
 
 @register.filter
+def with_code(text: str) -> SafeString:
+    """A sentence whose parts between backticks are commands or settings."""
+    parts = enumerate(str(text).split("`"))
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", part) if n % 2 else part,) for n, part in parts)
+    )
+
+
+@register.filter
 def split(text: str) -> list[str]:
     """Words of a literal, to loop over in a template."""
     return text.split()

@@ -1,10 +1,10 @@
-"""Addresses that belong to a person and to no project."""
+"""Addresses that belong to a person or to the installation, and to no project."""
 
 from __future__ import annotations
 
 from django.urls import path
 
-from mlplatform.web.views import home, preferences, session, styleguide
+from mlplatform.web.views import doctor, home, preferences, session, styleguide
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("preferences/password/", preferences.password, name="password"),
     path("preferences/language/", preferences.language, name="language"),
     path("preferences/theme/", preferences.theme, name="theme"),
+    path("doctor/", doctor.doctor, name="doctor"),
+    path("doctor/mark/", doctor.doctor_mark, name="doctor-mark"),
     path("styleguide/", styleguide.styleguide, name="styleguide"),
     path("projects/new/", home.project_new, name="project-new"),
 ]
