@@ -32,7 +32,7 @@ PING_TIMEOUT_S = 3.0
 PING_AGAIN_S = 0.5
 """After a ping that was missed: with `MISSED_PINGS_MAX` of them a server that hangs is ended within 13 s."""
 LOADING_PING_EVERY_S = 0.05
-MEMORY_EVERY_S = 5.0
+MEMORY_EVERY_S = 1.0
 GRACE_S = 30
 KILLED_WITHIN_S = 2.0
 

@@ -16,7 +16,8 @@ class LinearPredictor:
     """score = X @ weights.
 
     Each call takes `pause_s` longer, and if there is a `gate`, as long as no file of that name exists (not for rows
-    that begin with 0, as the one that tries the model does). Rows that begin with 666 to 668 break it in three ways.
+    that begin with 0, as the one that tries the model does). Rows that begin with 666 to 668 break it in three ways,
+    and each that begins with 669 makes it keep 32 MiB more.
     """
 
     def __init__(self, weights: list[float], pause_s: float = 0.0, gate: str = "") -> None:
@@ -24,6 +25,7 @@ class LinearPredictor:
         self.pause_s = pause_s
         self.gate = Path(gate) if gate else None
         self.batch_sizes: list[int] = []
+        self.leaked: list[bytes] = []
 
     @property
     def n_features(self) -> int:
@@ -39,6 +41,7 @@ class LinearPredictor:
             raise ArithmeticError("the number of the beast")
         if (X[:, 0] == 667).any():
             os._exit(9)
+        self.leaked += [b"x" * 2**25 for _ in range(int((X[:, 0] == 669).sum()))]
         score = X @ self.weights
         if (X[:, 0] == 668).any():
             score = score * np.nan
