@@ -172,17 +172,25 @@ class ObjectStore:
                     yield StoredObject(f"s3://{item['path']}", int(item["size"]), "")
 
     def walk(self, prefix_uri: str) -> Iterator[KeptObject]:
-        """Objects below the folder `s3://bucket/prefix`, in no order, with when they came there; memory is constant."""
+        """Objects below the folder `s3://bucket/prefix`, in no order, with when they came there; in constant memory.
+
+        Raises:
+            TransientError: the store is away.
+        """
         bucket, prefix = uri_split(prefix_uri)
-        if self._root is not None:
-            for path, status in files_below(self._root / bucket / prefix):
-                if not is_staged(path.name):
-                    key = path.relative_to(self._root).as_posix()
-                    yield KeptObject(f"s3://{key}", status.st_size, max(status.st_mtime, status.st_ctime))
-            return
-        for batch in obstore.list(self._backend, prefix=f"{bucket}/{prefix}"):
-            for item in batch:
-                yield KeptObject(f"s3://{item['path']}", int(item["size"]), item["last_modified"].timestamp())
+        try:
+            if self._root is not None:
+                yield from _walk_folder(self._root, self._root / bucket / prefix)
+                return
+            for batch in obstore.list(self._backend, prefix=f"{bucket}/{prefix}"):
+                for item in batch:
+                    at = item["last_modified"].timestamp()
+                    yield KeptObject(f"s3://{item['path']}", int(item["size"]), at)
+        except (BaseError, OSError) as error:
+            reason = _(
+                "The object store could not list {uri}: {reason}", uri=prefix_uri, reason=_reason(error)
+            )
+            raise TransientError(reason) from error
 
     @property
     def is_folder(self) -> bool:
@@ -239,6 +247,14 @@ class ObjectStore:
 def is_staged(name: str) -> bool:
     """Whether a file of this name is one that is being written, or was when its writer died."""
     return name.startswith(".") and name.endswith(STAGED_SUFFIX)
+
+
+def _walk_folder(root: Path, folder: Path) -> Iterator[KeptObject]:
+    for path, status in files_below(folder):
+        if not is_staged(path.name):
+            key = path.relative_to(root).as_posix()
+            # A link keeps the time of its bytes; when it came to its name is the time of the last change to it.
+            yield KeptObject(f"s3://{key}", status.st_size, max(status.st_mtime, status.st_ctime))
 
 
 def files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

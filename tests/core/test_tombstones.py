@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from jobs.models import Dataset, DatasetVersion
-from jobs.services.datasets import dataset_create_from_upload, dataset_delete
+from jobs.services.datasets import dataset_delete
 from mlplatform.core import clock
 from mlplatform.core.access import Actor, project_create
 from mlplatform.core.errors import TransientError
@@ -22,8 +21,8 @@ from mlplatform.core.models import ObjectTombstone, Role
 from mlplatform.core.names import uid_new, uri
 from mlplatform.core.objects import object_store, objects_bury, objects_take_back
 from mlplatform.core.tombstones import BACKOFF_MAX_S, BATCH, backoff_s, tombstones_carry_out
+from tests.jobs.training.cast import dataset_make
 
-CSV = b"length,kind\n1.5,b\n3.5,a\n5,b\n"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -57,9 +56,9 @@ def store_away(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
 
 
 def _flowers(alice: Actor) -> list[str]:
-    dataset = dataset_create_from_upload(actor=alice, name="flowers", file=io.BytesIO(CSV), label="kind")
-    assert dataset.latest is not None
-    return [dataset.latest.uri, dataset.latest.profile_uri]
+    version = dataset_make(alice, "flowers")
+    object_store().put_bytes(b"{}", version.profile_uri)
+    return [version.uri, version.profile_uri]
 
 
 def _sizes(uris: list[str]) -> list[int | None]:
@@ -134,7 +133,7 @@ def test_an_object_under_the_id_of_a_version_that_is_gone_is_kept_for_the_one_th
     DatasetVersion.objects.filter(pk=version.pk).update(uid=uid_new())
     ObjectTombstone.objects.create(uri=data, reason="by mistake")
     assert tombstones_carry_out().n_kept == 1
-    assert object_store().size(data) == len(CSV)
+    assert object_store().size(data) == version.size_bytes
 
 
 def test_a_dataset_made_again_under_its_name_has_other_objects(
