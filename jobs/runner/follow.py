@@ -105,7 +105,7 @@ class _Following:
                 self._check()
         runtime_s = time.monotonic() - self._begun
         self._process.kill()
-        returncode = self._process.reap()
+        returncode = self._reap()
         self._drain()
         return Ending(
             returncode=returncode,
@@ -166,8 +166,18 @@ class _Following:
         self._memory_at = now + MEMORY_EVERY_S
         used = self._process.memory_bytes(exact_above=self._limits.memory_bytes)
         self._peak = max(self._peak, used)
-        if used > self._limits.memory_bytes:
+        if used > self._limits.memory_bytes or self._process.memory_kills():
             self._end(Cause.MEMORY_LIMIT, grace_s=0)
+
+    def _reap(self) -> int:
+        """The exit status. What the kernel ended at the limit of the job's control group was out of memory."""
+        at_limit = self._process.memory_kills() > 0
+        used = self._process.peak_memory_bytes() if at_limit else 0
+        returncode = self._process.reap()
+        if at_limit and returncode != 0 and self._cause is Cause.EXIT:
+            self._cause = Cause.MEMORY_LIMIT
+        self._peak = max(self._peak, used)
+        return returncode
 
     def _end(self, cause: Cause, *, grace_s: float) -> None:
         if self._process.exited():

@@ -1,7 +1,8 @@
-"""Starts a job's process in a session of its own, and ends it with everything it started. Django-free.
+"""Starts a job's process in a sandbox and session of its own, and ends it with everything it started. Django-free.
 
-What the process prints is followed by `jobs.runner.follow`. The process is exec'ed, never forked and run on,
-because a fork after an OpenMP computation hangs; its environment holds no secret of the platform.
+What the process prints is followed by `jobs.runner.follow`; how it is enclosed is `jobs.runner.enclosed`. The
+process is exec'ed, never forked and run on, because a fork after an OpenMP computation hangs; its environment
+holds no secret of the platform.
 
 The thread that launches must outlive the process: the kernel's parent-death signal, which the process asks
 for, follows the thread and not the worker.
@@ -9,20 +10,23 @@ for, follows the thread and not the worker.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 import psutil
 
+from jobs.runner.control_groups import GroupLimits, control_group_make
+from jobs.runner.enclosed import EnclosedProcess
+from jobs.runner.sandbox import Mount, Sandbox, user_of
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.names import REGION
 
+OPT_ML: Final = Path("/opt/ml")
+"""Where a job in a sandbox finds its folder, as the service has it."""
 MARKER: Final = "MLPLATFORM_JOB_PROCESS"
 """Set in the environment of every process of a job, by which stragglers in other sessions are found."""
 _KILL_ROUNDS_S: Final = 5.0
@@ -33,29 +37,30 @@ _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, P
 class JobProcess:
     """A running job: the first process, and all that descend from it."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], marker: str) -> None:
-        assert popen.stdout is not None
-        self._popen = popen
+    def __init__(self, process: EnclosedProcess, marker: str) -> None:
+        self._process = process
         self._marker = marker
-        self.pid = popen.pid
-        self.output: IO[bytes] = popen.stdout
+        self.pid = process.pid
+        self.main_pid = process.main_pid
+        self.output: IO[bytes] = process.output
 
     def exited(self) -> bool:
         """Whether the first process has ended. It is not reaped, so that its number cannot be given to
         another.
         """
-        if self._popen.returncode is not None:
-            return True
-        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        return self._process.exited()
 
     def reap(self) -> int:
-        """The exit status: 0 to 255, or minus the signal's number. Call after `exited`."""
-        return self._popen.wait()
+        """The exit status: 0 to 255, or minus the signal's number. Call after `exited` and `kill`.
+
+        Raises:
+            SandboxFailed: the job's program was never started.
+        """
+        return self._process.reap()
 
     def terminate(self) -> None:
         """Asks all processes of the job's group to end."""
-        with contextlib.suppress(*_GONE):
-            os.killpg(self.pid, signal.SIGTERM)
+        self._process.signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """Ends every process of the job, those that left its group and session too. Waits until they are
@@ -63,10 +68,9 @@ class JobProcess:
         """
         deadline = time.monotonic() + _KILL_ROUNDS_S
         while True:
-            with contextlib.suppress(*_GONE):
-                os.killpg(self.pid, signal.SIGKILL)
-            alive = [process for process in self._members(thorough=True) if _kill(process)]
-            if not alive and (self.exited() or time.monotonic() > deadline):
+            self._process.signal(signal.SIGKILL)
+            alive = [process for process in self._members() if _kill(process)]
+            if not alive and self._process.all_gone():
                 return
             if time.monotonic() > deadline:
                 return
@@ -79,55 +83,80 @@ class JobProcess:
         Args:
             exact_above: Beyond this many bytes, pages shared between several processes are counted once.
         """
-        members = list(self._members(thorough=False))
+        members = self._process.processes()
         resident = sum(_resident(process) for process in members)
         if resident <= exact_above or len(members) == 1:
             return resident
         return sum(_proportional(process) for process in members)
 
-    def _members(self, *, thorough: bool) -> Iterator[psutil.Process]:
-        """The live processes of the job's session; `thorough` also looks for the marker in all environments."""
-        for process in psutil.process_iter():
-            try:
-                mine = os.getsid(process.pid) == self.pid
-                if not mine and thorough and process.pid != os.getpid():
-                    mine = process.environ().get(MARKER) == self._marker
-                if mine and process.status() != psutil.STATUS_ZOMBIE:
-                    yield process
-            except _GONE:
-                continue
+    def memory_kills(self) -> int:
+        """How many of its processes the kernel ended because all together were at their limit of memory."""
+        return self._process.memory_kills()
+
+    def peak_memory_bytes(self) -> int:
+        """The most memory it has used at once, as the kernel has it; 0 where the kernel does not count it."""
+        return self._process.peak_memory_bytes()
+
+    def _members(self) -> list[psutil.Process]:
+        """The job's live processes. Without a process namespace, those that hid are told by their marker."""
+        members = self._process.processes()
+        if self._process.enclosed:
+            return members
+        marked = marked_processes(prefix=self._marker)
+        return members + [process for process, marker in marked if marker == self._marker]
 
 
 def job_launch(
-    *, argv: Sequence[str], folder: Path, environment: Mapping[str, str], marker: str
+    *,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    marker: str,
+    sandbox: Sandbox,
+    limits: GroupLimits | None = None,
 ) -> JobProcess:
-    """Starts `argv` in `folder`.
+    """Starts `argv` in the sandbox's folder.
 
     Args:
-        environment: The whole environment of the process; nothing of this process' own is added but the
-            marker.
+        argv, environment: With paths as the process sees them. The environment is the whole one; nothing of this
+            process' own is added but the marker.
         marker: Names the job and attempt.
+        limits: What all of its processes may use together, where the kernel can be told.
 
     Raises:
         OSError: the program cannot be started.
     """
-    popen = subprocess.Popen(
-        list(argv),
-        cwd=folder,
-        env={**environment, MARKER: marker},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        start_new_session=True,
-        close_fds=True,
+    group = None if limits is None else control_group_make(Path(marker).name, limits)
+    process = EnclosedProcess(argv, sandbox=sandbox, environment={**environment, MARKER: marker}, group=group)
+    return JobProcess(process, marker)
+
+
+def job_sandbox(*, root: Path, network: bool = False) -> Sandbox:
+    """What a job sees: its folder as `/opt/ml`, of which `input` cannot be written, and its own `/tmp`.
+
+    Args:
+        network: Built-in algorithms need none. Code of users that does is given it by who starts the job.
+    """
+    temporary = root / "tmp"
+    return Sandbox(
+        folder=root,
+        mounts=(
+            Mount(root, OPT_ML, writable=True),
+            Mount(root / "input", OPT_ML / "input"),
+            Mount(temporary, Path("/tmp"), writable=True),
+            Mount(temporary / "shm", Path("/dev/shm"), writable=True),
+        ),
+        network=network,
+        user=user_of(root.name),
+        temporary=False,
     )
-    return JobProcess(popen, marker)
 
 
 def job_environment(*, folder: Path, job_name: str, job_arn: str, given: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of a job process: what Python needs, what the service sets, and the job's own
     variables.
+
+    Args:
+        folder: The job's folder, as the process sees it.
     """
     return {
         **given,

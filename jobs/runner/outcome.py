@@ -99,10 +99,17 @@ def input_failure(reason: str) -> Outcome:
 
 
 def _completed(root: Path, ending: Ending, tail: Tail) -> Outcome:
-    if not any(path.is_file() and not path.is_symlink() for path in (root / "model").rglob("*")):
+    if not _has_file(root / "model"):
         reason = "The process ended with exit code 0 but wrote no file into the model folder"
         return _failed(FailureKind.NO_MODEL, reason, ending, tail)
     return Outcome(TrainingJobStatus.COMPLETED, SecondaryStatus.COMPLETED, "Training job completed")
+
+
+def _has_file(folder: Path) -> bool:
+    """Whether there is a regular file in it. A link in the place of the folder is none: it may lead anywhere."""
+    return not folder.is_symlink() and any(
+        path.is_file() and not path.is_symlink() for path in folder.rglob("*")
+    )
 
 
 def _time_limit(ending: Ending, tail: Tail, max_runtime_s: int) -> Outcome:
@@ -187,7 +194,7 @@ def _exception_reason(ending: Ending, tail: Tail) -> str:
 
 def _failure_file(root: Path) -> dict[str, Any] | None:
     try:
-        said = json.loads(_head(root / "output" / "failure.json"))
+        said = json.loads(_head(root / "output", "failure.json"))
     except (OSError, ValueError, RecursionError):
         return _failure_text(root)
     return said if isinstance(said, dict) else None
@@ -196,7 +203,7 @@ def _failure_file(root: Path) -> dict[str, Any] | None:
 def _failure_text(root: Path) -> dict[str, Any] | None:
     """The service's own plain `output/failure`, as a script may write it."""
     try:
-        text = _head(root / "output" / "failure").decode("utf-8", "replace").strip()[: 4 * REASON_MAX]
+        text = _head(root / "output", "failure").decode("utf-8", "replace").strip()[: 4 * REASON_MAX]
     except OSError:
         return None
     kinds = {"ClientError": "client_error", "AlgorithmError": "algorithm_error", "DataError": "data_error"}
@@ -207,12 +214,18 @@ def _failure_text(root: Path) -> dict[str, Any] | None:
     return {"kind": known or "exception", "message": rest.strip() if colon and known else text}
 
 
-def _head(path: Path) -> bytes:
-    """The beginning of a regular file that the job wrote; a link, pipe or device in its place is not opened."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+def _head(folder: Path, name: str) -> bytes:
+    """The beginning of a regular file that the job wrote; a link, pipe or device in its place, or in that of its
+    folder, is not opened.
+    """
+    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    finally:
+        os.close(directory)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path.name} is not a regular file")
+            raise OSError(f"{name} is not a regular file")
         return file.read(FAILURE_FILE_MAX_BYTES)
 
 

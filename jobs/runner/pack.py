@@ -63,11 +63,13 @@ def model_pack(*, model_dir: Path, archive: Path, facts: Mapping[str, Any]) -> P
 
 
 def _scan(model_dir: Path) -> tuple[list[str], tuple[str, ...]]:
-    """Names of regular files in order, and of what is something else. A manifest of the job's own gives way
-    to ours.
+    """Names of regular files in order, and of what is something else, be it the folder itself. A manifest of the
+    job's own gives way to ours.
     """
     files: list[str] = []
     left_out: list[str] = []
+    if model_dir.is_symlink() or not model_dir.is_dir():
+        return [], ((model_dir.name,) if os.path.lexists(model_dir) else ())
     for path in _walk(model_dir):
         name = path.relative_to(model_dir).as_posix()
         regular = stat.S_ISREG(path.lstat().st_mode) and name != MANIFEST and _is_text(name)

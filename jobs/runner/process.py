@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -15,6 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from jobs.runner.spec import PARENT_AT_STDIN
 
 _THREAD_VARIABLES: Final = (
     "OMP_NUM_THREADS",
@@ -90,13 +93,27 @@ def parent_follow(parent_pid: int) -> bool:
     """Has the kernel kill this process when its parent ends. False if the parent is gone already.
 
     Args:
-        parent_pid: Who should be the parent; 0 = nobody in particular, then nothing is done.
+        parent_pid: Who should be the parent; 0 = nobody in particular, then nothing is done. PARENT_AT_STDIN: the
+            sandbox ends with the parent once it is set up, so all to ask is whether the parent still was there then.
     """
     if parent_pid == 0:
         return True
+    if parent_pid == PARENT_AT_STDIN:
+        return _stdin_is_held()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     return os.getppid() == parent_pid
+
+
+def _stdin_is_held() -> bool:
+    """Whether the other end of standard input is open; afterwards there is nothing to read any more."""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    held = not any(state & select.POLLHUP for _, state in poll.poll(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return held
 
 
 def sacrifice_first() -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 FILE_NAME: Final = "job.json"
+PARENT_AT_STDIN: Final = -1
+"""In the place of a process id: the worker holds the other end of standard input while it lives."""
 INPUT_MODES: Final = ("File", "Pipe")
 
 
@@ -46,9 +48,10 @@ class JobSpec:
 
     Args:
         uid: Id of the job; `name` is what its people call it.
-        root: The `/opt/ml`-shaped folder.
+        root: The `/opt/ml`-shaped folder, as the process sees it.
         memory_limit_bytes: What the worker allows; 0 = no limit. The worker enforces it.
-        parent_pid: The worker's process: the job ends when it is gone. 0 = nobody waits for it.
+        parent_pid: The worker's process: the job ends when it is gone. 0 = nobody waits for it. PARENT_AT_STDIN
+            in a sandbox, from which no process outside can be seen.
     """
 
     uid: str
@@ -75,9 +78,14 @@ class JobSpec:
     def read(cls, path: Path) -> JobSpec:
         return cls.from_json(path.read_text(encoding="utf-8"))
 
-    def write(self) -> Path:
-        """Writes it where the job process looks for it; returns the path."""
-        path = self.root / FILE_NAME
+    @property
+    def path(self) -> Path:
+        """Where the job process looks for it."""
+        return self.root / FILE_NAME
+
+    def write(self, folder: Path | None = None) -> Path:
+        """Writes it into `root`, or into `folder` where the writer knows that by another name; returns the path."""
+        path = (folder or self.root) / FILE_NAME
         path.write_text(self.to_json(), encoding="utf-8")
         return path
 

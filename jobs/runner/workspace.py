@@ -11,12 +11,14 @@ Folder names come from ids and declared channel names, never from what a person 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
 import os
 import shutil
 import stat
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +29,18 @@ from typing import Any, Final
 from mlplatform.core.store import ObjectStore
 
 HOST: Final = "algo-1"
-_FOLDERS: Final = ("input/config", "input/data", "model", "output/data", "checkpoints", "code", "tmp")
+_FOLDERS: Final = (
+    "input/config",
+    "input/data",
+    "model",
+    "output/data",
+    "checkpoints",
+    "code",
+    "tmp/shm",
+)
 _FICLONE: Final = 0x40049409
 _COPY_BYTES: Final = 1024 * 1024
+_SHARED_MODE: Final = 0o444
 _POLL_S: Final = 0.02
 
 
@@ -49,6 +60,7 @@ class Workspace:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._user = 0
 
     @property
     def model_dir(self) -> Path:
@@ -96,7 +108,7 @@ class Workspace:
         TransientError.
         """
         if channel.input_mode == "Pipe":
-            os.mkfifo(self.pipe(channel.name, 0), 0o600)
+            self.pipe_make(channel.name, 0)
             return 0
         folder = self.root / "input" / "data" / channel.name
         folder.mkdir(mode=0o700)
@@ -106,6 +118,32 @@ class Workspace:
 
     def pipe(self, channel: str, epoch: int) -> Path:
         return self.root / "input" / "data" / f"{channel}_{epoch}"
+
+    def pipe_make(self, channel: str, epoch: int) -> None:
+        pipe = self.pipe(channel, epoch)
+        os.mkfifo(pipe, 0o600)
+        if self._user:
+            os.chown(pipe, self._user, self._user)
+
+    def hand_over(self, user: int) -> None:
+        """Gives all that is in the folder to the user that the job runs as; 0 for our own. Files shared with the
+        object store stay whose they are; everybody may read them.
+        """
+        self._user = user
+        if not user:
+            return
+        for folder, _, names in os.walk(self.root):
+            os.chown(folder, user, user)
+            for name in names:
+                path = Path(folder, name)
+                if path.lstat().st_nlink == 1:
+                    os.chown(path, user, user, follow_symlinks=False)
+
+    def private_dir(self) -> Path:
+        """A new folder for the platform's own files, to be asked for when the job's processes are gone: what they left
+        under a known name may be a link to anywhere.
+        """
+        return Path(tempfile.mkdtemp(prefix="platform-", dir=self.root))
 
     def remove(self) -> None:
         """Removes the folder, whatever permissions the job gave to what is in it."""
@@ -152,7 +190,7 @@ class ChannelFeeder(threading.Thread):
         if descriptor is None:
             return False
         # The next pipe is there before this one ends, so that a reader never has to wait for it to appear.
-        os.mkfifo(self._workspace.pipe(self._channel.name, epoch + 1), 0o600)
+        self._workspace.pipe_make(self._channel.name, epoch + 1)
         try:
             for piece in self._pieces():
                 _write_all(descriptor, piece)
@@ -205,6 +243,10 @@ def _place(uri: str, target: Path, store: ObjectStore) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+        return
+    # It is the object itself. In a sandbox its folder cannot be written; elsewhere this is what keeps a job from it.
+    with contextlib.suppress(PermissionError):
+        target.chmod(_SHARED_MODE)
 
 
 def _clone(source: Path, target: Path) -> bool:

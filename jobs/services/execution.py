@@ -7,6 +7,7 @@ writing while the process runs is the `Reporter`'s. Called by the Celery task on
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,10 +20,13 @@ from jobs.algorithms.registry import algorithm_get
 from jobs.instance_types import InstanceType, cpus_here, instance_type_get
 from jobs.metric_regex import MetricDefinition, MetricMatcher
 from jobs.models import TrainingJob
+from jobs.runner.control_groups import GroupLimits
 from jobs.runner.follow import Cause, Ending, Limits, job_follow
-from jobs.runner.launch import job_environment, job_launch
+from jobs.runner.launch import job_environment, job_launch, job_sandbox
 from jobs.runner.outcome import Outcome, input_failure, internal_failure, outcome_of
 from jobs.runner.pack import model_pack
+from jobs.runner.sandbox import N_PROCESSES
+from jobs.runner.spec import PARENT_AT_STDIN
 from jobs.runner.workspace import ChannelFeeder, ChannelSource, Workspace
 from jobs.services.clearing import attempt_dir, earlier_attempts_clear
 from jobs.services.inputs import channel_sources, job_spec, manifest_facts
@@ -193,28 +197,36 @@ class _Attempt:
 
     def _train(self, sources: list[ChannelSource]) -> Ending:
         n_threads = max(1, min(self._instance.vcpus, cpus_here()))
+        sandbox = job_sandbox(root=self._workspace.root)
+        root = sandbox.inside(self._workspace.root)
         spec = job_spec(
             job=self._job,
             attempt=self._lease.attempt,
-            root=self._workspace.root,
+            root=root,
             n_threads=n_threads,
             memory_limit_bytes=self._instance.memory_limit_bytes,
+            parent_pid=PARENT_AT_STDIN if sandbox.enclosed else os.getpid(),
         )
+        spec.write(self._workspace.root)
+        self._workspace.hand_over(sandbox.own_user)
         self._move(SecondaryStatus.TRAINING, "Training in progress")
         if self._lease.attempt > 1:
             self._reporter.write(
                 [LogLine.of(f"[attempt {self._lease.attempt}]", time.time_ns() // 1_000_000)]
             )
         process = job_launch(
-            argv=[*self._program, str(spec.write())],
-            folder=self._workspace.root,
+            argv=[*self._program, str(spec.path)],
             environment=job_environment(
-                folder=self._workspace.root,
+                folder=root,
                 job_name=self._job.name,
                 job_arn=self._job.arn,
                 given=self._job.environment,
             ),
             marker=str(self._workspace.root),
+            sandbox=sandbox,
+            limits=GroupLimits(
+                memory_bytes=self._instance.memory_limit_bytes, n_processes=N_PROCESSES, cpus=n_threads
+            ),
         )
         self._feeders = [
             ChannelFeeder(self._workspace, source, self._store)
@@ -240,7 +252,7 @@ class _Attempt:
         self._move(SecondaryStatus.UPLOADING, "Uploading generated training model")
         packed = model_pack(
             model_dir=self._workspace.model_dir,
-            archive=self._workspace.root / "tmp" / "model.tar.gz",
+            archive=self._workspace.private_dir() / "model.tar.gz",
             facts=manifest_facts(job=self._job),
         )
         if not packed.manifest["files"]:

@@ -5,7 +5,6 @@ Called by the worker for each attempt. What a request may ask for is `jobs.servi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -45,9 +44,15 @@ def channel_sources(*, job: TrainingJob) -> list[ChannelSource]:
 
 
 def job_spec(
-    *, job: TrainingJob, attempt: int, root: Path, n_threads: int, memory_limit_bytes: int
+    *,
+    job: TrainingJob,
+    attempt: int,
+    root: Path,
+    n_threads: int,
+    memory_limit_bytes: int,
+    parent_pid: int,
 ) -> JobSpec:
-    """What the job process is told."""
+    """What the job process is told; `root` is its folder as it sees it."""
     return JobSpec(
         uid=job.uid,
         name=job.name,
@@ -57,7 +62,7 @@ def job_spec(
         n_threads=n_threads,
         memory_limit_bytes=memory_limit_bytes,
         channels=_channel_specs(job),
-        parent_pid=os.getpid(),
+        parent_pid=parent_pid,
     )
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jobs.runner.control_groups import GroupLimits
 from jobs.runner.follow import Cause, Ending, Limits, job_follow
-from jobs.runner.launch import JobProcess, job_environment, job_launch
+from jobs.runner.launch import JobProcess, job_environment, job_launch, job_sandbox
 from jobs.runner.outcome import Outcome, Tail, outcome_of
 from jobs.runner.workspace import Workspace
 from mlplatform.core.log_lines import LogLine
@@ -41,15 +42,20 @@ class Followed:
     workspace: Workspace
 
 
-def start(workspace: Workspace, script: str) -> JobProcess:
+def start(workspace: Workspace, script: str, limits: GroupLimits | None = None) -> JobProcess:
     path = workspace.root / "code" / "script.py"
     path.write_text(textwrap.dedent(script), encoding="utf-8")
-    environment = job_environment(folder=workspace.root, job_name="job", job_arn="arn", given={"GIVEN": "1"})
+    sandbox = job_sandbox(root=workspace.root)
+    workspace.hand_over(sandbox.own_user)
+    environment = job_environment(
+        folder=sandbox.inside(workspace.root), job_name="job", job_arn="arn", given={"GIVEN": "1"}
+    )
     return job_launch(
-        argv=[sys.executable, str(path)],
-        folder=workspace.root,
+        argv=[sys.executable, str(sandbox.inside(path))],
         environment=environment,
         marker=str(workspace.root),
+        sandbox=sandbox,
+        limits=limits,
     )
 
 
@@ -62,12 +68,13 @@ def follow(
     memory_bytes: int = 8 * GIB,
     grace_s: float = 10,
     started: Callable[[JobProcess], None] = lambda process: None,
+    group_limits: GroupLimits | None = None,
 ) -> Followed:
     """Runs `script` to its end in a fresh workspace."""
     workspace = Workspace(folder / "attempt")
     workspace.make()
     recorder = recorder or Recorder()
-    process = start(workspace, script)
+    process = start(workspace, script, group_limits)
     started(process)
     limits = Limits(
         max_runtime_s=max_runtime_s, memory_bytes=memory_bytes, grace_s=grace_s, shutdown_grace_s=grace_s

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -10,9 +9,11 @@ import psutil
 import pytest
 
 from jobs.runner.follow import Cause
+from jobs.runner.launch import marked_processes
 from tests.jobs.runner.scripted import Recorder, follow, order_when_printed
 
 MIB = 1024**2
+both_ways = pytest.mark.usefixtures("either_way")
 
 
 def test_output_of_both_streams_arrives_line_by_line(tmp_path: Path) -> None:
@@ -27,6 +28,7 @@ def test_output_of_both_streams_arrives_line_by_line(tmp_path: Path) -> None:
     assert (done.ending.returncode, done.ending.cause) == (0, Cause.EXIT)
 
 
+@both_ways
 def test_the_environment_holds_only_what_the_job_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +79,7 @@ def test_a_full_sink_holds_the_process_up_and_nothing_is_lost(tmp_path: Path) ->
     assert len(done.lines) == 20000
 
 
+@both_ways
 def test_a_stop_asks_first_and_the_process_may_save_its_work(tmp_path: Path) -> None:
     done = follow(
         tmp_path,
@@ -96,6 +99,7 @@ def test_a_stop_asks_first_and_the_process_may_save_its_work(tmp_path: Path) -> 
     assert done.outcome.may_have_model
 
 
+@both_ways
 def test_a_process_that_ignores_the_stop_is_killed_after_the_grace_time(tmp_path: Path) -> None:
     done = follow(
         tmp_path,
@@ -112,7 +116,9 @@ def test_a_process_that_ignores_the_stop_is_killed_after_the_grace_time(tmp_path
     assert 0.4 < done.ending.runtime_s < 5
 
 
+@both_ways
 def test_children_that_left_the_session_and_ignore_signals_are_gone_too(tmp_path: Path) -> None:
+    seen: list[int] = []
     done = follow(
         tmp_path,
         """
@@ -123,30 +129,32 @@ def test_children_that_left_the_session_and_ignore_signals_are_gone_too(tmp_path
                 os.setsid()
                 if os.fork():
                     os._exit(0)
-            print("child", os.getpid(), flush=True)
+            os.write(1, b"child\\n")
             while True: time.sleep(0.05)
         while True: time.sleep(0.05)
         """,
-        recorder=Recorder(lambda lines: Cause.STOP if len(lines) >= 2 else None),
+        recorder=Recorder(
+            lambda lines: seen.extend(_alive(tmp_path)) or Cause.STOP if len(lines) >= 2 else None
+        ),
         grace_s=0.3,
     )
-    pids = [int(line.split()[1]) for line in done.lines]
-    assert len(pids) == 2
-    assert not [pid for pid in pids if _lives(pid)]
+    assert done.lines == ["child", "child"]
+    assert len(set(seen)) >= 3
+    assert not _alive(tmp_path)
 
 
+@both_ways
 def test_children_left_behind_by_a_process_that_ended_well_are_ended(tmp_path: Path) -> None:
     done = follow(
         tmp_path,
         """
         import subprocess, sys
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
-        print(child.pid)
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         """,
     )
     assert done.ending.returncode == 0
     assert done.ending.runtime_s < 20
-    assert not _lives(int(done.lines[0]))
+    assert not _alive(tmp_path)
 
 
 def test_the_maximum_run_time_stops_the_job_and_says_so(tmp_path: Path) -> None:
@@ -157,6 +165,7 @@ def test_the_maximum_run_time_stops_the_job_and_says_so(tmp_path: Path) -> None:
     assert "1 s" in done.outcome.failure["reason"]
 
 
+@both_ways
 def test_memory_over_the_limit_of_all_processes_together_ends_the_job(tmp_path: Path) -> None:
     done = follow(
         tmp_path,
@@ -174,6 +183,7 @@ def test_memory_over_the_limit_of_all_processes_together_ends_the_job(tmp_path: 
     assert "its instance type has 200 MiB" in done.outcome.failure["reason"]
 
 
+@both_ways
 def test_memory_shared_by_forked_processes_is_counted_once(tmp_path: Path) -> None:
     done = follow(
         tmp_path,
@@ -195,6 +205,7 @@ def test_memory_shared_by_forked_processes_is_counted_once(tmp_path: Path) -> No
     assert done.ending.peak_memory_bytes > 150 * MIB
 
 
+@both_ways
 def test_an_attempt_that_lost_its_lease_is_killed_at_once(tmp_path: Path) -> None:
     done = follow(
         tmp_path,
@@ -221,8 +232,10 @@ def test_an_order_that_comes_after_the_end_changes_nothing(tmp_path: Path) -> No
         assert (done.ending.cause is Cause.EXIT) == (done.outcome.status == "Completed")
 
 
-def _lives(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE and pid != os.getpid()
-    except psutil.NoSuchProcess:
-        return False
+def _alive(folder: Path) -> list[int]:
+    """The processes of the job in `folder`, told by their marker wherever they are."""
+    return [
+        process.pid
+        for process, _ in marked_processes(prefix=str(folder))
+        if process.status() != psutil.STATUS_ZOMBIE
+    ]

@@ -1,0 +1,3 @@
+from tests.sandboxes import either_way, sandboxed
+
+__all__ = ["either_way", "sandboxed"]
