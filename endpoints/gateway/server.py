@@ -129,11 +129,14 @@ class Gateway:
         )
 
     async def _authenticate(self, authorization: bytes | None) -> KeyRecord:
-        """A key that is not known may have been made a moment ago: the table is asked for once more."""
+        """A key that is not known may have been made a moment ago: the table is asked for once more.
+
+        Sparingly: who guesses keys waits for the next of four looks a second and makes no query of his own.
+        """
         try:
             return key_authenticate(authorization, self._keys, now=time())
         except NotAuthenticated:
-            if authorization is None or not await self._keeper.refresh():
+            if authorization is None or not await self._keeper.refresh_sparingly():
                 raise
             return key_authenticate(authorization, self._keys, now=time())
 

@@ -16,8 +16,10 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, actor_for_key, actor_for_user, operator_require
+from mlplatform.core.access import Actor, actor_for_user, operator_require
+from mlplatform.core.audit_middleware import client_address
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, NotFound
+from mlplatform.core.key_attempts import actor_for_token
 from mlplatform.core.models import AccessKey, Membership, Role
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class AccessKeyAuthentication(BaseAuthentication):
             return None
         if scheme.lower() != BEARER.lower():
             raise NotAuthenticated(f"Authorization: {scheme[:20]!r} is not accepted; {_HOW}")
-        actor = actor_for_key(token=token.strip())
+        actor = actor_for_token(token=token.strip(), address=client_address(request._request))
         return actor.user, actor
 
     def authenticate_header(self, request: Request) -> str:

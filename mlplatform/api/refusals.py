@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -12,13 +13,15 @@ from mlplatform.core.audit import audit_refuse
 
 
 def refusal_audit(*, request: Request, view: APIView) -> None:
-    """Called after the view's transaction was rolled back; nothing for a caller who is no member."""
+    """Called after the view's transaction was rolled back; nothing for a caller whom nobody knows."""
     actor: Any = getattr(request, "actor", None)
-    if not isinstance(actor, Actor):
+    user: Any = request.user
+    if not isinstance(actor, Actor) and not isinstance(user, User):
         return
     named = (view.kwargs.get(place) for place in ("name", "username", "key_id"))
     audit_refuse(
         actor=actor,
+        user=user,
         action=action_of(view, str(request.method)),
         target=str(next((name for name in named if name), "")),
     )

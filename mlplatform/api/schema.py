@@ -171,7 +171,7 @@ class OperationSchema(AutoSchema):
         described = self.described
         found = {405, 503, *described.errors}
         if self.rule is not Rule.PUBLIC:
-            found |= {401, 403}
+            found |= {401, 403, 429}
         if "{" in self.path:
             found.add(404)
         if described.query or described.request:

@@ -19,9 +19,9 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.db import Error as DatabaseFault
 
-from mlplatform.core.access import actor_for_key
 from mlplatform.core.disk_room import disk_room_check
-from mlplatform.core.errors import NotAuthenticated, PlatformError, ServiceUnavailable, TooLarge
+from mlplatform.core.errors import NotAuthenticated, PlatformError, ServiceUnavailable, Throttled, TooLarge
+from mlplatform.core.key_attempts import actor_for_token
 from mlplatform.core.outages import outage_of
 
 Message = MutableMapping[str, Any]
@@ -53,7 +53,7 @@ class BodyLimit:
             return
         headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            limit = await _limit(headers)
+            limit = await _limit(headers, (scope.get("client") or ("",))[0])
             if _declared(headers) > limit:
                 raise _too_large(limit)
             if limit > _small():
@@ -93,12 +93,12 @@ class BodyLimit:
                 await _answer(send, refused.error, request_id)
 
 
-async def _limit(headers: dict[bytes, str]) -> int:
+async def _limit(headers: dict[bytes, str], address: str) -> int:
     small = _small()
     has_no_length = b"transfer-encoding" in headers
     if _declared(headers) <= small and not has_no_length:
         return small
-    if await sync_to_async(_is_somebody)(headers):
+    if await sync_to_async(_is_somebody)(headers, address):
         return int(settings.MLPLATFORM_UPLOAD_LIMIT_BYTES) + FORM_OVERHEAD_BYTES
     return small
 
@@ -120,13 +120,13 @@ def _declared(headers: dict[bytes, str]) -> int:
     return int(text) if text.isdecimal() and len(text) < 20 else 0
 
 
-def _is_somebody(headers: dict[bytes, str]) -> bool:
+def _is_somebody(headers: dict[bytes, str], address: str) -> bool:
     """Whether the sender is known; what they may do is asked later, by the view's own rule."""
     scheme, _, token = headers.get(b"authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         try:
-            actor_for_key(token=token.strip())
-        except NotAuthenticated:
+            actor_for_token(token=token.strip(), address=address)
+        except (NotAuthenticated, Throttled):
             return False
         return True
     return _has_session(headers.get(b"cookie", ""))

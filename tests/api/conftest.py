@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 
 from mlplatform.api import health
 from mlplatform.core.access import Actor, access_key_create, project_create
+from mlplatform.core.key_attempts import attempts
 from mlplatform.core.models import Membership, Project, Role
 
 BASE = "/api/v1"
@@ -77,6 +78,7 @@ def own_folders(settings: Any, tmp_path: Path) -> None:
     settings.FILE_UPLOAD_TEMP_DIR = str(staged)
     settings.CELERY_BROKER_URL = f"redis+socket://{tmp_path / 'nobody.sock'}"
     health._kept = None
+    attempts.forget()
 
 
 @pytest.fixture(scope="module")

@@ -116,6 +116,7 @@ class Stage:
         self.table = RoutingTable(0, (), KEYS)
         self.flushed: list[MinuteCounts] = []
         self.load_error = load_error
+        self.n_loads = 0
         self.flush_error: Exception | None = None
         self.web = loop_thread.make(Web)
         self.web_address = Address(path=str(folder / "web"))
@@ -176,6 +177,7 @@ class Stage:
             return client.answer()
 
     def _load(self, known: Version | None) -> RoutingTable | None:
+        self.n_loads += 1
         if self.load_error is not None:
             raise self.load_error
         return self.table if self.table.version != known else None

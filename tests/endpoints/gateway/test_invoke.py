@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,17 @@ def test_wrong_credentials_are_401(stage: Stage, authorization: str) -> None:
     answer = stage.invoke(token=None, Authorization=authorization)
     assert error(answer)[0] == 401
     assert answer[1]["www-authenticate"].startswith("Bearer")
+
+
+def test_who_tries_one_key_after_another_does_not_reach_the_database_with_each(stage: Stage) -> None:
+    one_variant(stage)
+    before, began = stage.n_loads, time.monotonic()
+    with ExitStack() as stack:
+        clients = [stack.enter_context(stage.client()) for _ in range(100)]
+        for number, client in enumerate(clients):
+            client.send(invocation(token=f"AKALICE.guess-{number}"))
+        assert {client.answer()[0] for client in clients} == {401}
+    assert stage.n_loads - before <= 2 + (time.monotonic() - began) / 0.25
 
 
 def test_no_credentials_are_401(stage: Stage) -> None:
