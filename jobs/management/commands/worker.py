@@ -11,10 +11,12 @@ import logging
 import os
 import threading
 import warnings
+from functools import partial
 from typing import Any
 
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
+from celery.worker.consumer import Consumer
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
@@ -32,6 +34,20 @@ from mlplatform.core.text import to_json
 
 logger = logging.getLogger("worker")
 CLEAR_EVERY_BEATS = 3
+BROKER_ASKED_EVERY_S = 3.0
+
+
+class PatientConsumer(Consumer):  # type: ignore[misc]
+    """Celery's own waits up to half a minute before it asks again for a broker that was away."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # It announces another default for tasks with late acknowledgement, of which there are none here.
+        warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+        super().__init__(*args, **options)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        conn.ensure_connection = partial(conn.ensure_connection, interval_max=BROKER_ASKED_EVERY_S)
+        return super().ensure_connected(conn)
 
 
 class Command(BaseCommand):
@@ -84,8 +100,6 @@ def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:
     os.environ["CELERY_SKIP_CHECKS"] = "1"
     # It warns of root; messages carry ids only and are JSON.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    # It announces another default for tasks with late acknowledgement, of which there are none here.
-    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     app.conf.update(
         worker_disable_prefetch=True,
         worker_enable_remote_control=False,
@@ -95,6 +109,7 @@ def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:
     worker = app.Worker(
         hostname=f"{state.name}@{os.uname().nodename}",
         pool="threads",
+        consumer_cls=PatientConsumer,
         concurrency=concurrency,
         queues=queues,
         quiet=True,
