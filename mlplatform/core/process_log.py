@@ -5,6 +5,7 @@ It is not the log of a training job (that is stored in chunks) and keeps nothing
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -15,6 +16,7 @@ MAX_LINE_BYTES = 16 * 1024
 NAME_WIDTH = 10
 _CUT = b" [line cut]"
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DIM = "2"
 _BOLD = "1"
 
@@ -58,7 +60,9 @@ class ProcessLog:
         try:
             self._stream.write(text)
             self._stream.flush()
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                return  # a log on a full disk loses lines; what is logged goes on
             self._stream = None
             if self.on_closed:
                 self.on_closed()
