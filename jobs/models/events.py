@@ -31,7 +31,7 @@ class JobEvent(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        ordering = ["at", "pk"]
+        ordering = ["pk"]  # not by time: the clock may have been set back in between
 
     def __str__(self) -> str:
         return f"{self.secondary_status or 'note'}: {self.message}"

@@ -20,6 +20,7 @@ from jobs.selectors.instances import queue_use
 from jobs.services.lifecycle import (
     ACTIVE,
     ATTEMPTS_MAX,
+    LEASE_S,
     TASK,
     LeaseLost,
     training_job_end_unowned,
@@ -63,9 +64,13 @@ def sweep_leases() -> int:
     """Jobs whose worker has not prolonged its lease: started again, stopped, or failed after the last
     attempt.
     """
-    expired = TrainingJob.objects.filter(status__in=ACTIVE, lease_expires_at__lt=clock.now()).exclude(
-        lease_owner=""
+    now = clock.now()
+    owned = TrainingJob.objects.filter(status__in=ACTIVE).exclude(lease_owner="")
+    # Longer than any lease is one from before the clock was set back; its worker, if it lives, prolongs it as ever.
+    owned.filter(lease_expires_at__gt=now + timedelta(seconds=2 * LEASE_S)).update(
+        lease_expires_at=now + timedelta(seconds=LEASE_S)
     )
+    expired = owned.filter(lease_expires_at__lt=now)
     return sum(_sweep_lease(job) for job in expired[:BATCH])
 
 
@@ -94,10 +99,11 @@ def sweep_pending(*, resending: Resending) -> int:
     """Sends again the message of jobs that are pending although a worker of their queue has a free place: the
     broker may have lost it. Nothing is sent to a queue that takes nothing, so that it does not fill up.
     """
-    pending = TrainingJob.objects.filter(
+    now = clock.now()
+    # Its own message is still on its way; a creation in the future is one from before the clock was set back.
+    pending = TrainingJob.objects.exclude(created_at__range=(now - timedelta(seconds=PENDING_S), now)).filter(
         status=TrainingJobStatus.IN_PROGRESS,
         secondary_status=SecondaryStatus.PENDING,
-        created_at__lt=clock.now() - timedelta(seconds=PENDING_S),
         queue__in=[queue for queue in queues_served() if queue_use(queue=queue).has_place],
     )
     queues = dict(pending.order_by("created_at", "pk").values_list("pk", "queue")[:BATCH])
@@ -135,6 +141,7 @@ def _sweep_lease(job: TrainingJob) -> bool:
 
 
 def sweep_nodes() -> int:
-    """Forgets processes that have shown no sign of life for an hour."""
-    deleted, _ = Node.objects.filter(seen_at__lt=clock.now() - timedelta(seconds=NODE_FORGET_S)).delete()
+    """Forgets processes that have shown no sign of life for an hour, or only before the clock was set back."""
+    now, aside = clock.now(), timedelta(seconds=NODE_FORGET_S)
+    deleted, _ = Node.objects.exclude(seen_at__range=(now - aside, now + aside)).delete()
     return deleted

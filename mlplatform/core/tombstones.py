@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from mlplatform.core import clock
 from mlplatform.core.errors import PlatformError
@@ -72,7 +73,10 @@ def backoff_s(n_tries: int) -> int:
 
 def _take(uris: Sequence[str] | None, limit: int) -> list[ObjectTombstone]:
     """Due tombstones, moved on so that no other process takes them too."""
-    due = ObjectTombstone.objects.filter(due_at__lte=clock.now())
+    now = clock.now()
+    # A time further off than any that is ever set was written by a clock that has been put right since.
+    far_off = now + timedelta(seconds=2 * BACKOFF_MAX_S)
+    due = ObjectTombstone.objects.filter(Q(due_at__lte=now) | Q(due_at__gt=far_off))
     if uris is not None:
         due = due.filter(uri__in=uris)
     if not due.exists():

@@ -58,7 +58,9 @@ class Command(BaseCommand):
 
 
 class Sweeper:
-    """Sweeps; after a time without database it first gives workers the time to prolong their leases."""
+    """Sweeps; after a time without database, a jump of the clock or a sleep of the machine it first gives workers the
+    time to prolong their leases.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -66,6 +68,7 @@ class Sweeper:
         self._resending = Resending()
         self._beat_at = 0.0
         self._swept_at = time.monotonic()
+        self._clock_watch = clock.ClockWatch()
         self._leases_from = 0.0
 
     def turn(self) -> None:
@@ -73,7 +76,7 @@ class Sweeper:
         now = time.monotonic()
         try:
             self._beat(now)
-            if now - self._swept_at > AWAY_S:
+            if self._clock_watch.jumped() or now - self._swept_at > AWAY_S:
                 self._leases_from = now + LEASE_S
             if now >= self._leases_from:
                 sweep_leases()

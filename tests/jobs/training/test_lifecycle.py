@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
+from jobs.management.commands import scheduler
 from jobs.models import JobEvent, TrainingJob
 from jobs.runner.outcome import Outcome, internal_failure
+from jobs.services import sweeping
 from jobs.services.lifecycle import (
     ATTEMPTS_MAX,
+    LEASE_S,
     Lease,
     LeaseLost,
     stopped,
@@ -34,6 +37,7 @@ from mlplatform.core.logs import log_read
 from mlplatform.core.models import LogStream, Node, NodeKind
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from tests.driven_clock import clock_driven
 from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.processes import redis_running
 
@@ -298,6 +302,49 @@ def test_while_the_broker_is_away_nothing_counts_as_sent(cast: Cast, tmp_path: P
     assert sweep_pending(resending=resending) == 0
     with redis_running(tmp_path):
         assert sweep_pending(resending=resending) == 3
+
+
+def test_a_clock_that_is_set_back_keeps_neither_a_dead_worker_nor_a_lost_message_for_longer(
+    cast: Cast,
+) -> None:
+    with clock_driven(sweeping) as driven:
+        held, waiting = job_make(cast.alice), job_make(cast.alice)
+        lease = _claim(held)
+        driven.jump(-86400)
+        _worker(concurrency=9)
+        assert sweep_leases() == 0
+        driven.go_on(LEASE_S + 1)
+        assert sweep_leases() == 1
+        assert _state(held) == ("InProgress", "Pending")
+        _worker(concurrency=9)
+        resending = Resending()
+        assert sweep_pending(resending=resending) == 0  # nobody listens, so nothing is sent
+        assert set(resending.due) == {held.pk, waiting.pk}
+        with pytest.raises(LeaseLost):
+            training_job_renew(lease=lease)
+
+
+@pytest.mark.parametrize("seconds", [86400, -86400])
+def test_after_a_jump_of_the_clock_living_workers_have_time_to_prolong_their_leases(
+    cast: Cast, seconds: int
+) -> None:
+    with clock_driven(clock, scheduler) as driven:
+        job = job_make(cast.alice)
+        lease = _claim(job, "a living worker")
+        sweeper = scheduler.Sweeper("s")
+
+        def sweep_for(seconds: int) -> None:
+            for _ in range(seconds):
+                sweeper.turn()
+                driven.go_on(1)
+
+        driven.jump(seconds)
+        sweep_for(5)
+        training_job_renew(lease=lease)
+        sweep_for(LEASE_S)
+        assert _state(job) == ("InProgress", "Starting")
+        sweep_for(2)
+        assert _state(job) == ("InProgress", "Pending")
 
 
 def test_nothing_is_sent_to_a_queue_without_a_free_place(cast: Cast, tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""Every status that anybody writes, as the database itself sees it: triggers, so that no writer can be overlooked.
+
+Beside the changes of status it notes every write to a row that has ended. SQLite only, like the tests that use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Model
+
+from endpoints.models import Endpoint, Replica, TableRun
+from jobs.models import TrainingJob
+from mlplatform.core.status import (
+    TRANSITIONS,
+    EndpointStatus,
+    ReplicaStatus,
+    TableRunStatus,
+    TrainingJobStatus,
+)
+
+WATCHED: dict[type[Model], type[StrEnum]] = {
+    TrainingJob: TrainingJobStatus,
+    Endpoint: EndpointStatus,
+    Replica: ReplicaStatus,
+    TableRun: TableRunStatus,
+}
+LASTING = (TrainingJob, TableRun)
+"""Their rows stay when they have ended, and then never change."""
+
+
+class Change(NamedTuple):
+    table: str
+    row_id: int
+    before: str
+    after: str
+
+
+class Transitions:
+    """What was written since the recording began, oldest first."""
+
+    def seen(self) -> list[Change]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT tbl, row_id, was, became FROM status_seen ORDER BY id")
+            return [Change(*row) for row in cursor.fetchall()]
+
+    def forget(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM status_seen")
+
+    def illegal(self) -> list[Change]:
+        """Changes that the tables of `mlplatform.core.status` do not have; none, if all is well."""
+        return [change for change in self.seen() if not _is_legal(change)]
+
+
+@contextmanager
+def transitions_recorded() -> Iterator[Transitions]:
+    """Records from all connections and processes until the end of the block."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE status_seen (id INTEGER PRIMARY KEY, tbl TEXT, row_id INTEGER, was TEXT, became TEXT)"
+        )
+        for statement in _triggers():
+            cursor.execute(statement)
+    try:
+        yield Transitions()
+    finally:
+        with connection.cursor() as cursor:
+            for table in WATCHED:
+                for kind in ("begins", "moves", "touched"):
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {kind}_{table._meta.db_table}")
+            cursor.execute("DROP TABLE status_seen")
+
+
+def _triggers() -> Iterator[str]:
+    for model, statuses in WATCHED.items():
+        table = model._meta.db_table
+        note = f"INSERT INTO status_seen (tbl, row_id, was, became) VALUES ('{table}', NEW.id, "
+        yield f"CREATE TRIGGER begins_{table} AFTER INSERT ON {table} BEGIN {note} '', NEW.status); END"
+        yield (
+            f"CREATE TRIGGER moves_{table} AFTER UPDATE OF status ON {table} WHEN OLD.status <> NEW.status "
+            f"BEGIN {note} OLD.status, NEW.status); END"
+        )
+        if model in LASTING:
+            ended = ", ".join(f"'{status}'" for status in statuses if not TRANSITIONS[statuses][status])
+            yield (
+                f"CREATE TRIGGER touched_{table} AFTER UPDATE ON {table} WHEN OLD.status IN ({ended}) "
+                f"BEGIN {note} OLD.status, 'touched'); END"
+            )
+
+
+def _is_legal(change: Change) -> bool:
+    statuses = next(statuses for model, statuses in WATCHED.items() if model._meta.db_table == change.table)
+    if change.after not in set(statuses):
+        return False
+    if not change.before:
+        return change.after == next(iter(statuses))
+    return statuses(change.after) in TRANSITIONS[statuses][statuses(change.before)]
