@@ -167,6 +167,7 @@ def training_job_delete(*, actor: Actor, name: str) -> None:
         log_stream_delete(stream_id=log_id)
         if artifact_uri:
             objects_bury([artifact_uri], reason="training job")
+        audit_record(actor=actor, action="training_job.delete", target=name)
 
 
 def training_job_clone_request(*, actor: Actor, name: str) -> dict[str, Any]:

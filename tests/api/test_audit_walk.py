@@ -1,0 +1,177 @@
+"""Every operation that changes something, from the URL table: refused, broken and done, it is in the audit log.
+
+An operation without a request here, or whose service leaves no event of its name, fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from rest_framework.test import APIClient
+
+from endpoints.models import Endpoint
+from endpoints.services.models import model_create
+from jobs.services.training import ChannelRequest, training_job_create, training_job_stop
+from mlplatform.api.refusals import action_of
+from mlplatform.core.access import access_key_create
+from mlplatform.core.models import AuditOutcome, Role
+from mlplatform.core.status import EndpointStatus
+from tests.api.conftest import BASE, Person, person
+from tests.api.test_routes import ROUTES
+from tests.audited import audit_log_broken, events_after, everything, newest_event_id
+
+TRAFFIC = {"endpoint_invoke", "metric_definition_test"}
+"""Change nothing: predictions, and trying out a regular expression."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """What makes an operation succeed: values of its path, its body, what has to be there before."""
+
+    path: dict[str, str] = field(default_factory=dict)
+    body: Callable[[], Any] = dict
+    before: Callable[[Person], dict[str, str] | None] = lambda alice: None
+    multipart: bool = False
+    role: Role = Role.VIEWER
+    """The highest role that may not do it; every member may make and revoke keys of their own."""
+    may_all: bool = False
+
+
+def _job(alice: Person) -> None:
+    training_job_create(
+        actor=alice.actor,
+        name="waiting",
+        algorithm="knn",
+        hyperparameters={"k": 1, "predictor_type": "classifier", "feature_dim": 4, "sample_size": 112},
+        channels={"train": ChannelRequest(dataset="knn-train")},
+    )
+
+
+def _ended_job(alice: Person) -> None:
+    _job(alice)
+    training_job_stop(actor=alice.actor, name="waiting")
+
+
+def _in_service(alice: Person) -> None:
+    endpoint = Endpoint.objects.get(name="knn")
+    Endpoint.objects.filter(pk=endpoint.pk).update(live=endpoint.wanted, status=EndpointStatus.IN_SERVICE)
+
+
+def _key(alice: Person) -> dict[str, str]:
+    return {"key_id": access_key_create(user=alice.user, project=alice.project)[0].key_id}
+
+
+def _model(alice: Person) -> None:
+    model_create(actor=alice.actor, name="unused", training_job="knn")
+
+
+def _member(alice: Person) -> None:
+    person("dora", alice.project, Role.VIEWER)
+
+
+JOB = {
+    "name": "next",
+    "algorithm": "knn",
+    "hyperparameters": {"k": 1, "predictor_type": "classifier", "feature_dim": 4, "sample_size": 112},
+    "channels": {"train": {"dataset": "knn-train"}},
+}
+ACTS = {
+    "member_set": Act({"username": "dora"}, lambda: {"role": "editor"}, _member, role=Role.EDITOR),
+    "member_remove": Act({"username": "dora"}, before=_member, role=Role.EDITOR),
+    "access_key_create": Act(body=lambda: {"description": "walk"}, may_all=True),
+    "access_key_revoke": Act(before=_key, may_all=True),
+    "dataset_create": Act(body=lambda: {"name": "next", "sample": "iris"}),
+    "dataset_update": Act({"name": "knn"}, lambda: {"description": "walked"}),
+    "dataset_delete": Act({"name": "knn-test"}),
+    "dataset_split": Act({"name": "knn"}, lambda: {"fractions": {"a": 0.5, "b": 0.5}}),
+    "dataset_version_create": Act(
+        {"name": "knn"},
+        lambda: {"file": SimpleUploadedFile("two.csv", b"a,b,Species\n1,2,x\n3,4,y\n"), "label": "Species"},
+        multipart=True,
+    ),
+    "training_job_create": Act(body=lambda: JOB),
+    "training_job_stop": Act({"name": "waiting"}, before=_job),
+    "training_job_delete": Act({"name": "waiting"}, before=_ended_job),
+    "model_create": Act(body=lambda: {"name": "next", "training_job": "knn"}),
+    "model_delete": Act({"name": "unused"}, before=_model),
+    "endpoint_create": Act(body=lambda: {"name": "next", "variants": [{"model": "knn"}]}),
+    "endpoint_update": Act({"name": "knn"}, lambda: {"weights": {"AllTraffic": 2.0}}, _in_service),
+    "endpoint_delete": Act({"name": "knn"}),
+    "table_run_create": Act({"name": "knn"}, lambda: {"dataset": "knn-test"}, _in_service),
+}
+CHANGING = [
+    (route, view, method)
+    for route, view in ROUTES
+    for method in ("POST", "PUT", "PATCH", "DELETE")
+    if hasattr(view, method.lower()) and getattr(view, method.lower()).operation.id not in TRAFFIC
+]
+
+
+def named(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def send(client: APIClient, method: str, address: str, act: Act) -> Any:
+    format = "multipart" if act.multipart else "json"
+    return getattr(client, method.lower())(address, act.body(), format=format)
+
+
+def address_of(route: str, values: dict[str, str]) -> str:
+    parts = (
+        values[part[1:-1].rpartition(":")[2]] if part.startswith("<") else part for part in route.split("/")
+    )
+    return f"{BASE}/{'/'.join(parts)}"
+
+
+@pytest.mark.parametrize(("route", "view", "method"), CHANGING, ids=named)
+def test_whatever_changes_something_leaves_an_event_or_changes_nothing(
+    route: str, view: Any, method: str, alice_at_street: Person
+) -> None:
+    operation = getattr(view, method.lower()).operation.id
+    assert operation in ACTS, f"{method} {route}: say in ACTS how {operation} succeeds"
+    act, action = ACTS[operation], action_of(view, method)
+    alice = alice_at_street
+    made = act.before(alice) or {}
+    address = address_of(route, {"project": "alpha", **act.path, **made})
+    target = next(iter((act.path | made).values()), "")
+    client = alice.client
+    assert client.get(alice.url("")).status_code == 200  # the key is marked as used
+
+    if not act.may_all:
+        low = person("low", alice.project, act.role).client
+        known = newest_event_id()
+        for _ in range(3):
+            assert send(low, method, address, act).status_code == 403
+        (refused,) = events_after(known)
+        assert (refused.action, refused.outcome, refused.username) == (action, AuditOutcome.REFUSED, "low")
+        assert (refused.target, refused.project_id) == (target, alice.project.pk)
+
+    before = everything()
+    with audit_log_broken():
+        assert send(client, method, address, act).status_code >= 500
+    assert everything() == before, "it was done, although it could not be audited"
+
+    known = newest_event_id()
+    answer = send(client, method, address, act)
+    assert 200 <= answer.status_code < 300, answer.content
+    mine = [event for event in events_after(known) if event.action == action]
+    assert len(mine) == 1, [event.action for event in events_after(known)]
+    (event,) = mine
+    assert (event.outcome, event.username, event.user_id) == (AuditOutcome.DONE, "alice", alice.user.pk)
+    assert (event.face, event.address, event.request_id) == ("api", "127.0.0.1", answer["X-Request-Id"])
+    assert (event.key_id, event.project_name) == (alice.token.partition(".")[0], "alpha")
+    if target:
+        assert event.target == target
+
+
+def test_a_repeated_request_that_does_nothing_leaves_no_second_event(alice_at_street: Person) -> None:
+    for _ in range(2):
+        answer = alice_at_street.post("access-keys/", {"description": "once"}, **{"Idempotency-Key": "k-1"})
+        assert answer.status_code == 201
+    known = newest_event_id()
+    alice_at_street.post("access-keys/", {"description": "once"}, **{"Idempotency-Key": "k-1"})
+    assert events_after(known) == []
