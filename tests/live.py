@@ -220,6 +220,14 @@ class LivePlatform:
         self._popen.kill()
         self._popen.wait()
 
+    def kill_everything(self) -> None:
+        """The sudden death of all of it, at one moment: the first process first, so that it starts none again."""
+        processes = self.processes()
+        self.kill()
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
     def _is_healthy(self) -> bool:
         try:
             answer = Client(self.base_url).get("health/")

@@ -37,7 +37,7 @@ CLEAR_EVERY_BEATS = 3
 BROKER_ASKED_EVERY_S = 3.0
 
 
-class PatientConsumer(Consumer):  # type: ignore[misc]
+class PatientConsumer(Consumer):
     """Celery's own waits up to half a minute before it asks again for a broker that was away."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
