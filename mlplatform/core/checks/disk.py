@@ -47,8 +47,7 @@ class Disk:
 def disk_check() -> Iterator[Finding]:
     places = _places()
     missing = [place for place in places if not place[0].is_dir()]
-    if missing:
-        yield _missing(missing)
+    yield from _missing(missing)
     for disk in disks([place for place in places if place not in missing]):
         yield from disk_findings(disk, floor_bytes=disk_floor_bytes(total_bytes=disk.total_bytes))
 
@@ -116,19 +115,19 @@ def _complaints(disk: Disk, floor_bytes: int) -> Iterator[Finding]:
         )
 
 
-def _missing(places: list[tuple[Path, Text]]) -> Finding:
-    """One finding for all: where the outermost folder is not there, neither is what lies in it."""
-    outermost = min((path for path, _use in places), key=lambda path: len(path.parts))
-    return Finding(
-        "disk",
-        Level.FAILED,
-        _(
-            "There is no folder {path} ({uses})",
-            path=str(outermost),
-            uses=text_join(", ", [use for _path, use in places]),
-        ),
-        _("`manage.py up` makes it. If it was on another disk, mount that disk; see MLPLATFORM_DATA_DIR."),
-    )
+def _missing(places: list[tuple[Path, Text]]) -> Iterator[Finding]:
+    """One finding for a folder and all that should lie in it."""
+    paths = {path for path, _use in places}
+    for outermost in sorted(path for path in paths if paths.isdisjoint(path.parents)):
+        uses = [use for path, use in places if path.is_relative_to(outermost)]
+        yield Finding(
+            "disk",
+            Level.FAILED,
+            _("There is no folder {path} ({uses})", path=str(outermost), uses=text_join(", ", uses)),
+            _(
+                "`manage.py up` makes it. If it was on another disk, mount that disk; see MLPLATFORM_DATA_DIR."
+            ),
+        )
 
 
 def _places() -> list[tuple[Path, Text]]:

@@ -115,9 +115,10 @@ def _lost(check: str, node: Node, command: str) -> Finding:
     if _still_runs(node):
         return Finding(check, Level.WARNING, said, _end_hanging(node, command))
     remedy = _(
-        "If it is not meant to run any more, this goes away an hour after its last sign. Otherwise: {start}"
+        "If it is not meant to run any more, this goes away an hour after its last sign. Otherwise: {start}",
+        start=_start_again(command),
     )
-    return Finding(check, Level.WARNING, said, _(remedy.template, start=_start_again(command)))
+    return Finding(check, Level.WARNING, said, remedy)
 
 
 def _end_hanging(node: Node, command: str) -> Text:
