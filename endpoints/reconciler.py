@@ -22,6 +22,7 @@ from endpoints.served import HostPlace, ServedReplica
 from endpoints.services import replicas as rows
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
+from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.models import NodeKind
@@ -53,6 +54,7 @@ class Host:
         self._capacity = capacity
         self._started_at = clock.now()
         self._served: dict[int, ServedReplica] = {}
+        self._resending = Resending()
         self._wake = threading.Event()
         self._stopping = False
         self._revision = _UNKNOWN_REVISION
@@ -168,7 +170,7 @@ class Host:
 
     def _full_pass(self) -> None:
         rows.replica_sweep()
-        table_run_sweep()
+        table_run_sweep(resending=self._resending)
         for _ in range(_ROLLOUT_ROUNDS):
             if not rollout_steps():
                 break

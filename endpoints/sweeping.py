@@ -11,6 +11,7 @@ from endpoints.plan import HEALTH_WINDOW_S
 from endpoints.services.replicas import replica_sweep
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
+from jobs.services.sweeping import Resending
 from mlplatform.core.lease_sweeps import lease_sweep
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import nodes_alive
@@ -21,6 +22,7 @@ class HostlessSweep:
 
     def __init__(self) -> None:
         self._first_at: float | None = None
+        self._resending = Resending()
 
     def __call__(self) -> None:
         now = time.monotonic()
@@ -28,7 +30,7 @@ class HostlessSweep:
         if nodes_alive(kind=NodeKind.HOST).exists():
             return
         replica_sweep()
-        table_run_sweep()
+        table_run_sweep(resending=self._resending)
         if now - self._first_at > HEALTH_WINDOW_S:
             rollout_steps()
 

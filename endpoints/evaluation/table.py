@@ -23,6 +23,7 @@ from endpoints.evaluation.spec import TableSpec
 from endpoints.unix_http import HttpAnswer, UnixConnection
 from mlplatform.core.tabular.read import read_batches
 from mlplatform.core.tabular.schema import TableSchema
+from mlplatform.core.text import text as _
 
 ROWS_MAX = 500
 BODY_MAX_BYTES = 4 * 1024 * 1024
@@ -51,7 +52,11 @@ def table_send(spec: TableSpec, progress: Callable[[int], None]) -> dict[str, An
     schema = TableSchema.from_dict(spec.schema)
     if spec.n_features is not None and schema.columns and schema.n_features != spec.n_features:
         raise TableFailed(
-            f"The dataset has {schema.n_features} feature columns; the model expects {spec.n_features}"
+            _(
+                "The dataset has {n} feature columns; the model expects {expected}",
+                n=schema.n_features,
+                expected=spec.n_features,
+            )
         )
     order = _column_order(schema, spec.feature_names)
     sheet = _Sheet(spec, schema)
@@ -112,7 +117,13 @@ class _Gateway:
             raise TableFailed(_refusal(answer, first_row))
         predictions = [_number(one) for one in json.loads(answer.body)["predictions"]]
         if len(predictions) != len(rows):
-            raise TableFailed(f"The endpoint answered {len(predictions)} predictions for {len(rows)} rows")
+            raise TableFailed(
+                _(
+                    "The endpoint answered {n} predictions for {n_rows} rows",
+                    n=len(predictions),
+                    n_rows=len(rows),
+                )
+            )
         return predictions
 
     def _patient_call(self, body: bytes) -> HttpAnswer:
@@ -126,7 +137,8 @@ class _Gateway:
             except (OSError, http.client.HTTPException) as error:
                 self._connection.close()
                 if time.monotonic() > deadline:
-                    raise TableFailed(f"The gateway cannot be reached: {error}") from error
+                    said = _("The gateway cannot be reached: {error}", error=str(error))
+                    raise TableFailed(said) from error
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, 2.0)
 
@@ -195,7 +207,8 @@ def _number(prediction: Any) -> float:
         for name in ("predicted_label", "score"):
             if isinstance(prediction.get(name), int | float):
                 return float(prediction[name])
-    raise TableFailed(f"The endpoint's answer has no predicted label: {str(prediction)[:200]}")
+    answer = str(prediction)[:200]
+    raise TableFailed(_("The endpoint's answer has no predicted label: {answer}", answer=answer))
 
 
 def _refusal(answer: HttpAnswer, first_row: int) -> str:
@@ -207,5 +220,6 @@ def _refusal(answer: HttpAnswer, first_row: int) -> str:
     message = str(said.get("message") or answer.body[:500].decode("utf-8", "replace"))
     row = said.get("row")
     if isinstance(row, int):
-        message = f"row {first_row + row - 1} of the dataset: {message.removeprefix(f'row {row}, ')}"
-    return f"The endpoint answered {answer.status}: {message}"
+        words = message.removeprefix(f"row {row}, ")
+        message = _("row {row} of the dataset: {message}", row=first_row + row - 1, message=words)
+    return _("The endpoint answered {status}: {message}", status=answer.status, message=message)

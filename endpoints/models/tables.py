@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from endpoints.models.endpoints import Endpoint
 from jobs.models import DatasetVersion
 from mlplatform.core.status import TableRunStatus
+from mlplatform.core.text_field import MessageField
 
 
 class TableRun(models.Model):
@@ -25,9 +26,11 @@ class TableRun(models.Model):
     variant = models.CharField(max_length=63, blank=True)
     n_rows = models.BigIntegerField(default=0)
     n_done = models.BigIntegerField(default=0)
-    failure = models.TextField(blank=True)
+    failure = MessageField(blank=True)
     summary = models.JSONField(null=True)
     result_uri = models.CharField(max_length=300, blank=True)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    lease_owner = models.CharField(max_length=200, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(_("created at"))

@@ -134,7 +134,13 @@ def replica_sweep() -> int:
 
     They count as down since the last sign of life of their host.
     """
-    late = Replica.objects.exclude(host="").filter(lease_expires_at__lt=clock.now())
+    now = clock.now()
+    owned = Replica.objects.exclude(host="")
+    # Longer than any lease is one from before the clock was set back; its host, if it lives, renews it as ever.
+    owned.filter(lease_expires_at__gt=now + timedelta(seconds=2 * LEASE_S)).update(
+        lease_expires_at=_lease_end()
+    )
+    late = owned.filter(lease_expires_at__lt=now)
     if not late.exists():
         return 0
     return _release(late, ended_at=F("lease_expires_at") - timedelta(seconds=LEASE_S))

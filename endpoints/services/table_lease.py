@@ -1,5 +1,6 @@
-"""The right of one worker to one table run: taken once, kept by the clock and not by what the run's process prints.
+"""The right of one worker to one table run: taken anew for every attempt, kept by the clock, fenced by its owner.
 
+An owner is never one twice, so what a worker writes that lost its lease, and even took the run again, reaches nothing.
 Called by `endpoints.services.tables` only.
 """
 
@@ -9,32 +10,58 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import F, QuerySet
 
 from endpoints.models import TableRun
+from jobs.services.owners import owner_is_gone, owner_new
+from jobs.services.worker_state import worker_state
 from mlplatform.core import clock
 from mlplatform.core.status import TableRunStatus
+from mlplatform.core.text import text as _
+from mlplatform.core.transitions import status_update
 
 logger = logging.getLogger(__name__)
 LEASE_S = 60
 RENEW_EVERY_S = 5.0
+ATTEMPTS_MAX = 3
 
 
-def table_lease_take(*, run_id: int) -> bool:
-    """Takes a run that nobody has; False if there is none."""
-    free = TableRun.objects.filter(
-        pk=run_id, status=TableRunStatus.IN_PROGRESS, lease_expires_at__isnull=True
+@dataclass(frozen=True)
+class TableLease:
+    """One attempt at one run."""
+
+    run_id: int
+    owner: str
+
+    @property
+    def rows(self) -> QuerySet[TableRun]:
+        """The run, as long as it is this attempt's; every write of the attempt goes through it."""
+        return TableRun.objects.filter(
+            pk=self.run_id, status=TableRunStatus.IN_PROGRESS, lease_owner=self.owner
+        )
+
+
+def table_lease_take(*, run_id: int) -> TableLease | None:
+    """Takes a run that nobody has; None if there is none."""
+    lease = TableLease(run_id, owner_new(worker_name=worker_state().name))
+    free = TableRun.objects.filter(pk=run_id, status=TableRunStatus.IN_PROGRESS, lease_owner="")
+    taken = free.update(
+        lease_owner=lease.owner, lease_expires_at=_lease_end(), attempt=F("attempt") + 1, n_done=0
     )
-    return bool(free.update(lease_expires_at=_lease_end()))
+    return lease if taken else None
 
 
 @contextmanager
-def table_lease_kept(*, run_id: int) -> Iterator[None]:
+def table_lease_kept(*, lease: TableLease) -> Iterator[None]:
     """Renews the lease in a thread of its own, however long reading, an answer or the store may take."""
     ended = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(run_id, ended), name=f"table-run-{run_id}", daemon=True)
+    keeper = threading.Thread(
+        target=_keep, args=(lease, ended), name=f"table-run-{lease.run_id}", daemon=True
+    )
     keeper.start()
     try:
         yield
@@ -43,14 +70,43 @@ def table_lease_kept(*, run_id: int) -> Iterator[None]:
         keeper.join()
 
 
-def _keep(run_id: int, ended: threading.Event) -> None:
-    mine = TableRun.objects.filter(pk=run_id, status=TableRunStatus.IN_PROGRESS)
+def table_leases_sweep() -> list[int]:
+    """Takes runs from workers that are gone. Those to be tried again; after the last attempt a run is Failed."""
+    now = clock.now()
+    owned = TableRun.objects.filter(status=TableRunStatus.IN_PROGRESS).exclude(lease_owner="")
+    # Longer than any lease is one from before the clock was set back; its worker, if it lives, renews it as ever.
+    owned.filter(lease_expires_at__gt=now + timedelta(seconds=2 * LEASE_S)).update(
+        lease_expires_at=_lease_end()
+    )
+    held = owned.values_list("pk", "lease_owner", "lease_expires_at", "attempt")
+    return [
+        run_id
+        for run_id, owner, expires_at, attempt in held
+        if _is_lost(owner, expires_at) and _lose(TableLease(run_id, owner), attempt)
+    ]
+
+
+def _is_lost(owner: str, expires_at: datetime | None) -> bool:
+    return expires_at is None or expires_at < clock.now() or owner_is_gone(owner=owner)
+
+
+def _lose(lease: TableLease, attempt: int) -> bool:
+    """Whether it is to be tried again."""
+    logger.warning("table run %d: its worker was lost in attempt %d", lease.run_id, attempt)
+    if attempt < ATTEMPTS_MAX:
+        return bool(lease.rows.update(lease_owner="", lease_expires_at=None, n_done=0))
+    said = _("The worker that carried out this run was lost, in each of {n} attempts", n=attempt)
+    status_update(lease.rows, to=TableRunStatus.FAILED, failure=said, ended_at=clock.now())
+    return False
+
+
+def _keep(lease: TableLease, ended: threading.Event) -> None:
     try:
         while not ended.wait(RENEW_EVERY_S):
             try:
-                mine.update(lease_expires_at=_lease_end())
+                lease.rows.update(lease_expires_at=_lease_end())
             except (DatabaseError, InterfaceError) as error:
-                logger.warning("the lease of table run %d is not renewed now: %s", run_id, error)
+                logger.warning("the lease of table run %d is not renewed now: %s", lease.run_id, error)
                 connection.close()
     finally:
         connection.close()

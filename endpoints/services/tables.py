@@ -17,14 +17,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import transaction
-from django.utils.translation import gettext as _
+from django.db import DatabaseError, transaction
+from django.utils.translation import gettext
 
 from endpoints.evaluation.spec import TableSpec
 from endpoints.models import Endpoint, Model, ProductionVariant, TableRun
 from endpoints.selectors.endpoints import endpoint_get
-from endpoints.services.table_lease import table_lease_kept, table_lease_take
+from endpoints.services.table_lease import (
+    TableLease,
+    table_lease_kept,
+    table_lease_take,
+    table_leases_sweep,
+)
 from jobs.models import Dataset, DatasetVersion
+from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
 from mlplatform.core.audit import audit_record
@@ -33,8 +39,11 @@ from mlplatform.core.env import PROJECT_ROOT, runtime_dir
 from mlplatform.core.errors import Conflict, InvalidRequest, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.names import uid_new, uri
+from mlplatform.core.nodes import queues_served
 from mlplatform.core.objects import object_store, objects_take_back
 from mlplatform.core.status import EndpointStatus, TableRunStatus
+from mlplatform.core.text import Text, from_json
+from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update
 
 TASK = "endpoints.table_run"
@@ -42,7 +51,7 @@ QUEUE = "cpu"
 TELL_EVERY_S = 2.0
 TIME_LIMIT_S = 3600.0
 RESEND_AFTER_S = 15
-_OVER = "The run was deleted or given up meanwhile"
+_OVER = _("The run was deleted or given up meanwhile")
 _ANSWERS = frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING, EndpointStatus.ROLLING_BACK})
 
 
@@ -60,14 +69,14 @@ def table_run_create(*, actor: Actor, endpoint: str, dataset: str, variant: str 
     version = _version(actor, dataset)
     if found.status not in _ANSWERS or found.live is None:
         raise Conflict(
-            _("Endpoint “%(name)s” is %(status)s; it must be InService")
+            gettext("Endpoint “%(name)s” is %(status)s; it must be InService")
             % {"name": endpoint, "status": found.status}
         )
     names = [each.name for each in found.live.variants.all()]
     if variant and variant not in names:
         raise InvalidRequest.for_field(
             "variant",
-            _("“%(name)s” is not a variant of this endpoint; it has %(known)s")
+            gettext("“%(name)s” is not a variant of this endpoint; it has %(known)s")
             % {"name": variant[:63], "known": ", ".join(names)},
         )
     with transaction.atomic():
@@ -92,39 +101,50 @@ def table_run_create(*, actor: Actor, endpoint: str, dataset: str, variant: str 
 
 def table_run_execute(*, run_id: int) -> bool:
     """Carries a run out, if nobody else does. Called by the Celery task; returns whether it did."""
-    if not table_lease_take(run_id=run_id):
+    lease = table_lease_take(run_id=run_id)
+    if lease is None:
         return False
     run = TableRun.objects.select_related("endpoint__project", "endpoint__live", "dataset_version").get(
         pk=run_id
     )
-    with tempfile.TemporaryDirectory(prefix="mlplatform-table-") as folder, table_lease_kept(run_id=run_id):
+    with tempfile.TemporaryDirectory(prefix="mlplatform-table-") as folder, table_lease_kept(lease=lease):
         try:
             spec = _spec(run, Path(folder))
-            _record(run, _outcome(run, spec, Path(folder)))
+            _record(lease, _outcome(run, lease, spec, Path(folder)))
         except PlatformError as error:
-            _finish(run, failure=error.message)
+            _finish(lease, failure=error.message)
+        except DatabaseError:  # the lease runs out, and then somebody else tries
+            raise
         except Exception:
-            _finish(run, failure="The platform could not carry out this run; its log says why")
+            _finish(lease, failure=_("The platform could not carry out this run; its log says why"))
             raise
     return True
 
 
-def table_run_sweep() -> int:
-    """Sends runs again that nobody took, and fails those whose worker is gone. Called by hosts every few seconds."""
-    now = clock.now()
-    open_runs = TableRun.objects.filter(status=TableRunStatus.IN_PROGRESS)
-    lost = status_update(
-        open_runs.filter(lease_expires_at__lt=now),
-        to=TableRunStatus.FAILED,
-        failure="The worker that carried out this run was lost",
-        ended_at=now,
+def table_run_sweep(*, resending: Resending | None = None) -> int:
+    """Takes runs from workers that are gone and sends the messages of those that nobody took, again and again.
+
+    Called every few seconds by hosts, and by the scheduler where there is none. Nothing is sent while nobody listens.
+
+    Args:
+        resending: Remembers what was sent when; without it only runs that were lost just now are sent again.
+
+    Returns:
+        How many runs were lost.
+    """
+    lost = table_leases_sweep()
+    waiting = TableRun.objects.filter(
+        status=TableRunStatus.IN_PROGRESS,
+        lease_owner="",
+        created_at__lt=clock.now() - timedelta(seconds=RESEND_AFTER_S),
     )
-    waiting = open_runs.filter(
-        lease_expires_at__isnull=True, created_at__lt=now - timedelta(seconds=RESEND_AFTER_S)
-    )
-    for run_id in waiting.values_list("pk", flat=True)[:50]:
+    if resending is not None and QUEUE in queues_served():
+        for run_id in resending.due_of(list(waiting.values_list("pk", flat=True)[:50])):
+            dispatch_after_commit(TASK, object_id=run_id, queue=QUEUE)
+            resending.sent(run_id)
+    for run_id in lost:
         dispatch_after_commit(TASK, object_id=run_id, queue=QUEUE)
-    return lost
+    return len(lost)
 
 
 def _version(actor: Actor, dataset: str) -> DatasetVersion:
@@ -136,7 +156,7 @@ def _version(actor: Actor, dataset: str) -> DatasetVersion:
         version = found.versions.filter(number=int(number)).first() if known else None
     if version is None:
         raise InvalidRequest.for_field(
-            "dataset", _("there is no dataset “%(name)s”") % {"name": dataset[:80]}
+            "dataset", gettext("there is no dataset “%(name)s”") % {"name": dataset[:80]}
         )
     return version
 
@@ -170,11 +190,18 @@ def _model(endpoint: Endpoint, variant: str) -> Model:
     )
     chosen = (variants.filter(name=variant) if variant else variants.order_by("pk")).first()
     if chosen is None:
-        raise InvalidRequest.for_field("variant", f"{variant!r} is no longer a variant of {endpoint.name!r}")
+        raise InvalidRequest.for_field(
+            "variant",
+            _(
+                "“{name}” is no longer a variant of endpoint “{endpoint}”",
+                name=variant,
+                endpoint=endpoint.name,
+            ),
+        )
     return chosen.model
 
 
-def _outcome(run: TableRun, spec: TableSpec, folder: Path) -> dict[str, Any]:
+def _outcome(run: TableRun, lease: TableLease, spec: TableSpec, folder: Path) -> dict[str, Any]:
     """Runs the process; {"summary", "result_uri"} or {"failure"}."""
     said: dict[str, Any] = {}
     told_at = 0.0
@@ -182,24 +209,25 @@ def _outcome(run: TableRun, spec: TableSpec, folder: Path) -> dict[str, Any]:
         said |= line
         if "n_done" in line and time.monotonic() - told_at > TELL_EVERY_S:
             told_at = time.monotonic()
-            if not _progress(run, line["n_done"]):
+            if not _progress(lease, line["n_done"]):
                 return {"failure": _OVER}
     if "summary" not in said:
-        return {
-            "failure": said.get("failure") or f"The process of this run ended early: {said.get('stderr', '')}"
-        }
+        return {"failure": from_json(said.get("failure")) or _ended_early(said)}
     n_rows = said["summary"].get("n_rows", 0)
-    if not _progress(run, n_rows):
+    if not _progress(lease, n_rows):
         return {"failure": _OVER}
-    stored = object_store().put_file(
-        Path(spec.result), uri(run.endpoint.project.bucket, f"table-runs/{run.uid}/rows.jsonl"), move=True
-    )
+    # A key of the attempt's own: what a worker stores that lost its lease is not what a later attempt stored.
+    address = uri(run.endpoint.project.bucket, f"table-runs/{run.uid}/{run.attempt}/rows.jsonl")
+    stored = object_store().put_file(Path(spec.result), address, move=True)
     return {"summary": said["summary"], "result_uri": stored.uri, "n_done": n_rows}
 
 
-def _progress(run: TableRun, n_done: int) -> bool:
-    mine = TableRun.objects.filter(pk=run.pk, status=TableRunStatus.IN_PROGRESS)
-    return bool(mine.update(n_done=n_done))
+def _ended_early(said: dict[str, Any]) -> str:
+    return _("The process of this run ended early: {output}", output=said.get("stderr", ""))
+
+
+def _progress(lease: TableLease, n_done: int) -> bool:
+    return bool(lease.rows.update(n_done=n_done))
 
 
 def _process_lines(spec: TableSpec, folder: Path) -> Iterator[dict[str, Any]]:
@@ -245,13 +273,14 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _record(run: TableRun, outcome: dict[str, Any]) -> None:
-    """Writes the outcome; the rows of a run that is no longer there, or was given up, are removed again."""
-    if not _finish(run, **outcome) and "result_uri" in outcome:
+def _record(lease: TableLease, outcome: dict[str, Any]) -> None:
+    """Writes the outcome; the rows of a run that is no longer there, or is another attempt's, are removed again."""
+    if not _finish(lease, **outcome) and "result_uri" in outcome:
         objects_take_back([outcome["result_uri"]])
 
 
-def _finish(run: TableRun, *, failure: str = "", **values: Any) -> bool:
+def _finish(lease: TableLease, *, failure: str = "", **values: Any) -> bool:
     status = TableRunStatus.FAILED if failure else TableRunStatus.COMPLETED
-    mine = TableRun.objects.filter(pk=run.pk)
-    return bool(status_update(mine, to=status, failure=failure[:2000], ended_at=clock.now(), **values))
+    said = failure if isinstance(failure, Text) else failure[:2000]
+    values |= {"failure": said, "ended_at": clock.now(), "lease_owner": "", "lease_expires_at": None}
+    return bool(status_update(lease.rows, to=status, **values))

@@ -16,14 +16,26 @@ from django.db import connection
 from endpoints.models import Endpoint, Model, TableRun
 from endpoints.selectors.endpoints import endpoint_sample_row
 from endpoints.selectors.tables import table_run_get, table_run_rows
+from endpoints.services import tables
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete
-from endpoints.services.tables import table_run_create, table_run_execute, table_run_sweep
+from endpoints.services.table_lease import LEASE_S, table_lease_take
+from endpoints.services.tables import (
+    _progress,
+    _record,
+    table_run_create,
+    table_run_execute,
+    table_run_sweep,
+)
 from jobs.models import TrainingInput, TrainingJob
 from jobs.services.datasets import dataset_create_from_upload
+from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
 from mlplatform.core.env import runtime_dir
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound
+from mlplatform.core.models import NodeKind
+from mlplatform.core.names import uri
+from mlplatform.core.nodes import node_beat
 from mlplatform.core.objects import object_store
 from tests.endpoints.conftest import FEATURES, LABELS, HostDriver, IrisParts, PublicGateway
 from tests.interleaving import before_the_first
@@ -50,6 +62,15 @@ def endpoint(alice: Actor, iris_model: Model, host: HostDriver, public_gateway: 
     host.until_status(created, "InService")
     public_gateway.reload()
     return created
+
+
+@pytest.fixture
+def waiting_run(alice: Actor, iris_model: Model, make_dataset: MakeDataset, iris: IrisParts) -> TableRun:
+    """A run that nobody has taken, of an endpoint that nobody serves."""
+    created = endpoint_create(actor=alice, name="iris", variants=[VariantRequest(model="iris-knn")])
+    Endpoint.objects.update(status="InService", live=created.wanted)
+    make_dataset("iris-test", _csv(iris.test))
+    return table_run_create(actor=alice, endpoint="iris", dataset="iris-test")
 
 
 def _csv(rows: list[list[float]], columns: list[str] | None = None) -> str:
@@ -154,17 +175,73 @@ def test_who_may_and_what_is_accepted(
     assert not TableRun.objects.exists()
 
 
-def test_a_run_is_carried_out_once_and_a_lost_one_is_failed(
+def test_a_run_is_carried_out_once(
     alice: Actor, endpoint: Endpoint, make_dataset: MakeDataset, iris: IrisParts
 ) -> None:
     make_dataset("iris-test", _csv(iris.test))
     run = _run(alice, "iris-test")
+    assert run.attempt == 1
     assert not table_run_execute(run_id=run.pk)
-    lost = table_run_create(actor=alice, endpoint="iris", dataset="iris-test")
-    TableRun.objects.filter(pk=lost.pk).update(lease_expires_at=clock.now().replace(year=2000))
+    assert _results(alice) == [run.result_uri]
+
+
+def test_a_run_whose_worker_was_lost_is_tried_again_and_failed_after_the_third_time(
+    alice: Actor, waiting_run: TableRun
+) -> None:
+    for attempt in (1, 2, 3):
+        assert table_lease_take(run_id=waiting_run.pk)
+        assert table_lease_take(run_id=waiting_run.pk) is None
+        assert table_run_sweep() == 0, "its lease has not run out"
+        TableRun.objects.update(lease_expires_at=clock.now() - timedelta(seconds=1), n_done=5)
+        assert table_run_sweep() == (attempt < 3)
+    waiting_run.refresh_from_db()
+    assert (waiting_run.status, waiting_run.attempt) == ("Failed", 3)
+    assert waiting_run.failure == "The worker that carried out this run was lost, in each of 3 attempts"
+    assert waiting_run.ended_at is not None
+
+
+def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_a_run_for_ever(
+    alice: Actor, waiting_run: TableRun
+) -> None:
+    assert table_lease_take(run_id=waiting_run.pk)
+    TableRun.objects.update(lease_expires_at=clock.now() + timedelta(hours=5))
+    assert table_run_sweep() == 0
+    assert TableRun.objects.get().lease_expires_at < clock.now() + timedelta(seconds=2 * LEASE_S)
+
+
+def test_what_a_worker_writes_that_lost_its_run_reaches_nothing(
+    alice: Actor, waiting_run: TableRun, tmp_path: Path
+) -> None:
+    late = table_lease_take(run_id=waiting_run.pk)
+    TableRun.objects.update(lease_expires_at=clock.now() - timedelta(seconds=1))
     assert table_run_sweep() == 1
-    lost.refresh_from_db()
-    assert (lost.status, "lost" in lost.failure) == ("Failed", True)
+    now = table_lease_take(run_id=waiting_run.pk)
+    assert late and now
+    before = TableRun.objects.values().get()
+    stored = object_store().put_bytes(b"late", uri(alice.project.bucket, "table-runs/late/1/rows.jsonl"))
+    assert not _progress(late, 7)
+    _record(late, {"summary": {}, "result_uri": stored.uri, "n_done": 7})
+    assert TableRun.objects.values().get() == before
+    assert object_store().size(stored.uri) is None
+    _record(now, {"failure": "no"})
+    assert TableRun.objects.get().status == "Failed"
+
+
+def test_messages_are_sent_again_only_where_a_worker_listens_and_less_and_less_often(
+    alice: Actor, waiting_run: TableRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(
+        tables, "dispatch_after_commit", lambda task, *, object_id, queue: sent.append(object_id)
+    )
+    TableRun.objects.update(created_at=clock.now() - timedelta(minutes=1))
+    resending = Resending()
+    table_run_sweep(resending=resending)
+    assert sent == [], "nobody listens"
+    node_beat(kind=NodeKind.WORKER, name="w", started_at=clock.now(), queues=["cpu"])
+    table_run_sweep(resending=resending)
+    table_run_sweep(resending=resending)
+    assert sent == [waiting_run.pk]
 
 
 def test_rows_of_a_run_that_is_deleted_while_they_are_stored_are_removed(

@@ -6,6 +6,7 @@ from typing import Any
 
 from endpoints.models import TableRun
 from mlplatform.api.presenters.instants import instant
+from mlplatform.core.translation import translated
 
 
 def table_run_json(run: TableRun) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def table_run_json(run: TableRun) -> dict[str, Any]:
         "status": run.status,
         "n_rows": run.n_rows,
         "n_done": run.n_done,
-        "failure_reason": run.failure or None,
+        "failure_reason": translated(run.failure) or None,
         "summary": run.summary,
         "created_by": run.created_by.get_username(),
         "created_at": instant(run.created_at),
