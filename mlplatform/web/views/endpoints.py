@@ -152,6 +152,7 @@ def replica_log_download(request: HttpRequest, project: str, name: str, uid: str
     return log_download_answer(_replica(request, project, name, uid).log, f"{name}-{uid}.log")
 
 
+@require_GET
 async def replica_log_stream(request: HttpRequest, project: str, name: str, uid: str) -> HttpResponseBase:
     try:
         stream = await sync_to_async(_replica_stream)(request, project, name, uid)

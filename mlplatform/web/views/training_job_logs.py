@@ -57,6 +57,7 @@ async def log_stream_answer(request: HttpRequest, project: str, stream: LogStrea
     return response
 
 
+@require_GET
 async def training_job_log_stream(request: HttpRequest, project: str, name: str) -> HttpResponseBase:
     try:
         stream = await sync_to_async(_job_log)(request, project, name)

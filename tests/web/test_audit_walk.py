@@ -1,0 +1,158 @@
+"""Every page of a project that takes a form, from the URL table: refused, broken and done, it is in the audit log.
+
+A page whose event has another name than `mlplatform.web.acts` says fails; one in neither of its tables, in
+`test_audit_pages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from endpoints.models import Endpoint
+from endpoints.services.models import model_create
+from jobs.services.training import ChannelRequest, training_job_create, training_job_stop
+from mlplatform.core.access import access_key_create
+from mlplatform.core.models import AuditOutcome, Role
+from mlplatform.core.status import EndpointStatus
+from mlplatform.web.acts import ACTIONS
+from tests.audited import audit_log_broken, events_after, everything, newest_event_id
+from tests.web.conftest import Visitor, visitor
+from tests.web.test_endpoint_pages import ROW
+from tests.web.test_pages import patterns
+
+OWN = {
+    "login",
+    "logout",
+    "password",
+    "sign-out-everywhere",
+    "project-new",
+    "access-key-new",
+    "access-key-revoke",
+}
+"""What any person does for themselves; tried in tests of their own where no other member could be refused."""
+FILE = b"a,b,Species\n1,2,x\n3,4,y\n"
+
+
+@dataclass(frozen=True)
+class Act:
+    path: dict[str, str] = field(default_factory=dict)
+    form: Callable[[], dict[str, Any]] = dict
+    before: Callable[[Visitor], dict[str, str] | None] = lambda alice: None
+    query: str = ""
+
+
+def _job(alice: Visitor) -> None:
+    training_job_create(
+        actor=alice.actor,
+        name="waiting",
+        algorithm="knn",
+        hyperparameters={"k": 1, "predictor_type": "classifier", "feature_dim": 4, "sample_size": 112},
+        channels={"train": ChannelRequest(dataset="knn-train")},
+    )
+
+
+def _ended_job(alice: Visitor) -> None:
+    _job(alice)
+    training_job_stop(actor=alice.actor, name="waiting")
+
+
+def _in_service(alice: Visitor) -> None:
+    endpoint = Endpoint.objects.get(name="knn")
+    Endpoint.objects.filter(pk=endpoint.pk).update(live=endpoint.wanted, status=EndpointStatus.IN_SERVICE)
+
+
+def _key(alice: Visitor) -> dict[str, str]:
+    return {"key_id": access_key_create(user=alice.user, project=alice.project)[0].key_id}
+
+
+def _model(alice: Visitor) -> None:
+    model_create(actor=alice.actor, name="unused", training_job="knn")
+
+
+def _user(alice: Visitor) -> None:
+    User.objects.create_user("dora")
+
+
+def _member(alice: Visitor) -> None:
+    visitor("dora", alice.project, Role.VIEWER)
+
+
+JOB = {
+    "name": "next",
+    "algorithm": "knn",
+    "hp.k": "1",
+    "hp.predictor_type": "classifier",
+    "hp.sample_size": "112",
+    "channel.train.dataset": "knn-train",
+    "channel.train.input_mode": "File",
+    "instance_type": "local.cpu",
+    "max_runtime_s": "3600",
+    "environment": "",
+    "tags": "",
+}
+ACTS = {
+    "member-list": Act(form=lambda: {"username": "dora", "role": "editor"}, before=_user),
+    "member-remove": Act({"username": "dora"}, before=_member),
+    "access-key-new": Act(form=lambda: {"days": "30"}),
+    "access-key-revoke": Act(before=_key),
+    "dataset-new": Act(form=lambda: {"name": "next", "sample": "iris"}, query="?from=sample"),
+    "dataset-version-new": Act(
+        {"name": "knn"}, lambda: {"file": SimpleUploadedFile("two.csv", FILE), "label": "Species"}
+    ),
+    "dataset-label": Act({"name": "knn"}, lambda: {"label": ""}),
+    "dataset-split": Act(
+        {"name": "knn"}, lambda: {"first": "a", "second": "b", "share": "0.5", "seed": "0", "shuffle": "on"}
+    ),
+    "dataset-delete": Act({"name": "knn-test"}),
+    "training-job-new": Act(form=lambda: JOB),
+    "training-job-stop": Act({"name": "waiting"}, before=_job),
+    "training-job-delete": Act({"name": "waiting"}, lambda: {"typed": "waiting"}, _ended_job),
+    "training-job-deploy": Act({"name": "knn"}, lambda: {"name": "next", "instance_type": "local.cpu"}),
+    "model-new": Act(form=lambda: {"name": "next", "training_job": "knn"}),
+    "model-delete": Act({"name": "unused"}, lambda: {"typed": "unused"}, _model),
+    "endpoint-new": Act(form=lambda: {"name": "next", "description": "", **ROW}),
+    "endpoint-edit": Act({"name": "knn"}, lambda: ROW | {"variant.instance_count": "2"}, _in_service),
+    "endpoint-weights": Act({"name": "knn"}, lambda: ROW | {"variant.weight": "2"}, _in_service),
+    "endpoint-delete": Act({"name": "knn"}, lambda: {"typed": "knn"}),
+    "endpoint-table": Act({"name": "knn"}, lambda: {"dataset": "knn-test"}, _in_service),
+}
+IN_PROJECT = sorted(name for name, arguments in patterns() if name in ACTIONS and "project" in arguments)
+
+
+@pytest.mark.parametrize("name", IN_PROJECT)
+def test_what_a_page_does_and_what_it_refuses_is_in_the_log(name: str, alice_at_street: Visitor) -> None:
+    assert name in ACTS, f"say in ACTS how a form of {name} succeeds"
+    act, action, alice = ACTS[name], ACTIONS[name], alice_at_street
+    made = act.before(alice) or {}
+    url = alice.url(name, **act.path, **made) + act.query
+    target = next(iter((act.path | made).values()), "")
+    client = alice.client
+
+    if name not in OWN:
+        low = visitor("low", alice.project, Role.EDITOR if name.startswith("member") else Role.VIEWER).client
+        known = newest_event_id()
+        for _ in range(3):
+            assert low.post(url, act.form()).status_code == 403
+        (refused,) = events_after(known)
+        assert (refused.action, refused.outcome, refused.username) == (action, AuditOutcome.REFUSED, "low")
+        assert (refused.target, refused.face) == (target, "web")
+
+    client.raise_request_exception = False
+    before = everything()
+    with audit_log_broken():
+        assert client.post(url, act.form()).status_code >= 500
+    assert everything() == before, "it was done, although it could not be audited"
+
+    known = newest_event_id()
+    answer = client.post(url, act.form())
+    assert answer.status_code in {200, 302, 303}, answer.content.decode()
+    mine = [event for event in events_after(known) if event.action == action]
+    assert [(event.outcome, event.username, event.face) for event in mine] == [("done", "alice", "web")]
+    assert (mine[0].address, mine[0].request_id) == ("127.0.0.1", answer["X-Request-Id"])
+    assert mine[0].project_name == "alpha"
