@@ -11,7 +11,8 @@ from django.conf import settings
 from psutil import Process
 
 from jobs.models import TrainingJob
-from jobs.runner.launch import marked_processes, processes_kill
+from jobs.runner.control_groups import control_groups_clear
+from jobs.runner.launch import GROUP_PREFIX, marked_processes, processes_kill
 from jobs.runner.workspace import Workspace
 from jobs.services.lifecycle import ACTIVE
 
@@ -38,12 +39,21 @@ def leftovers_clear() -> None:
     )
     keep = frozenset(str(attempt_dir(uid=uid, attempt=attempt)) for uid, attempt in owned)
     _clear(folders, processes, keep)
+    control_groups_clear(prefix=GROUP_PREFIX, keep=frozenset(GROUP_PREFIX + Path(path).name for path in keep))
 
 
 def earlier_attempts_clear(*, uid: str, attempt: int) -> None:
-    """Ends processes and removes folders that the attempts before this one left on this machine."""
+    """Ends processes and removes folders that the attempts before this one left on this machine.
+
+    What cannot be is logged and keeps no job from running: `leftovers_clear` tries it again.
+    """
+    if attempt == 1:
+        return
     keep = frozenset({str(attempt_dir(uid=uid, attempt=attempt))})
-    _clear(list(work_dir().glob(f"{uid}-*")), marked_processes(prefix=f"{work_dir() / uid}-"), keep)
+    try:
+        _clear(list(work_dir().glob(f"{uid}-*")), marked_processes(prefix=f"{work_dir() / uid}-"), keep)
+    except Exception:
+        logger.exception("job %s: what earlier attempts left could not be cleared away", uid)
 
 
 def _clear(folders: list[Path], processes: list[tuple[Process, str]], keep: frozenset[str]) -> None:

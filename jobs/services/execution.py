@@ -78,8 +78,7 @@ def training_job_run(*, job_id: int, worker: WorkerState, program: Sequence[str]
         return False
     job = TrainingJob.objects.select_related("project", "log").get(pk=job_id)
     try:
-        if lease.attempt > 1:
-            earlier_attempts_clear(uid=job.uid, attempt=lease.attempt)
+        earlier_attempts_clear(uid=job.uid, attempt=lease.attempt)
         attempt = _Attempt(job, lease, worker, program)
     except Exception as error:
         _not_begun(job, lease, error)
