@@ -124,6 +124,7 @@ def test_a_database_in_order_says_its_version_and_size(transactional_db: None) -
 
 def test_a_write_lock_that_is_held_is_told(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_checks, "WRITE_LOCK_S", 0.1)
+    connection.ensure_connection()
     with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         found = complaint(database_check())
