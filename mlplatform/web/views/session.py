@@ -68,7 +68,7 @@ def safe_next(request: HttpRequest) -> str:
     own = url_has_allowed_host_and_scheme(
         target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return target if target and own else resolve_url("web:home")
+    return target if target.startswith("/") and own else resolve_url("web:home")
 
 
 def _throttled(request: HttpRequest, target: str, error: SignInThrottled) -> HttpResponse:
