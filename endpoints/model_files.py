@@ -1,19 +1,24 @@
 """Lays a model's files out for its server: download or link, check the digest, unpack safely. Django-free.
 
-Called by hosts on a thread. What is accepted of an archive is `mlplatform.core.archives`.
+Called by hosts on a thread. What is accepted of an archive is `mlplatform.core.archives`. What was laid out is used
+again when the server is started again, as long as no file of it has changed: a large model is back sooner.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from mlplatform.core.archives import ArchiveError, archive_unpack
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.store import ObjectStore
 
 MODEL_FOLDER = "model"
+_SEAL = "laid_out.json"
+"""Beside the model's folder: the artifact's digest, and size and time of every file of it."""
 
 
 class ModelUnavailable(Exception):
@@ -21,7 +26,7 @@ class ModelUnavailable(Exception):
 
 
 def model_lay_out(*, artifact_uri: str, sha256: str, folder: Path, store: ObjectStore) -> Path:
-    """Unpacks a model's artifact into `folder / "model"`; what was in `folder` is removed first.
+    """Unpacks a model's artifact into `folder / "model"`, if it is not there already; all else in `folder` is removed.
 
     Args:
         sha256: The recorded digest, which the artifact must have.
@@ -33,6 +38,9 @@ def model_lay_out(*, artifact_uri: str, sha256: str, folder: Path, store: Object
         ModelUnavailable: gone, another digest, or an archive that is not accepted.
         OSError: the disk.
     """
+    if _is_laid_out(folder, sha256):
+        _remove_all_but(folder, {MODEL_FOLDER, _SEAL})
+        return folder / MODEL_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     try:
@@ -47,8 +55,37 @@ def model_lay_out(*, artifact_uri: str, sha256: str, folder: Path, store: Object
                 f"The artifact {artifact_uri} has the digest {found}, recorded was {sha256}"
             )
         archive_unpack(archive, folder / MODEL_FOLDER)
+        (folder / _SEAL).write_text(json.dumps(_seal(folder, sha256)))
         return folder / MODEL_FOLDER
     except FileNotFoundError:
         raise ModelUnavailable(f"The artifact {artifact_uri} is no longer there") from None
     except (PlatformError, ArchiveError) as error:
         raise ModelUnavailable(f"The artifact {artifact_uri} cannot be used: {error}") from error
+
+
+def _is_laid_out(folder: Path, sha256: str) -> bool:
+    try:
+        return bool(json.loads((folder / _SEAL).read_text()) == _seal(folder, sha256))
+    except (OSError, ValueError):
+        return False
+
+
+def _seal(folder: Path, sha256: str) -> dict[str, Any]:
+    model = folder / MODEL_FOLDER
+    files = {
+        str(path.relative_to(model)): path.lstat() for path in sorted(model.rglob("*")) if not path.is_dir()
+    }
+    return {
+        "sha256": sha256,
+        "files": {name: [found.st_size, found.st_mtime_ns] for name, found in files.items()},
+    }
+
+
+def _remove_all_but(folder: Path, kept: set[str]) -> None:
+    for path in folder.iterdir():
+        if path.name in kept:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import logging
 import shutil
 import threading
 import time
+from pathlib import Path
 
 from django.db import DatabaseError, close_old_connections
 
@@ -89,15 +90,16 @@ class Host:
 
     def begin(self) -> None:
         """Ends model servers and removes folders that an earlier host of this machine left; its replicas are
-        started anew.
+        started anew, from what is laid out of their models.
         """
         n_killed = leftovers_kill(socket_dir=self._place.socket_dir)
         if n_killed:
             logger.warning("ended %d model servers that an earlier host had left", n_killed)
         rows.replica_release(host=self.name)
+        shutil.rmtree(self._place.socket_dir, ignore_errors=True)
         for folder in (self._place.socket_dir, self._place.models_dir):
-            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _models_clear(self._place.models_dir)
 
     def tick(self) -> None:
         """One pass: heartbeat, rows if something changed, every replica's next steps, logs."""
@@ -203,3 +205,11 @@ class Host:
                 served.changed = False
                 self._revision = _UNKNOWN_REVISION
                 self._wake.set()
+
+
+def _models_clear(folder: Path) -> None:
+    """Removes what is laid out for replicas that are no more."""
+    kept = set(Replica.objects.exclude(status=ReplicaStatus.GONE).values_list("uid", flat=True))
+    for path in folder.iterdir():
+        if path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)

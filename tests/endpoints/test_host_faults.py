@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def test_an_endpoint_without_an_answer_is_failed_and_comes_back_by_itself(
     monkeypatch.setattr(served, "pause_after_failed_s", lambda n_failures: 0.2)
     artifact = object_store().get_bytes(iris_model.artifact_uri)
     object_store().delete([iris_model.artifact_uri])
+    shutil.rmtree(host.host._place.models_dir)
     os.kill(endpoint.replicas.get().pid, signal.SIGKILL)
     host.host._full_pass_at = 0.0
 
@@ -130,3 +132,23 @@ def test_a_fault_in_the_host_itself_leaves_no_server_behind(
     monkeypatch.setattr(served_replica.server, "view", fault)
     host.until(lambda: "a fault" in str((endpoint.replicas.get().failure or {}).get("reason")))
     host.until(lambda: _gone(pid))
+
+
+def test_a_server_that_is_started_again_finds_its_model_laid_out_unless_a_file_was_touched(
+    endpoint: Endpoint, host: HostDriver
+) -> None:
+    folder = host.host._place.models_dir / endpoint.replicas.get().uid / "model"
+    first = folder.stat().st_ino
+
+    def killed_and_back(n_restarts: int) -> None:
+        os.kill(endpoint.replicas.get().pid, signal.SIGKILL)
+        host.until(
+            lambda: (found := endpoint.replicas.get()).restarts == n_restarts and found.status == "InService"
+        )
+
+    killed_and_back(1)
+    assert folder.stat().st_ino == first
+    with (folder / "model_algo-1.labels").open("r+b") as file:
+        file.write(b"!")
+    killed_and_back(2)
+    assert folder.stat().st_ino != first

@@ -5,6 +5,7 @@ Only the supervisor is played by the test: what it kills it starts again as the 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -197,14 +198,23 @@ class EndpointStage:
 
     def model_servers(self) -> list[int]:
         """Process ids of every model server of this stage, whoever started it."""
-        folder = str(self.data_dir)
         found = []
-        for process in psutil.process_iter(["pid", "cmdline", "status"]):
-            command = process.info["cmdline"] or []
-            ours = "endpoints.serving" in command and any(part.startswith(folder) for part in command)
-            if ours and process.info["status"] != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if _is_model_server(process) and self._has_ours(process):
+                    found.append(process.pid)
         return found
+
+    def _has_ours(self, process: psutil.Process) -> bool:
+        """Whether it, or the sandbox around it, was told of a folder of this stage."""
+        folder = str(self.data_dir)
+        return any(folder in part for each in [process, *process.parents()] for part in each.cmdline())
+
+
+def _is_model_server(process: psutil.Process) -> bool:
+    command = process.cmdline()
+    is_python = bool(command) and "python" in Path(command[0]).name
+    return is_python and "endpoints.serving" in command and process.status() != psutil.STATUS_ZOMBIE
 
 
 def kill(pid: int | None, number: signal.Signals = signal.SIGKILL) -> float:
