@@ -26,6 +26,11 @@ class MetricSeries:
     maximum: float | None
     points: list[Point] = field(default_factory=list)
 
+    @property
+    def points_removed(self) -> bool:
+        """Whether they had been kept long enough; the summary stays."""
+        return self.n_points > 0 and not self.points
+
 
 def training_job_metrics(*, job: TrainingJob) -> list[MetricSeries]:
     """Every metric of the job by name."""

@@ -26,7 +26,7 @@ from mlplatform.core.models import (
 )
 from mlplatform.core.objects import object_store
 from mlplatform.core.orphans import orphans_sweep
-from mlplatform.core.retention import retention
+from mlplatform.core.retention import PAUSE_S, retention
 from mlplatform.core.store import files_below, is_staged
 from mlplatform.core.sweeps import Swept, sweep
 from mlplatform.core.text import text as _
@@ -38,6 +38,7 @@ FREE_PAGES_KEPT = 2_500
 """Ten megabytes of a SQLite file, ready for the next rows."""
 VACUUM_PAGES = 1_000
 VACUUM_S = 5.0
+_INCREMENTAL = 2
 
 
 def _tombstones_due() -> bool:
@@ -55,15 +56,17 @@ def tombstones_sweep() -> Swept:
 def database_sweep() -> Swept:
     """Gives pages of a SQLite file that removals left free back to the disk, a few at a time so that others write."""
     until = time.monotonic() + VACUUM_S
-    n_freed = 0
-    while _pragma("auto_vacuum") == 2 and _pragma("freelist_count") > FREE_PAGES_KEPT:
-        with connection.cursor() as cursor:
-            cursor.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
-            cursor.fetchall()
-        n_freed += VACUUM_PAGES
+    n_freed, n_free = 0, _pragma("freelist_count") if _pragma("auto_vacuum") == _INCREMENTAL else 0
+    while n_free > FREE_PAGES_KEPT:
+        # As a script: a statement is stepped once only, which frees a single page.
+        connection.connection.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+        freed, n_free = n_free - _pragma("freelist_count"), _pragma("freelist_count")
+        n_freed += max(0, freed)
+        if freed <= 0:
+            break
         if time.monotonic() > until:
             return Swept(n_freed, again=True)
-        time.sleep(0.02)
+        time.sleep(PAUSE_S)
     return Swept(n_freed)
 
 

@@ -31,6 +31,10 @@ class Log(Answer):
         child=serializers.IntegerField(), help_text="Per line, milliseconds since the epoch."
     )
     truncated = serializers.BooleanField(help_text="The log reached its limit and lines were left out.")
+    removed_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When all lines were removed, because they had been kept long enough; `next` stays.",
+    )
 
 
 class LogStreamQuery(StrictSerializer):

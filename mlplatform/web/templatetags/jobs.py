@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from django import template
 
+from mlplatform.core.retention import retention_rules
 from mlplatform.web import statuses
 from mlplatform.web.templatetags.figures import bytes_text
 
@@ -36,6 +37,12 @@ def mebibytes_text(value: int) -> str:
 def metric_query(group: str, x: str, scale: str) -> str:
     """The query of a chart of one group of metrics."""
     return f"?{urlencode({'group': group, 'x': x, 'scale': scale})}"
+
+
+@register.simple_tag
+def kept_days(rule: str) -> int:
+    """For how many days the retention rule of that name keeps things; 0 is for ever."""
+    return round(next(found.days for found in retention_rules() if found.name == rule))
 
 
 @register.filter
