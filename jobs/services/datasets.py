@@ -271,11 +271,18 @@ def dataset_delete(*, actor: Actor, name: str) -> None:
                 _("Dataset %(name)r is read by jobs that have not ended: %(jobs)s")
                 % {"name": name, "jobs": ", ".join(running)}
             )
+        _table_runs_hold(dataset)
         kept_as = dataset.versions.values_list("uri", "profile_uri", "table_runs__result_uri")
         uris = {uri for found in kept_as for uri in found if uri}
         dataset.delete()
         objects_bury(uris, reason="dataset")
         audit_record(actor=actor, action="dataset.delete", target=name)
+
+
+def _table_runs_hold(dataset: Dataset) -> None:
+    """A run over the dataset that ends now has ended before its rows are looked up, or finds itself gone."""
+    for version in dataset.versions.select_for_update(of=("self",)):
+        list(version.table_runs.select_for_update(of=("self",)).values_list("pk"))
 
 
 def _label_name(version: DatasetVersion | None) -> str | None:

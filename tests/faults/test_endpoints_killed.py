@@ -5,17 +5,23 @@ The tests share one stage and are run in their order.
 
 from __future__ import annotations
 
+import io
 import signal
 import time
 from collections.abc import Sequence
 
+import psutil
 import pytest
 from django.db.models import Sum
 
-from endpoints.models import Endpoint, EndpointMetric, Replica
+from endpoints.models import Endpoint, EndpointMetric, Replica, TableRun
 from endpoints.plan import HEALTH_WINDOW_S
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete, endpoint_update
+from endpoints.services.tables import table_run_create, table_run_execute
+from jobs.services.datasets import dataset_create_from_upload
 from mlplatform.core.access import Actor
+from mlplatform.core.objects import object_store
+from tests.endpoints.conftest import FEATURES, IrisParts
 from tests.faults.endpoint_fixtures import *  # noqa: F403
 from tests.faults.endpoint_stage import (
     BACK_WITHIN_S,
@@ -150,6 +156,34 @@ def _settled_count() -> int:
             known, since = _counted(), time.monotonic()
         time.sleep(0.1)
     return known
+
+
+def test_a_table_run_whose_worker_is_killed_is_given_to_another_and_leaves_one_result(
+    alice: Actor, stage: EndpointStage, iris: IrisParts
+) -> None:
+    rows = [",".join(map(str, row)) for row in iris.train] * 400
+    table = "\n".join([",".join([*FEATURES, "species"]), *rows]).encode()
+    dataset_create_from_upload(
+        actor=alice, name="many", file=io.BytesIO(table), filename="many.csv", label="species"
+    )
+    run = table_run_create(actor=alice, endpoint="iris", dataset="many")
+    code = f"from endpoints.services.tables import table_run_execute as it; it(run_id={run.pk})"
+    worker = stage.also("shell", "-c", code)
+    runs = TableRun.objects.filter(pk=run.pk)
+    wait_until(lambda: runs.filter(n_done__gt=0).exists(), timeout_s=60, what=lambda: worker.log)
+    evaluations = [child.pid for child in psutil.Process(worker.pid).children(recursive=True)]
+    assert evaluations, "the run is carried out in a process of its own"
+    worker.kill()
+    wait_until(lambda: all(map(is_gone, evaluations)), what="the end of the run's process")
+    wait_until(
+        lambda: runs.get().lease_owner == "", what="the host's sweep, which need not wait for the lease"
+    )
+    assert table_run_execute(run_id=run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.attempt, run.n_done, run.failure) == ("Completed", 2, len(rows), "")
+    assert run.summary["n_correct"] == len(rows), "the model knows its own training rows"
+    stored = list(object_store().list(f"s3://{alice.project.bucket}/table-runs"))
+    assert [found.uri for found in stored] == [run.result_uri]
 
 
 def test_a_killed_host_takes_its_model_servers_with_it_and_the_next_one_answers_within_ten_seconds(
