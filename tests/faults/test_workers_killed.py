@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from jobs.models import TrainingJob
 from jobs.services.training import training_job_stop
+from mlplatform.core import clock
 from mlplatform.core.status import SecondaryStatus
 from tests.faults.stage import (
     ENDED,
@@ -68,6 +70,32 @@ def test_a_job_survives_the_death_of_its_worker_in_every_status(
         assert _lost_at(job) < leases[job.pk], "it was waited for the end of the lease"
     assert_one_outcome(stopping, status="Stopped", attempt=1)
     assert stopping.ended_at is not None and stopping.ended_at < leases[stopping.pk]
+
+
+def test_a_worker_that_slept_too_long_finds_its_job_taken_and_changes_nothing(
+    threads_cast: Cast, redis: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """A machine that was suspended, a process that was stopped: it comes back after its lease has run out."""
+    job, data = held_job(threads_cast, "slept")
+    with data, managed(tmp_path / "scheduler.log", "scheduler"), worker_running(tmp_path, "w1") as sleeper:
+        until(job, "Training")
+        wait_until(lambda: bool(job_processes(job)), what="the job process")
+        processes = job_processes(job)
+        sleeper.send_signal(signal.SIGSTOP)
+        TrainingJob.objects.filter(pk=job.pk).update(lease_expires_at=clock.now() - timedelta(seconds=1))
+        data.release()
+        with worker_running(tmp_path, "w2"):
+            until(job)
+        until_gone(processes)  # before its own worker is awake: the next attempt has ended them
+        events, artifact = job.events.count(), job.artifact_sha256
+        sleeper.send_signal(signal.SIGCONT)
+        wait_until(
+            lambda: "lost its lease" in (tmp_path / "w1.log").read_text(),
+            timeout_s=40,
+            what=lambda: f"what it says: {(tmp_path / 'w1.log').read_text()}",
+        )
+    assert_one_outcome(job, status="Completed", attempt=2)
+    assert (job.events.count(), job.artifact_sha256) == (events, artifact)
 
 
 def _lease_end(job: TrainingJob):  # type: ignore[no-untyped-def]
