@@ -29,9 +29,11 @@ from mlplatform.core.models import (
     AuditEvent,
     Membership,
     Node,
+    ObjectTombstone,
     Project,
     Role,
     SignInThrottle,
+    SweepState,
 )
 from mlplatform.core.nodes import ALIVE_S
 from mlplatform.core.revisions import revision_bump
@@ -287,8 +289,22 @@ class SignInThrottleAdmin(ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Forget the failures of the chosen"), permissions=["operate"])
     def unlock(self, request: HttpRequest, queryset: QuerySet[SignInThrottle]) -> None:
-        n_counts = throttle_unlock(chosen=queryset)
-        self.message_user(request, f"{_('Unlocked')}: {n_counts}", messages.SUCCESS)
+        done = _("Unlocked")
+        self.message_user(request, f"{done}: {throttle_unlock(chosen=queryset)}", messages.SUCCESS)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("core.delete_signinthrottle")
+
+
+@admin.register(ObjectTombstone)
+class ObjectTombstoneAdmin(ReadOnlyAdmin):
+    """Objects that are deleted and still in the store; the scheduler deletes them, nobody here."""
+
+    list_display = ("uri", "reason", "created_at", "n_tries", "due_at", "last_error")
+    list_filter = ("reason", ("last_error", admin.EmptyFieldListFilter))
+    search_fields = ("uri",)
+
+
+@admin.register(SweepState)
+class SweepStateAdmin(ReadOnlyAdmin):
+    list_display = ("name", "ended_at", "n_done", "due_at", "error")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
@@ -96,6 +97,7 @@ def _page(
         "errors": errors_by_field(error.errors) if error else {},
         "sessions": session_list(user=page_user(request)),
         "this_session": request.session.session_key,
+        "idle_hours": f"{settings.SESSION_COOKIE_AGE / 3600:g}",
     }
     return render(request, "web/preferences.html", context, status=error.http_status if error else 200)
 

@@ -20,13 +20,13 @@ class Command(BaseCommand):
         unlock = actions.add_parser("unlock", help="forget the failures for a user or of an address")
         which = unlock.add_mutually_exclusive_group(required=True)
         which.add_argument("--user", default="")
-        which.add_argument("--address", default="", type=_address)
+        which.add_argument("--address", type=_address)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["action"] == "list":
             self._list()
             return
-        n_counts = throttle_unlock(username=options["user"], address=options["address"])
+        n_counts = throttle_unlock(username=options["user"], address=options["address"] or "")
         if not n_counts:
             raise CommandError("Nothing is counted for that user or address")
         self.stdout.write(f"unlocked: {n_counts}")
@@ -40,4 +40,5 @@ class Command(BaseCommand):
 
 
 def _address(text: str) -> str:
-    return str(ipaddress.ip_address(text))
+    """An address, or a network as `list` shows it."""
+    return str(ipaddress.ip_interface(text).ip)
