@@ -51,6 +51,10 @@ class RetentionRule:
         return float(getattr(settings, self.setting)) if self.setting else self.fixed_days
 
     @property
+    def whole_days(self) -> int:
+        return round(self.days)
+
+    @property
     def before(self) -> datetime | None:
         """What is older goes; None where everything is kept."""
         return clock.now() - timedelta(days=self.days) if self.days > 0 or not self.setting else None

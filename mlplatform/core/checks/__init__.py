@@ -8,5 +8,5 @@ from __future__ import annotations
 
 from importlib import import_module
 
-for _name in ("disk", "database", "broker", "store", "clock", "nodes", "exposure"):
+for _name in ("disk", "database", "broker", "store", "clock", "nodes", "keeping", "exposure"):
     import_module(f"{__name__}.{_name}")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
 from jobs.instance_types import InstanceType, instance_type_list
 from jobs.selectors.instances import instance_type_usage
 from jobs.selectors.queues import queue_states
 from mlplatform.core.access import Actor
-from mlplatform.core.models import Node
+from mlplatform.core.models import Node, SweepState
 from mlplatform.core.nodes import node_list, nodes_alive
+from mlplatform.core.retention import SWEEP as RETENTION
+from mlplatform.core.retention import RetentionRule, retention_rules
 from mlplatform.web.access import page_actor
 from mlplatform.web.rendering import page_response
 from mlplatform.web.shortlist import short_list
@@ -38,6 +42,15 @@ class InstanceTypeRow:
     served: bool
 
 
+@dataclass(frozen=True)
+class KeptRow:
+    """A retention rule, and what it removed last."""
+
+    rule: RetentionRule
+    n_removed: int | None
+    removed_at: datetime | None
+
+
 @require_GET
 def worker_list(request: HttpRequest, project: str) -> HttpResponse:
     actor = page_actor(request, project)
@@ -48,9 +61,21 @@ def worker_list(request: HttpRequest, project: str) -> HttpResponse:
         "queues": queues,
         "starved": [queue for queue in queues if queue.n_waiting and not queue.served],
         "nodes": short_list(rows, request.GET, orders=_ORDERS, default="kind", text=_text),
+        "kept": _kept(),
         "instance_types": _instance_types(actor, {queue.name for queue in queues if queue.served}),
     }
     return page_response(request, "workers/list.html", context)
+
+
+def _kept() -> list[KeptRow]:
+    state = SweepState.objects.filter(name=RETENTION).first()
+    done = state.detail if state else {}
+    return [
+        KeptRow(rule, *((found["removed"], parse_datetime(found["at"])) if found else (None, None)))
+        for rule in retention_rules()
+        if rule.setting or rule.days
+        for found in [done.get(rule.name)]
+    ]
 
 
 def _text(row: NodeRow) -> str:
