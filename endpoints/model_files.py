@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mlplatform.core.archives import ArchiveError, archive_unpack
-from mlplatform.core.errors import PlatformError
+from mlplatform.core.errors import PlatformError, StorageFull, StorageReadOnly
+from mlplatform.core.storage_faults import MODEL_FOLDER as MODEL_FOLDER_DISK
+from mlplatform.core.storage_faults import storage_told
 from mlplatform.core.store import ObjectStore
 
 MODEL_FOLDER = "model"
@@ -35,30 +37,35 @@ def model_lay_out(*, artifact_uri: str, sha256: str, folder: Path, store: Object
         The folder of the model's files.
 
     Raises:
-        ModelUnavailable: gone, another digest, or an archive that is not accepted.
-        OSError: the disk.
+        ModelUnavailable: gone, another digest, an archive that is not accepted, or no room for it.
+        OSError: anything else that the disk refuses.
     """
     if _is_laid_out(folder, sha256):
         _remove_all_but(folder, {MODEL_FOLDER, _SEAL})
         return folder / MODEL_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
     try:
+        with storage_told(MODEL_FOLDER_DISK):
+            folder.mkdir(mode=0o700, parents=True)
         archive = store.local_path(artifact_uri)
         if archive is None:
             archive = folder / "model.tar.gz"
-            store.download(artifact_uri, archive)
+            store.download(artifact_uri, archive, place=MODEL_FOLDER_DISK)
         with archive.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
             raise ModelUnavailable(
                 f"The artifact {artifact_uri} has the digest {found}, recorded was {sha256}"
             )
-        archive_unpack(archive, folder / MODEL_FOLDER)
-        (folder / _SEAL).write_text(json.dumps(_seal(folder, sha256)))
+        with storage_told(MODEL_FOLDER_DISK):
+            archive_unpack(archive, folder / MODEL_FOLDER)
+            (folder / _SEAL).write_text(json.dumps(_seal(folder, sha256)))
         return folder / MODEL_FOLDER
     except FileNotFoundError:
         raise ModelUnavailable(f"The artifact {artifact_uri} is no longer there") from None
+    except (StorageFull, StorageReadOnly) as error:
+        shutil.rmtree(folder, ignore_errors=True)  # half of it would only be in the way
+        raise ModelUnavailable(error.message) from error
     except (PlatformError, ArchiveError) as error:
         raise ModelUnavailable(f"The artifact {artifact_uri} cannot be used: {error}") from error
 

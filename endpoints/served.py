@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import Error as DatabaseFault
 
 from endpoints.models import Replica
 from endpoints.replica_output import ReplicaOutput
@@ -94,14 +94,14 @@ class ServedReplica:
         self._mine = False
 
     def advance(self) -> None:
-        """Takes all steps that are possible now. Raises DatabaseError; anything else fails this replica alone."""
+        """Takes all steps that are possible now. Raises DatabaseFault; anything else fails this replica alone."""
         try:
             for _ in range(_STEPS_AT_ONCE):
                 step = self._next()
                 if step is None or self.over:
                     return
                 self._take(step)
-        except DatabaseError:
+        except DatabaseFault:
             raise
         except Exception as error:
             logger.exception("replica %s", self.row)
@@ -241,7 +241,7 @@ class ServedReplica:
     # ---- what it prints and uses
 
     def store_log(self) -> None:
-        """Stores what was printed since the last time. Raises DatabaseError; then it is tried again."""
+        """Stores what was printed since the last time. Raises DatabaseFault; then it is tried again."""
         if not self._lines:
             self._lines, self._truncated = self._output.take()
         if not self._lines:

@@ -136,12 +136,23 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         ),
     }
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
+else:
+    # Without these a connection to a machine that vanished is waited for until the kernel gives up, for hours.
+    _PATIENCE = {
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+    DATABASES["default"]["OPTIONS"] = _PATIENCE | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Objects
 OBJECT_STORE_URL = env_text("OBJECT_STORE_URL") or f"file://{DATA_DIR / 'store'}"
 MLPLATFORM_UPLOAD_LIMIT_BYTES = env_int("MLPLATFORM_UPLOAD_LIMIT_BYTES", 5 * 1024**3)
 MLPLATFORM_LOG_LIMIT_BYTES = env_int("MLPLATFORM_LOG_LIMIT_BYTES", 256 * 1024**2)
+MLPLATFORM_STORE_PATIENCE_S = env_int("MLPLATFORM_STORE_PATIENCE_S", 300)
 MLPLATFORM_PUBLIC_URL = env_text("MLPLATFORM_PUBLIC_URL")
 MLPLATFORM_OUTBOUND_NETWORKS = env_networks("MLPLATFORM_OUTBOUND_NETWORKS")
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2

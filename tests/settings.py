@@ -20,3 +20,4 @@ for _name in ("DATABASE_URL", "CELERY_BROKER_URL", "OBJECT_STORE_URL", "MLPLATFO
 from mlplatform.settings import *  # noqa: E402, F403  must see the variables above
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow on purpose
+MLPLATFORM_STORE_PATIENCE_S = 1  # tests of a store that is away do not wait five minutes

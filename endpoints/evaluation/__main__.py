@@ -13,6 +13,7 @@ from endpoints.evaluation.spec import TableSpec
 from endpoints.evaluation.table import TableFailed, table_send
 from endpoints.serving.lifeline import Lifeline
 from mlplatform.core.errors import DataError, PlatformError
+from mlplatform.core.storage_faults import storage_fault
 from mlplatform.core.text import text_of, to_json
 
 
@@ -23,6 +24,12 @@ def main(arguments: list[str]) -> int:
         summary = table_send(TableSpec.read(Path(spec_path)), lambda n_done: _say(n_done=n_done))
     except (TableFailed, DataError, PlatformError) as error:
         _say(failure=to_json(error.text if isinstance(error, DataError) else text_of(error)))
+        return 1
+    except OSError as error:
+        fault = storage_fault(error)
+        if fault is None:
+            raise
+        _say(failure=to_json(fault.message))
         return 1
     _say(summary=summary)
     return 0

@@ -17,7 +17,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.conf import settings
+from django.db import Error as DatabaseFault
+from django.db import transaction
 from django.utils.translation import gettext
 
 from endpoints.evaluation.spec import TableSpec
@@ -41,6 +43,7 @@ from mlplatform.core.models import Role
 from mlplatform.core.names import uid_new, uri
 from mlplatform.core.nodes import queues_served
 from mlplatform.core.objects import object_store, objects_take_back
+from mlplatform.core.outages import outage_of, patiently
 from mlplatform.core.status import EndpointStatus, TableRunStatus
 from mlplatform.core.text import Text, from_json
 from mlplatform.core.text import text as _
@@ -51,6 +54,8 @@ QUEUE = "cpu"
 TELL_EVERY_S = 2.0
 TIME_LIMIT_S = 3600.0
 RESEND_AFTER_S = 15
+PATIENCE_S = 120.0
+"""How long a run waits for a database that is away."""
 _OVER = _("The run was deleted or given up meanwhile")
 _ANSWERS = frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING, EndpointStatus.ROLLING_BACK})
 
@@ -107,17 +112,27 @@ def table_run_execute(*, run_id: int) -> bool:
     run = TableRun.objects.select_related("endpoint__project", "endpoint__live", "dataset_version").get(
         pk=run_id
     )
-    with tempfile.TemporaryDirectory(prefix="mlplatform-table-") as folder, table_lease_kept(lease=lease):
+    with table_lease_kept(lease=lease):
         try:
-            spec = _spec(run, Path(folder))
-            _record(lease, _outcome(run, lease, spec, Path(folder)))
+            with tempfile.TemporaryDirectory(
+                prefix="table-", dir=settings.FILE_UPLOAD_TEMP_DIR, ignore_cleanup_errors=True
+            ) as folder:
+                spec = _spec(run, Path(folder))
+                _record(lease, _outcome(run, lease, spec, Path(folder)))
         except PlatformError as error:
             _finish(lease, failure=error.message)
-        except DatabaseError:  # the lease runs out, and then somebody else tries
+        except DatabaseFault:  # the lease runs out, and then somebody else tries
             raise
-        except Exception:
-            _finish(lease, failure=_("The platform could not carry out this run; its log says why"))
-            raise
+        except Exception as error:
+            fault = outage_of(error)
+            _finish(
+                lease,
+                failure=fault.message
+                if fault
+                else _("The platform could not carry out this run; its log says why"),
+            )
+            if fault is None:
+                raise
     return True
 
 
@@ -227,7 +242,7 @@ def _ended_early(said: dict[str, Any]) -> str:
 
 
 def _progress(lease: TableLease, n_done: int) -> bool:
-    return bool(lease.rows.update(n_done=n_done))
+    return bool(patiently(lambda: lease.rows.update(n_done=n_done), within_s=PATIENCE_S))
 
 
 def _process_lines(spec: TableSpec, folder: Path) -> Iterator[dict[str, Any]]:
@@ -275,7 +290,10 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _record(lease: TableLease, outcome: dict[str, Any]) -> None:
     """Writes the outcome; the rows of a run that is no longer there, or is another attempt's, are removed again."""
-    if not _finish(lease, **outcome) and "result_uri" in outcome:
+    if _finish(lease, **outcome) or "result_uri" not in outcome:
+        return
+    # Not when it was written, and only the answer of the database was lost.
+    if not TableRun.objects.filter(pk=lease.run_id, result_uri=outcome["result_uri"]).exists():
         objects_take_back([outcome["result_uri"]])
 
 
@@ -283,4 +301,4 @@ def _finish(lease: TableLease, *, failure: str = "", **values: Any) -> bool:
     status = TableRunStatus.FAILED if failure else TableRunStatus.COMPLETED
     said = failure if isinstance(failure, Text) else failure[:2000]
     values |= {"failure": said, "ended_at": clock.now(), "lease_owner": "", "lease_expires_at": None}
-    return bool(status_update(lease.rows, to=status, **values))
+    return bool(patiently(lambda: status_update(lease.rows, to=status, **values), within_s=PATIENCE_S))

@@ -15,6 +15,7 @@ from typing import Any
 
 from jobs.data.limits import limits_set
 from mlplatform.core.errors import DataError, InvalidRequest, PlatformError
+from mlplatform.core.storage_faults import is_disk_full
 from mlplatform.core.text import to_json
 
 
@@ -30,7 +31,7 @@ def main() -> int:
         found, code = {"error": _error(error)}, 1
     except Exception as error:
         traceback.print_exc()
-        found, code = {"error": {"kind": "internal", "message": f"{type(error).__name__}: {error}"}}, 1
+        found, code = {"error": _error(error)}, 1
     with os.fdopen(answer, "w", encoding="utf-8") as stream:
         json.dump(found, stream)
         stream.write("\n")
@@ -60,6 +61,8 @@ def _error(error: Exception) -> dict[str, Any]:
         }
     if isinstance(error, MemoryError):
         return {"kind": "memory"}
+    if is_disk_full(error):
+        return {"kind": "storage_full"}
     return {"kind": "internal", "message": f"{type(error).__name__}: {error}"}
 
 

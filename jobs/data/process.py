@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import DataError, FieldError, InvalidRequest
+from mlplatform.core.storage_faults import DATA_DIR, storage_full
 from mlplatform.core.tabular.schema import TableSchema
 from mlplatform.core.text import from_json
 from mlplatform.core.text import text as _
@@ -214,6 +215,8 @@ def _error(error: Mapping[str, Any], err: bytes) -> Exception:
         return DataError(
             _("reading it took more memory than one file may take; has it very long rows or cells?")
         )
+    if error["kind"] == "storage_full":
+        return storage_full(DATA_DIR)
     return RuntimeError(f"the dataset process failed: {error['message']}\n{_tail(err)}")
 
 

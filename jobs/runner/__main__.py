@@ -6,6 +6,7 @@ partial remains. Knows nothing of Django, the database or the object store.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -82,7 +83,8 @@ def _failed(job: JobSpec, error: Exception) -> int:
 
     failure = failure_from(error)
     shutil.rmtree(job.partial_model_dir, ignore_errors=True)
-    failure.write(job.output_dir)
+    with contextlib.suppress(OSError):  # a disk without room for this either: the last line says it
+        failure.write(job.output_dir)
     sys.stdout.flush()
     print(failure.traceback + failure.text, file=sys.stderr, flush=True)
     return 1

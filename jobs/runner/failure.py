@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mlplatform.core.errors import DataError, PlatformError
+from mlplatform.core.storage_faults import JOB_FOLDER, is_disk_full, storage_full
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Failure:
     """Why a job failed.
 
     Args:
-        kind: client_error, data_error, algorithm_error or out_of_memory.
+        kind: client_error, data_error, algorithm_error, out_of_memory or storage_full.
         row, column, value: The place in the data, for a data error.
         traceback: Empty unless the algorithm itself is at fault.
     """
@@ -52,6 +53,8 @@ def failure_from(error: Exception) -> Failure:
         return Failure("data_error", str(error), row=error.row, column=error.column, value=error.value)
     if isinstance(error, PlatformError):
         return Failure("client_error", error.message)
+    if is_disk_full(error):
+        return Failure("storage_full", str(storage_full(JOB_FOLDER)))
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, MemoryError) or "bad_alloc" in str(error):
         detail = f" ({error})" if str(error) else ""

@@ -19,6 +19,7 @@ from typing import Any, Final
 from jobs.runner.follow import Cause, Ending
 from jobs.runner.process import STOPPED
 from mlplatform.core.status import FailureKind, SecondaryStatus, TrainingJobStatus
+from mlplatform.core.storage_faults import JOB_FOLDER, says_disk_full, storage_full
 
 REASON_MAX: Final = 1024
 TAIL_LINES: Final = 40
@@ -29,6 +30,7 @@ _KINDS: Final = {
     "algorithm_error": FailureKind.ALGORITHM_ERROR,
     "out_of_memory": FailureKind.OUT_OF_MEMORY,
     "exception": FailureKind.EXCEPTION,
+    "storage_full": FailureKind.STORAGE_FULL,
 }
 
 
@@ -83,13 +85,15 @@ def outcome_of(
     number = _signal_number(ending.returncode)
     if number is not None:
         return _killed(number, ending, tail)
+    if says_disk_full(_last_line(tail)):
+        return _failed(FailureKind.STORAGE_FULL, str(storage_full(JOB_FOLDER)), ending, tail)
     return _failed(FailureKind.EXCEPTION, _exception_reason(ending, tail), ending, tail)
 
 
-def internal_failure(reason: str, *, detail: str = "") -> Outcome:
+def internal_failure(reason: str, *, kind: FailureKind = FailureKind.INTERNAL) -> Outcome:
     """The platform itself could not run the job."""
-    failure = {"kind": FailureKind.INTERNAL.value, "reason": reason[:REASON_MAX], "detail": detail[:8000]}
-    return Outcome(TrainingJobStatus.FAILED, SecondaryStatus.FAILED, f"InternalError: {reason}", failure)
+    failure = {"kind": kind.value, "reason": reason[:REASON_MAX], "detail": ""}
+    return Outcome(TrainingJobStatus.FAILED, SecondaryStatus.FAILED, f"{kind.value}: {reason}", failure)
 
 
 def input_failure(reason: str) -> Outcome:
@@ -187,9 +191,13 @@ def _memory_reason(ending: Ending, limit_bytes: int) -> str:
 
 def _exception_reason(ending: Ending, tail: Tail) -> str:
     """The last line printed is, for an uncaught exception, the exception itself."""
-    last = next((line for line in reversed(tail.lines) if line.strip()), "")
-    said = f": {last.strip()}" if last else ", and printed nothing"
+    last = _last_line(tail)
+    said = f": {last}" if last else ", and printed nothing"
     return f"The process ended with exit code {ending.returncode}{said}"
+
+
+def _last_line(tail: Tail) -> str:
+    return next((line.strip() for line in reversed(tail.lines) if line.strip()), "")
 
 
 def _failure_file(root: Path) -> dict[str, Any] | None:

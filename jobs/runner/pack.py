@@ -41,7 +41,7 @@ def model_pack(*, model_dir: Path, archive: Path, facts: Mapping[str, Any]) -> P
             mapping.
 
     Raises:
-        OSError: a file cannot be read, or the disk is full.
+        OSError: a file cannot be read, or the disk is full; what was written of the archive is removed then.
     """
     files, left_out = _scan(model_dir)
     manifest = {
@@ -50,16 +50,24 @@ def model_pack(*, model_dir: Path, archive: Path, facts: Mapping[str, Any]) -> P
         "files": {name: _described(model_dir / name) for name in files},
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True).encode()
+    try:
+        _write(archive, text, model_dir, files)
+    except BaseException:
+        archive.unlink(missing_ok=True)
+        raise
+    return Packed(archive, manifest, left_out)
+
+
+def _write(archive: Path, manifest: bytes, model_dir: Path, files: list[str]) -> None:
     with (
         archive.open("wb") as raw,
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        tar.addfile(_entry(MANIFEST, len(text)), io.BytesIO(text))
+        tar.addfile(_entry(MANIFEST, len(manifest)), io.BytesIO(manifest))
         for name in files:
             with _open_regular(model_dir / name) as file:
                 tar.addfile(_entry(name, os.fstat(file.fileno()).st_size), file)
-    return Packed(archive, manifest, left_out)
 
 
 def _scan(model_dir: Path) -> tuple[list[str], tuple[str, ...]]:

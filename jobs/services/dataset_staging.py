@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from mlplatform.core.disk_room import disk_room_check
 from mlplatform.core.errors import InvalidRequest, TooLarge
+from mlplatform.core.storage_faults import DATA_DIR, storage_told
 
 CHUNK_BYTES: Final = 1024 * 1024
 _PREFIX = "dataset-"
@@ -44,8 +45,9 @@ def staging_folder(*, n_bytes: int = 0) -> Iterator[Path]:
     """
     disk_room_check(n_bytes=n_bytes)
     parent = Path(settings.DATA_DIR) / "tmp"
-    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    with storage_told(DATA_DIR):
+        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     try:
         yield folder
     finally:
@@ -74,10 +76,10 @@ def pieces_write(pieces: Iterable[bytes], path: Path, limit: int) -> None:
 
     Raises:
         TooLarge: as soon as they are more than `limit` bytes.
-        InsufficientStorage: as soon as the disk is below its floor.
+        InsufficientStorage: as soon as the disk is below its floor; StorageFull when it is full.
     """
     size = 0
-    with path.open("wb") as file:
+    with storage_told(DATA_DIR), path.open("wb") as file:
         for piece in pieces:
             size += len(piece)
             if size > limit:

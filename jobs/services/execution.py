@@ -46,11 +46,12 @@ from jobs.services.owners import owner_new
 from jobs.services.reporting import Reporter
 from jobs.services.worker_state import WorkerState
 from mlplatform.core.disk_room import disk_room_for_jobs
-from mlplatform.core.errors import NotFound, PlatformError, TransientError
+from mlplatform.core.errors import NotFound, PlatformError, StorageFull, TransientError
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.names import uri
 from mlplatform.core.objects import object_store
-from mlplatform.core.status import SecondaryStatus
+from mlplatform.core.status import FailureKind, SecondaryStatus
+from mlplatform.core.storage_faults import JOB_FOLDER, storage_fault
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -107,13 +108,26 @@ def _not_begun(job: TrainingJob, lease: Lease, error: Exception) -> None:
 
 def _fault(job: TrainingJob, lease: Lease, error: Exception) -> Outcome:
     """What went wrong in the platform itself as an outcome. Raises _Released for what passes, but for the last time."""
-    if isinstance(error, TransientError):
+    fault = _transient(error)
+    if fault is not None:
         if lease.attempt < ATTEMPTS_MAX:
-            raise _Released(f"{error.message}; the job will be started again") from error
-        return internal_failure(error.message)
+            raise _Released(f"{fault.message}; the job will be started again") from error
+        full = isinstance(fault, StorageFull)
+        return internal_failure(
+            fault.message, kind=FailureKind.STORAGE_FULL if full else FailureKind.INTERNAL
+        )
     logger.error("job %s: attempt %s failed in the platform", job.uid, lease.attempt, exc_info=error)
     said = f": {error.message}" if isinstance(error, PlatformError) else ""
     return internal_failure(f"The platform could not run the job: {type(error).__name__}{said}")
+
+
+def _transient(error: Exception) -> TransientError | None:
+    """The error as one that passes; None for one that does not."""
+    if isinstance(error, TransientError):
+        return error
+    if isinstance(error, _AWAY):
+        return TransientError("The database was away")
+    return storage_fault(error, JOB_FOLDER)
 
 
 class _Attempt:
@@ -183,7 +197,11 @@ class _Attempt:
 
     def _download(self) -> list[ChannelSource]:
         self._move(SecondaryStatus.DOWNLOADING, "Downloading input data")
-        sources = channel_sources(job=self._job)
+        sources = self._patiently(lambda: channel_sources(job=self._job))
+        self._storing(lambda: self._place(sources))
+        return sources
+
+    def _place(self, sources: list[ChannelSource]) -> None:
         self._workspace.make()
         self._workspace.configure(
             hyperparameters=self._job.hyperparameters,
@@ -192,19 +210,20 @@ class _Attempt:
         )
         for source in sources:
             self._workspace.place(source, self._store)
-        return sources
 
     def _train(self, sources: list[ChannelSource]) -> Ending:
         n_threads = max(1, min(self._instance.vcpus, cpus_here()))
         sandbox = job_sandbox(root=self._workspace.root)
         root = sandbox.inside(self._workspace.root)
-        spec = job_spec(
-            job=self._job,
-            attempt=self._lease.attempt,
-            root=root,
-            n_threads=n_threads,
-            memory_limit_bytes=self._instance.memory_limit_bytes,
-            parent_pid=PARENT_AT_STDIN if sandbox.enclosed else os.getpid(),
+        spec = self._patiently(
+            lambda: job_spec(
+                job=self._job,
+                attempt=self._lease.attempt,
+                root=root,
+                n_threads=n_threads,
+                memory_limit_bytes=self._instance.memory_limit_bytes,
+                parent_pid=PARENT_AT_STDIN if sandbox.enclosed else os.getpid(),
+            )
         )
         spec.write(self._workspace.root)
         self._workspace.hand_over(sandbox.own_user)
@@ -249,22 +268,23 @@ class _Attempt:
     def _upload(self) -> Artifact | None:
         """Packs and stores the model; None when a job that was stopped saved none."""
         self._move(SecondaryStatus.UPLOADING, "Uploading generated training model")
-        packed = model_pack(
-            model_dir=self._workspace.model_dir,
-            archive=self._workspace.private_dir() / "model.tar.gz",
-            facts=manifest_facts(job=self._job),
+        facts = self._patiently(lambda: manifest_facts(job=self._job))
+        packed = self._storing(
+            lambda: model_pack(
+                model_dir=self._workspace.model_dir,
+                archive=self._workspace.private_dir() / "model.tar.gz",
+                facts=facts,
+            )
         )
         if not packed.manifest["files"]:
             return None
         if packed.left_out:
             names = ", ".join(packed.left_out[:10])
-            self._patiently(
-                lambda: training_job_note(
-                    lease=self._lease, message=f"Not in the model, no regular files: {names}"
-                )
-            )
+            self._note(f"Not in the model, no regular files: {names}")
         key = f"training-jobs/{self._job.uid}/{self._lease.attempt}/output/model.tar.gz"
-        stored = self._store.put_file(packed.path, uri(self._job.project.bucket, key), move=True)
+        stored = self._storing(
+            lambda: self._store.put_file(packed.path, uri(self._job.project.bucket, key), move=True)
+        )
         return Artifact(stored.uri, stored.sha256, stored.size_bytes, packed.manifest)
 
     def _record(self, result: tuple[Outcome, Artifact | None]) -> None:
@@ -297,6 +317,33 @@ class _Attempt:
 
     def _move(self, status: SecondaryStatus, message: str) -> None:
         self._patiently(lambda: training_job_move(lease=self._lease, status=status, message=message))
+
+    def _storing(self, step: Callable[[], T]) -> T:
+        """A step that needs room on a disk, or the store: waits a while for either, and says so among the events.
+
+        Raises:
+            TransientError: still not to be had, or the job or the worker is to end.
+        """
+        begun = time.monotonic()
+        is_told = False
+        while True:
+            try:
+                return step()
+            except (TransientError, OSError) as error:
+                fault = _transient(error)
+                if fault is None:
+                    raise
+                is_over = time.monotonic() - begun > settings.MLPLATFORM_STORE_PATIENCE_S
+                if is_over or self._reporter.order() is not None:
+                    raise fault from error
+                if not is_told:
+                    self._note(f"{fault.message}. The job waits for it")
+                    is_told = True
+                self._worker.wait(_RETRY_S)
+
+    def _note(self, message: str) -> None:
+        logger.warning("job %s: %s", self._job.uid, message)
+        self._patiently(lambda: training_job_note(lease=self._lease, message=message))
 
     def _patiently(self, write: Callable[[], T]) -> T:
         """A write that waits for a database that is away; gives up only when the worker is to end."""

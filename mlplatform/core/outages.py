@@ -6,9 +6,10 @@ and not the answer for a bug of ours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from django.db import Error as DatabaseFault
@@ -17,10 +18,10 @@ from mlplatform.core.errors import PlatformError, TransientError
 from mlplatform.core.storage_faults import DATABASE, storage_fault, storage_full, storage_read_only
 from mlplatform.core.text import text as _
 
-AWAY: Final = (DatabaseFault,)
-"""What a long-running process waits out: Django's InterfaceError (a connection that was cut) is no DatabaseError."""
 _BUGS: Final = ("no such table", "no such column", "does not exist", "syntax error")
 _IMPATIENT_MS: Final = 250
+_RETRY_S: Final = 0.5
+T = TypeVar("T")
 
 
 class DatabaseAway(TransientError):
@@ -36,6 +37,22 @@ def outage_of(error: BaseException | None) -> PlatformError | None:
     if isinstance(error, DatabaseFault):
         return _of_database(error)
     return None
+
+
+def patiently(write: Callable[[], T], *, within_s: float) -> T:
+    """What `write` answers; while the database is away it is tried again, for so long at most.
+
+    A write whose commit succeeded although the answer was lost is made twice: it must be one that allows it.
+    """
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            return write()
+        except DatabaseFault as error:
+            connection.close()
+            if outage_of(error) is None or time.monotonic() > until:
+                raise
+            time.sleep(_RETRY_S)
 
 
 def is_database_away(error: BaseException | None) -> bool:

@@ -45,6 +45,7 @@ class FailureKind(StrEnum):
     TIME_LIMIT = "TimeLimit"
     LOST_WORKER = "LostWorker"
     NO_MODEL = "NoModel"
+    STORAGE_FULL = "StorageFull"
     INTERNAL = "InternalError"
 
 

@@ -30,7 +30,7 @@ class ProcessSpec:
         is_ready: Asked every 50 ms after the start until it says yes; None is ready at once.
         ready_timeout_s: How long that may take.
         restarts: Whether it is started again when it ends; otherwise its end is the normal thing.
-        is_essential: Whether everything is ended when it keeps failing.
+        is_essential: Whether everything is ended when it keeps failing; if not, it is started again for ever.
         grace_s: Time from SIGTERM to SIGKILL.
         on_line: Sees each line first; a line for which it says True does not appear in the log.
         on_end: Called after its last line; not used for processes that are started again.

@@ -31,8 +31,11 @@ _LEFTOVER_GRACE_S = 3.0
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """A process that ends is started again after `first_delay_s`, each time doubled up to `max_delay_s`, and
-    given up after `max_failures` ends in a row, none of which came after `stable_s` of running."""
+    """A process that ends is started again after `first_delay_s`, each time doubled up to `max_delay_s`.
+
+    An essential one is given up, and everything with it, after `max_failures` ends in a row, none of which came after
+    `stable_s` of running. Others are tried for ever: what they need (the database, room on the disk) may come back.
+    """
 
     first_delay_s: float = 0.5
     max_delay_s: float = 15.0
@@ -149,20 +152,19 @@ class Supervisor:
                 return
             is_stable = asyncio.get_running_loop().time() - process.started_at >= self._policy.stable_s
             n_failures = 1 if is_stable else n_failures + 1
-            if n_failures >= self._policy.max_failures:
-                self._give_up(spec, f"{spec.name} {ending_text(code)}, {n_failures} times in a row")
+            if n_failures >= self._policy.max_failures and spec.is_essential:
+                self._give_up(f"{spec.name} {ending_text(code)}, {n_failures} times in a row")
                 return
             delay_s = self._policy.delay_s(n_failures)
             self._log.notice(f"{spec.name} {ending_text(code)}; starting it again in {delay_s:g} s")
             await asyncio.sleep(delay_s)
             process = await self._spawn(spec)
 
-    def _give_up(self, spec: ProcessSpec, what: str) -> None:
-        message = f"{what}, and is not started again; its output is above"
-        if not spec.is_essential:
-            self._log.notice(message)
-        elif not self._failure.done():
-            self._failure.set_exception(ProcessFailed(message))
+    def _give_up(self, what: str) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(
+                ProcessFailed(f"{what}, and is not started again; its output is above")
+            )
 
     def _asked_to_stop(self) -> None:
         if self._is_stopping:

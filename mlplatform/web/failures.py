@@ -69,6 +69,13 @@ def failure_cause(kind: str) -> Cause:
                 "The process ended without an error but left nothing in the model folder. The log says what it did."
             ),
         ),
+        FailureKind.STORAGE_FULL: Cause(
+            _("The disk is full"),
+            _(
+                "An operator has to make room on the disk named here; deleting datasets, models and old jobs makes "
+                "room too. Then run the job again."
+            ),
+        ),
         FailureKind.INTERNAL: Cause(
             _("Something failed on our side"),
             _("Run the job again. If it fails again, give an operator the name of the job."),

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, close_old_connections
+from django.db import Error as DatabaseFault
+from django.db import close_old_connections
 
 from endpoints.gateway.server import GatewayConfig, gateway_run
 from endpoints.gateway.tables import flush, load_table
@@ -68,7 +69,7 @@ class _Heartbeat(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.is_set():
-            with contextlib.suppress(DatabaseError):
+            with contextlib.suppress(DatabaseFault):
                 close_old_connections()
                 node_beat(
                     kind=NodeKind.GATEWAY, name=self._name, started_at=self._started_at, info=self._info
@@ -78,5 +79,5 @@ class _Heartbeat(threading.Thread):
     def end(self) -> None:
         self._ended.set()
         self.join(2.0)
-        with contextlib.suppress(DatabaseError):
+        with contextlib.suppress(DatabaseFault):
             node_gone(kind=NodeKind.GATEWAY, name=self._name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -49,8 +50,9 @@ def _lock(name: str) -> IO[str]:
         raise CommandError(
             f"host {name}: a host (process {running}) already serves this data directory; one is enough"
         ) from None
-    file.seek(0)
-    file.truncate()
-    file.write(str(os.getpid()))
-    file.flush()
+    with contextlib.suppress(OSError):  # on a full disk the lock holds all the same
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
     return file

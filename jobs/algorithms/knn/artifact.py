@@ -45,7 +45,8 @@ class Artifact:
 def artifact_write(artifact: Artifact, model_dir: Path) -> None:
     """Writes the three files."""
     artifact.index.write(model_dir / STEM)
-    artifact.labels.astype("<f4").tofile(model_dir / f"{STEM}.labels")
+    # Not tofile, which does not say why it could not.
+    (model_dir / f"{STEM}.labels").write_bytes(artifact.labels.astype("<f4").tobytes())
     text = json.dumps(_to_json(artifact), indent=2, ensure_ascii=False)
     (model_dir / f"{STEM}.json").write_text(text + "\n", encoding="utf-8")
 

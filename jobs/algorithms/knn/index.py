@@ -26,6 +26,7 @@ _BLAS_FROM_ROWS: Final = 10
 slower).
 """
 _NEVER_BLAS: Final = 2**31 - 1
+_WRITE_BYTES: Final = 1024 * 1024
 _UNIT_ROUNDOFF: Final = 2.0**-24
 _MAX_TIE_CANDIDATES: Final = 4096
 
@@ -81,7 +82,23 @@ class NeighbourIndex:
         return cls(index, metric=metric, nprobe=nprobe, n_threads=n_threads)
 
     def write(self, path: Path) -> None:
-        faiss.write_index(self._index, str(path))
+        """Writes the index through a file of ours: faiss' own only warns when the last piece finds no room."""
+        refused: list[OSError] = []
+
+        def take(piece: bytes) -> None:
+            try:
+                file.write(piece)
+            except OSError as error:
+                refused.append(error)
+                raise
+
+        with path.open("wb") as file:
+            try:
+                faiss.write_index(self._index, faiss.PyCallbackIOWriter(take, _WRITE_BYTES))  # type: ignore[attr-defined]
+            except Exception:
+                if refused:
+                    raise refused[0] from None
+                raise
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

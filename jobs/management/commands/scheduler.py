@@ -13,7 +13,8 @@ import time
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFault
+from django.db import connection
 
 from jobs.services.lifecycle import LEASE_S
 from jobs.services.sweeping import (
@@ -73,9 +74,9 @@ class Sweeper:
 
     def turn(self) -> None:
         """One sweep. A database that is away is logged, not raised."""
-        now = time.monotonic()
         try:
-            self._beat(now)
+            self._beat(time.monotonic())
+            now = time.monotonic()  # after the heartbeat, which may have waited long for the database
             if self._clock_watch.jumped() or now - self._swept_at > AWAY_S:
                 self._leases_from = now + LEASE_S
             if now >= self._leases_from:
@@ -86,14 +87,14 @@ class Sweeper:
             sweep_pending(resending=self._resending)
             self._swept_at = time.monotonic()
             self._swept_on = clock.now()
-        except DatabaseError as error:
+        except DatabaseFault as error:
             logger.warning("database away: %s", error)
             connection.close()
 
     def close(self) -> None:
         try:
             node_gone(kind=NodeKind.SCHEDULER, name=self._name)
-        except DatabaseError as error:
+        except DatabaseFault as error:
             logger.warning("the heartbeat stays until it is out of date: %s", error)
 
     def _beat(self, now: float) -> None:

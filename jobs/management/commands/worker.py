@@ -18,7 +18,8 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 from celery.worker.consumer import Consumer
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.db import Error as DatabaseFault
+from django.db import connection
 
 from jobs.instance_types import cpus_here, instance_type_list
 from jobs.selectors.instances import NO_ROOM
@@ -140,7 +141,7 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
                     concurrency=concurrency,
                     info=_info(),
                 )
-            except (DatabaseError, OSError) as error:
+            except (DatabaseFault, OSError) as error:
                 logger.warning("no heartbeat: %s", error)
                 connection.close()
             except Exception:
@@ -152,7 +153,7 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
             if state.wait(HEARTBEAT_S):
                 break
         node_gone(kind=NodeKind.WORKER, name=state.name)
-    except DatabaseError as error:
+    except DatabaseFault as error:
         logger.warning("the heartbeat stays until it is out of date: %s", error)
     finally:
         connection.close()
