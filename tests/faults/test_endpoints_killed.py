@@ -9,17 +9,21 @@ import io
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 import pytest
 from django.db.models import Sum
 
-from endpoints.models import Endpoint, EndpointMetric, Replica, TableRun
+from endpoints.models import Endpoint, EndpointMetric, Model, Replica, TableRun
 from endpoints.plan import HEALTH_WINDOW_S
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete, endpoint_update
+from endpoints.services.models import model_create
 from endpoints.services.tables import table_run_create, table_run_execute
+from jobs.runner.pack import model_pack
 from jobs.services.datasets import dataset_create_from_upload
 from mlplatform.core.access import Actor
+from mlplatform.core.names import uri
 from mlplatform.core.objects import object_store
 from tests.endpoints.conftest import FEATURES, IrisParts
 from tests.faults.endpoint_fixtures import *  # noqa: F403
@@ -55,6 +59,18 @@ def endpoints(alice: Actor, stage: EndpointStage, scheduler: ManageProcess) -> N
     stage.wait_in_service(1, name="single")
 
 
+@pytest.fixture
+def broken_model(alice: Actor, tmp_path: Path) -> Model:
+    """A well-formed archive without an index in it."""
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "model_algo-1.json").write_text("{}")
+    packed = model_pack(model_dir=folder, archive=tmp_path / "broken.tar.gz", facts={"algorithm": "knn"})
+    address = uri(alice.project.bucket, "uploads/broken.tar.gz")
+    object_store().put_file(packed.path, address)
+    return model_create(actor=alice, name="broken", artifact_uri=address, algorithm="knn")
+
+
 def _restarted(stage: EndpointStage, before: Replica, *, name: str = "iris") -> bool:
     now = Replica.objects.get(pk=before.pk)
     return now.restarts > before.restarts and now.status == "InService" and now.pid != before.pid
@@ -72,12 +88,12 @@ def test_killing_one_of_two_model_servers_again_and_again_fails_at_most_one_requ
 ) -> None:
     with Load(stage.port, stage.request()) as load:
         load.wait_for_more(500)
-        for turn in range(4):
+        for turn in range(3):
             victim = stage.wait_in_service(2)[turn % 2]
             kill(victim.pid)
             wait_until(lambda victim=victim: _restarted(stage, victim), timeout_s=30)
             load.wait_for_more(500)
-    assert len(load.answers) >= 2_500
+    assert len(load.answers) >= 2_000
     assert len(load.failures) <= len(load.answers) // 1000, (load.statuses, load.failures[:3])
 
 
@@ -230,8 +246,8 @@ def test_an_endpoint_whose_host_is_dead_is_not_in_service_beyond_the_health_wind
     assert stage.invoke().status == 200
 
 
-def test_updates_under_load_lose_no_request_and_a_deleted_endpoint_is_404(
-    alice: Actor, stage: EndpointStage
+def test_updates_and_a_roll_back_under_load_lose_no_request_and_a_deleted_endpoint_is_404(
+    alice: Actor, stage: EndpointStage, broken_model: Model
 ) -> None:
     halves = [
         VariantRequest(model="iris-knn", name="blue", weight=1),
@@ -243,6 +259,10 @@ def test_updates_under_load_lose_no_request_and_a_deleted_endpoint_is_404(
             endpoint_update(actor=alice, name="iris", variants=variants)
             stage.wait_in_service(2)
             load.wait_for_more(300)
+        endpoint_update(actor=alice, name="iris", variants=[VariantRequest(model=broken_model.name)])
+        wait_until(lambda: stage.endpoint().failure is not None, timeout_s=60)
+        stage.wait_in_service(2)
+        load.wait_for_more(300)
         assert load.failures == []
         served_by = {answer.headers["x-amzn-invoked-production-variant"] for answer in load.answers}
         assert served_by == {"alltraffic", "blue", "green"}
