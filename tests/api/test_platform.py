@@ -9,9 +9,11 @@ import pytest
 from rest_framework.test import APIClient
 
 from mlplatform.api import health
-from mlplatform.core import clock
+from mlplatform.core import clock, doctor
+from mlplatform.core.doctor import Finding, Level, doctor_check
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import node_beat
+from mlplatform.core.text import text as _
 from tests.api.conftest import BASE, Person
 
 
@@ -122,3 +124,58 @@ def test_an_unknown_algorithm_is_not_found(alice: Person) -> None:
     answer = alice.client.get(f"{BASE}/algorithms/kmn/")
     assert answer.status_code == 404
     assert "knn" in answer.json()["detail"]
+
+
+@pytest.fixture
+def operator(alice: Person) -> Person:
+    alice.user.is_staff = True
+    alice.user.save()
+    return alice
+
+
+@pytest.fixture
+def sick_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One check, and it finds something."""
+    monkeypatch.setattr(doctor, "_CHECKS", {})
+    monkeypatch.setattr(doctor, "_kept", None)
+    found = Finding(
+        "broker", Level.FAILED, _("The broker cannot be reached"), _("Upgrade the database server.")
+    )
+    doctor_check("broker", title=_("Broker"))(lambda: [found])
+
+
+def test_the_doctor_is_for_operators_only(alice: Person, bob: Person, sick_broker: None) -> None:
+    assert asked("doctor/").status_code == 401
+    for member in (alice, bob):
+        answer = member.client.get(f"{BASE}/doctor/")
+        assert answer.status_code == 403
+        assert "broker" not in answer.content.decode()
+
+
+def test_the_doctor_tells_operators_what_is_wrong_and_what_to_do(operator: Person, sick_broker: None) -> None:
+    told = operator.client.get(f"{BASE}/doctor/").json()
+    assert told["level"] == "failed"
+    assert told["findings"] == [
+        {
+            "check": "broker",
+            "title": "Broker",
+            "level": "failed",
+            "summary": "The broker cannot be reached",
+            "remedy": "Upgrade the database server.",
+        }
+    ]
+
+
+def test_the_doctor_speaks_the_clients_language(operator: Person, sick_broker: None) -> None:
+    told = operator.client.get(f"{BASE}/doctor/", headers={"Accept-Language": "ja"}).json()
+    assert told["findings"][0]["summary"] == "ブローカーに接続できません"
+    assert told["findings"][0]["check"] == "broker"
+
+
+def test_an_operators_session_opens_the_doctor_too(operator: Person, sick_broker: None) -> None:
+    client = APIClient()
+    client.force_login(operator.user)
+    assert client.get(f"{BASE}/doctor/").status_code == 200
+    operator.user.is_active = False
+    operator.user.save()
+    assert client.get(f"{BASE}/doctor/").status_code == 401

@@ -34,6 +34,7 @@ PATHS = [
     "/preferences/",
     "/preferences/password/",
     "/styleguide/",
+    "/doctor/",
     "/projects/nothing/",
 ]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from mlplatform.core.models import Role
@@ -145,3 +147,14 @@ def test_the_home_page_counts_steps_and_shows_what_there_is(alice_at_street: Vis
     assert overview.disk.project.datasets_bytes > 0
     assert [row.endpoint.name for row in overview.endpoints] == ["knn"]
     assert len(overview.endpoints[0].requests) == 60
+
+
+def test_the_doctor_names_no_object_of_a_project_and_no_secret(
+    alice_at_street: Visitor, settings: Any
+) -> None:
+    User.objects.filter(pk=alice_at_street.user.pk).update(is_staff=True)
+    page = alice_at_street.client.get("/doctor/?now").content.decode()
+    told = page[page.index('id="doctor"') :]
+    assert "endpoints are in service" in told
+    for hidden in (settings.SECRET_KEY, "alpha", "knn"):
+        assert hidden not in told
