@@ -20,9 +20,20 @@ def main() -> None:
         os.environ.setdefault("MLPLATFORM_FACES", "off")
     if sys.argv[1:2] == ["doctor"]:
         os.environ.setdefault("MLPLATFORM_LOOKS_ONLY", "on")
+        _settings_check()
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
+
+
+def _settings_check() -> None:
+    """Settings that cannot be read are told in a line: the doctor is asked by those who have made a mistake."""
+    from django.conf import settings
+
+    try:
+        assert settings.INSTALLED_APPS  # loads them
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"mlplatform: the settings cannot be used: {error} (docs/settings.md)") from None
 
 
 if __name__ == "__main__":

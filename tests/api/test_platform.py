@@ -83,7 +83,7 @@ def test_health_is_asked_of_the_parts_once_a_second(db: None, monkeypatch: pytes
 
     monkeypatch.setattr(health, "KEPT_S", 60.0)
     monkeypatch.setattr(health, "store_probe", counting)
-    for _ in range(5):
+    for _time in range(5):
         asked("health/")
     assert n_checks == 1
 
