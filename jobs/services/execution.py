@@ -49,7 +49,7 @@ from mlplatform.core.disk_room import disk_room_for_jobs
 from mlplatform.core.errors import NotFound, PlatformError, StorageFull, TransientError
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.objects import object_store, objects_take_back
 from mlplatform.core.status import FailureKind, SecondaryStatus
 from mlplatform.core.storage_faults import JOB_FOLDER, storage_fault
 
@@ -298,7 +298,7 @@ class _Attempt:
         except LeaseLost:
             # Not when it was written, and only the answer of the database was lost.
             if artifact is not None and not self._is_recorded(artifact):
-                self._store.delete([artifact.uri])
+                objects_take_back([artifact.uri])
             raise
 
     def _is_recorded(self, artifact: Artifact) -> bool:
