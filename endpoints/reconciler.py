@@ -18,11 +18,12 @@ from pathlib import Path
 from django.db import DatabaseError, close_old_connections
 
 from endpoints.models import Replica
-from endpoints.replicas import ServerThreads, leftovers_kill
+from endpoints.replicas import GROUP_PREFIX, ServerThreads, leftovers_kill
 from endpoints.served import HostPlace, ServedReplica
 from endpoints.services import replicas as rows
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
+from jobs.runner.control_groups import control_groups_clear
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.env import data_dir, runtime_dir
@@ -95,6 +96,7 @@ class Host:
         n_killed = leftovers_kill(socket_dir=self._place.socket_dir)
         if n_killed:
             logger.warning("ended %d model servers that an earlier host had left", n_killed)
+        control_groups_clear(prefix=GROUP_PREFIX)
         rows.replica_release(host=self.name)
         shutil.rmtree(self._place.socket_dir, ignore_errors=True)
         for folder in (self._place.socket_dir, self._place.models_dir):

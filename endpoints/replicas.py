@@ -11,7 +11,6 @@ import http.client
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +24,10 @@ from endpoints.replica_output import ReplicaOutput
 from endpoints.replica_plan import Phase, ServerView
 from endpoints.server_spec import ServerSpec
 from endpoints.unix_http import unix_call
+from jobs.runner.control_groups import control_group_make
+from jobs.runner.enclosed import EnclosedProcess, SandboxFailed
+from jobs.runner.sandbox import hand_over
+from jobs.runner.spec import PARENT_AT_STDIN
 from mlplatform.core.store import ObjectStore
 
 PING_EVERY_S = 2.0
@@ -34,6 +37,7 @@ PING_AGAIN_S = 0.5
 LOADING_PING_EVERY_S = 0.05
 MEMORY_EVERY_S = 1.0
 GRACE_S = 30
+GROUP_PREFIX = "replica-"
 KILLED_WITHIN_S = 2.0
 
 
@@ -77,7 +81,7 @@ class ModelServer:
         self._phase = Phase.PREPARING
         self._phase_at = time.monotonic()
         self._preparing: Future[Path] | None = None
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._process: EnclosedProcess | None = None
         self._ping: Future[bool] | None = None
         self._ping_at = 0.0
         self._answers = False
@@ -102,22 +106,26 @@ class ModelServer:
 
     def spawn(self, *, wake: Callable[[], None]) -> int:
         """Starts the process and answers its id. To be called on the main thread, which lives as long as the host."""
-        self.spec.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.spec.socket.unlink(missing_ok=True)
-        self._popen = subprocess.Popen(
-            self.spec.argv(parent_pid=os.getpid(), grace_s=GRACE_S),
-            cwd=self.spec.folder,
-            env=self.spec.process_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
+        spec = self.spec
+        sandbox = spec.sandbox()
+        for folder in (spec.socket.parent, spec.temporary_dir):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        spec.socket.unlink(missing_ok=True)
+        for folder in (spec.socket.parent, spec.folder):
+            hand_over(folder, sandbox.own_user)
+        self._process = EnclosedProcess(
+            spec.argv(
+                sandbox=sandbox,
+                parent_pid=PARENT_AT_STDIN if sandbox.enclosed else os.getpid(),
+                grace_s=GRACE_S,
+            ),
+            sandbox=sandbox,
+            environment=spec.process_environment(sandbox),
+            group=control_group_make(f"{GROUP_PREFIX}{spec.uid}", spec.group_limits),
         )
-        assert self._popen.stdout is not None
-        self.output.follow(self._popen.stdout, at_end=wake)
+        self.output.follow(self._process.output, at_end=wake)
         self._enter(Phase.LOADING)
-        return self._popen.pid
+        return self._process.main_pid
 
     def ready(self) -> None:
         self.was_ready = True
@@ -139,14 +147,14 @@ class ModelServer:
     def destroy(self) -> None:
         """Kills the process, if there is one, and waits for its end: nobody will look at this start again."""
         self._signal(signal.SIGKILL)
-        if self._popen is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._popen.wait(KILLED_WITHIN_S)
+        if self._process is not None and self._process.exits_within(KILLED_WITHIN_S):
+            with contextlib.suppress(SandboxFailed):
+                self._process.reap()
 
     def clear(self) -> None:
         """Removes the replica's folder and socket. Call when it has no process."""
-        self.spec.socket.unlink(missing_ok=True)
-        shutil.rmtree(self.spec.folder, ignore_errors=True)
+        for folder in (self.spec.socket.parent, self.spec.folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
     # ---- observation
 
@@ -166,15 +174,15 @@ class ModelServer:
 
     @property
     def has_process(self) -> bool:
-        return self._popen is not None and self._popen.returncode is None
+        return self._process is not None and self._process.returncode is None
 
     def _observe(self) -> None:
         if self._phase == Phase.PREPARING:
             self._observe_preparing()
         elif self._phase in {Phase.LOADING, Phase.READY, Phase.STOPPING}:
-            assert self._popen is not None
-            if self._has_exited():
-                self._ended()
+            assert self._process is not None
+            if self._process.exited():
+                self._ended(self._process)
             elif self._phase != Phase.STOPPING:
                 self._observe_pings()
                 self._observe_memory()
@@ -210,26 +218,29 @@ class ModelServer:
 
     def _observe_memory(self) -> None:
         now = time.monotonic()
-        if now >= self._memory_at and self._popen is not None:
+        if now >= self._memory_at and self._process is not None:
             self._memory_at = now + MEMORY_EVERY_S
             with contextlib.suppress(psutil.Error):
-                self.memory_bytes = int(psutil.Process(self._popen.pid).memory_info().rss)
+                self.memory_bytes = int(psutil.Process(self._process.main_pid).memory_info().rss)
 
-    def _has_exited(self) -> bool:
-        """Not reaped here, so that its number, which is that of its session too, cannot be another's yet."""
-        assert self._popen is not None
-        return os.waitid(os.P_PID, self._popen.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-    def _ended(self) -> None:
-        assert self._popen is not None
+    def _ended(self, process: EnclosedProcess) -> None:
         self._signal(signal.SIGKILL)
-        returncode = self._popen.wait()
+        no_memory = process.memory_kills() > 0
+        try:
+            returncode, broken = process.reap(), ""
+        except SandboxFailed as error:
+            returncode, broken = 1, str(error)
         self.output.join()
-        reason = self._killed_because or _words(returncode, self.output.exception_line())
-        explained = returncode > 0 or bool(self._killed_because and not self.was_ready)
+        said = broken or (no_memory and self._no_memory()) or _words(returncode, self.output.exception_line())
+        reason = self._killed_because or said
+        explained = (returncode > 0 and not broken) or bool(self._killed_because and not self.was_ready)
         silent_s = time.monotonic() - self._answered_at if self._missed_pings and self.was_ready else 0.0
         self.end = ServerEnd(reason, returncode, explained, silent_s)
         self._enter(Phase.ENDED)
+
+    def _no_memory(self) -> str:
+        n_mib = self.spec.memory_limit_bytes // 2**20
+        return f"The model server needed more memory than the {n_mib:,} MiB of its instance type"
 
     def _enter(self, phase: Phase) -> None:
         if phase != self._phase:
@@ -237,20 +248,20 @@ class ModelServer:
             self._phase_at = time.monotonic()
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._popen is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._popen.pid, number)
+        if self._process is not None:
+            self._process.signal(number)
 
 
 def leftovers_kill(*, socket_dir: Path, known_pids: frozenset[int] = frozenset()) -> int:
     """Ends model servers of `socket_dir` that no running host of ours started: left by a host that died.
 
-    Returns how many there were. They are told by their own command line, so a reused process id is no danger.
+    Returns how many there were. They are told by their own command line, or by that of their sandbox, which ends
+    with all in it; so a reused process id is no danger.
     """
     n_killed = 0
     for process in psutil.process_iter(["pid", "cmdline"]):
         cmdline = process.info["cmdline"] or []
-        ours = "endpoints.serving" in cmdline and any(Path(part).parent == socket_dir for part in cmdline)
+        ours = "endpoints.serving" in cmdline and any(socket_dir in Path(part).parents for part in cmdline)
         if ours and process.pid not in known_pids:
             with contextlib.suppress(psutil.Error):
                 process.kill()

@@ -168,7 +168,7 @@ class ServedReplica:
             n_threads=min(instance_type.vcpus, cpus_here()),
             memory_limit_bytes=instance_type.memory_limit_bytes,
             folder=self._place.models_dir / self.row.uid,
-            socket=self._place.socket_dir / f"{self.row.uid[:16]}.sock",
+            socket=self._place.socket_dir / self.row.uid[:16] / "model.sock",
             environment=model.environment,
         )
 

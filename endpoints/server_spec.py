@@ -9,8 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from endpoints.model_files import MODEL_FOLDER
+from jobs.runner.control_groups import GroupLimits
+from jobs.runner.launch import OPT_ML
+from jobs.runner.sandbox import Mount, Sandbox, user_of
 from mlplatform.core.env import PROJECT_ROOT
 
+SOCKET_FOLDER = Path("/run/model-server")
+"""Where a model server in a sandbox finds the folder of its socket."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
@@ -32,11 +37,32 @@ class ServerSpec:
     def model_dir(self) -> Path:
         return self.folder / MODEL_FOLDER
 
-    def argv(self, *, parent_pid: int, grace_s: int) -> list[str]:
+    @property
+    def temporary_dir(self) -> Path:
+        return self.folder / "tmp"
+
+    @property
+    def group_limits(self) -> GroupLimits:
+        return GroupLimits.of_instance(memory_bytes=self.memory_limit_bytes, vcpus=self.n_threads)
+
+    def sandbox(self) -> Sandbox:
+        """What the model server sees: its model as `/opt/ml/model`, the folder of its own socket, and its `/tmp`."""
+        return Sandbox(
+            folder=self.folder,
+            mounts=(
+                Mount(self.folder, OPT_ML),
+                Mount(self.temporary_dir, Path("/tmp"), writable=True),
+                Mount(self.socket.parent, SOCKET_FOLDER, writable=True),
+            ),
+            user=user_of(self.uid),
+            temporary=False,
+        )
+
+    def argv(self, *, sandbox: Sandbox, parent_pid: int, grace_s: int) -> list[str]:
         """The command line of the model server."""
         options = {
-            "--socket": str(self.socket),
-            "--model-dir": str(self.model_dir),
+            "--socket": str(sandbox.inside(self.socket)),
+            "--model-dir": str(sandbox.inside(self.model_dir)),
             "--algorithm": self.algorithm,
             "--threads": str(self.n_threads),
             "--parent-pid": str(parent_pid),
@@ -49,7 +75,7 @@ class ServerSpec:
             *(part for pair in options.items() for part in pair),
         ]
 
-    def process_environment(self) -> dict[str, str]:
+    def process_environment(self, sandbox: Sandbox) -> dict[str, str]:
         """The whole environment: nothing of our own, which has secrets, and no imports from the folder the
         model lies in.
         """
@@ -57,8 +83,8 @@ class ServerSpec:
             **self.environment,
             **dict.fromkeys(_THREAD_VARIABLES, str(self.n_threads)),
             "PATH": os.defpath,
-            "HOME": str(self.folder),
-            "TMPDIR": str(self.folder),
+            "HOME": str(sandbox.inside(self.temporary_dir)),
+            "TMPDIR": str(sandbox.inside(self.temporary_dir)),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(PROJECT_ROOT),
             "PYTHONSAFEPATH": "1",

@@ -72,7 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--algorithm", default="", help="name of a registered algorithm")
     parser.add_argument("--engine", default="", help="dotted path module:Class, instead of --algorithm")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--parent-pid", type=int, default=0, help="end when this process is gone; 0 for none")
+    parser.add_argument(
+        "--parent-pid",
+        type=int,
+        default=0,
+        help="end when this process is gone; 0 for none, -1 when stdin is closed",
+    )
     parser.add_argument(
         "--grace-s", type=float, default=30.0, help="time to answer what has begun after SIGTERM"
     )

@@ -13,6 +13,9 @@ import os
 import signal
 from types import FrameType
 
+from jobs.runner.process import stdin_is_cut
+from jobs.runner.spec import PARENT_AT_STDIN
+
 _PR_SET_PDEATHSIG = 1
 _CHECK_S = 1.0
 
@@ -21,7 +24,8 @@ class Lifeline:
     """Installed before anything slow, on the main thread; an event loop may then take SIGTERM over.
 
     Args:
-        parent_pid: The process to live with; 0 for none.
+        parent_pid: The process to live with; 0 for none. PARENT_AT_STDIN in a sandbox, where it cannot be seen: it
+            holds the other end of standard input.
 
     Raises:
         SystemExit: The parent is gone already.
@@ -31,13 +35,15 @@ class Lifeline:
         self._parent_pid = parent_pid
         signal.signal(signal.SIGTERM, self._asked_to_end)
         signal.signal(signal.SIGHUP, self._parent_may_be_gone)
-        if parent_pid:
+        if parent_pid > 0:
             ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
-            self.check()
+        self.check()
 
     @property
     def is_cut(self) -> bool:
         """Whether the parent is gone."""
+        if self._parent_pid == PARENT_AT_STDIN:
+            return stdin_is_cut()
         return bool(self._parent_pid) and os.getppid() != self._parent_pid
 
     def check(self) -> None:

@@ -24,6 +24,8 @@ from mlplatform.core.env import data_dir
 logger = logging.getLogger(__name__)
 
 _CONTROLLERS: Final = ("memory", "pids", "cpu")
+N_PROCESSES: Final = 1024
+"""Processes and threads that one job, or one model server, may have."""
 _PERIOD_US: Final = 100_000
 _WHERE_SWAP_IS_COUNTED: Final = ("memory.memsw.limit_in_bytes", "memory.swap.max")
 _REMOVE_S: Final = 2.0
@@ -47,6 +49,12 @@ class GroupLimits:
     memory_bytes: int = 0
     n_processes: int = 0
     cpus: float = 0
+
+    @classmethod
+    def of_instance(cls, *, memory_bytes: int, vcpus: int) -> GroupLimits:
+        """What an instance type allows. All processors of this machine are no limit."""
+        n_here = len(os.sched_getaffinity(0))
+        return cls(memory_bytes, N_PROCESSES, 0 if vcpus >= n_here else vcpus)
 
 
 class ControlGroup:
@@ -126,15 +134,17 @@ def control_group_make(name: str, limits: GroupLimits) -> ControlGroup | None:
     return group
 
 
-def control_groups_clear(*, keep: frozenset[str]) -> int:
-    """Removes groups of this data directory that have no process and whose name is not in `keep`."""
+def control_groups_clear(*, prefix: str, keep: frozenset[str] = frozenset()) -> int:
+    """Removes groups of this data directory whose name begins with `prefix`, is not in `keep`, and which have no
+    process; returns how many.
+    """
     place = place_find()
     if place is None:
         return 0
     folders = {
         folder
         for parent in place.folders.values()
-        for folder in parent.glob(f"{_prefix()}*")
+        for folder in parent.glob(f"{_prefix()}{prefix}*")
         if folder.name.removeprefix(_prefix()) not in keep
     }
     return sum(_removed(folder) for folder in folders)

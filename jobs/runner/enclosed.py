@@ -28,6 +28,7 @@ from jobs.runner.sandbox import Sandbox
 
 _START_S: Final = 30.0
 _POLL_S: Final = 0.0005
+_EXIT_POLL_S: Final = 0.005
 _SIGNAL_BASE: Final = 128
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError)
 
@@ -84,6 +85,12 @@ class EnclosedProcess:
         if self._popen.returncode is not None:
             return True
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def exits_within(self, timeout_s: float) -> bool:
+        deadline = time.monotonic() + timeout_s
+        while not self.exited() and time.monotonic() < deadline:
+            time.sleep(_EXIT_POLL_S)
+        return self.exited()
 
     def reap(self) -> int:
         """The exit status. Call after `exited`, and after `kill`.

@@ -27,6 +27,7 @@ from mlplatform.core.names import REGION
 
 OPT_ML: Final = Path("/opt/ml")
 """Where a job in a sandbox finds its folder, as the service has it."""
+GROUP_PREFIX: Final = "job-"
 MARKER: Final = "MLPLATFORM_JOB_PROCESS"
 """Set in the environment of every process of a job, by which stragglers in other sessions are found."""
 _KILL_ROUNDS_S: Final = 5.0
@@ -125,7 +126,7 @@ def job_launch(
     Raises:
         OSError: the program cannot be started.
     """
-    group = None if limits is None else control_group_make(Path(marker).name, limits)
+    group = None if limits is None else control_group_make(f"{GROUP_PREFIX}{Path(marker).name}", limits)
     process = EnclosedProcess(argv, sandbox=sandbox, environment={**environment, MARKER: marker}, group=group)
     return JobProcess(process, marker)
 

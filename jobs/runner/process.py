@@ -99,21 +99,17 @@ def parent_follow(parent_pid: int) -> bool:
     if parent_pid == 0:
         return True
     if parent_pid == PARENT_AT_STDIN:
-        return _stdin_is_held()
+        return not stdin_is_cut()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     return os.getppid() == parent_pid
 
 
-def _stdin_is_held() -> bool:
-    """Whether the other end of standard input is open; afterwards there is nothing to read any more."""
+def stdin_is_cut() -> bool:
+    """Whether nobody holds the other end of standard input any more."""
     poll = select.poll()
     poll.register(0, select.POLLIN)
-    held = not any(state & select.POLLHUP for _, state in poll.poll(0))
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return held
+    return any(state & select.POLLHUP for _, state in poll.poll(0))
 
 
 def sacrifice_first() -> None:

@@ -8,6 +8,7 @@ by `jobs.runner.enclosed`; whether there is isolation is `jobs.runner.isolation`
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import sys
@@ -17,16 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from jobs.runner.control_groups import N_PROCESSES
 from jobs.runner.isolation import Isolation, isolation
 from mlplatform.core.env import PROJECT_ROOT, data_dir
 
 HOST_NAME: Final = "algo-1"
-N_PROCESSES: Final = 1024
-"""Processes and threads that one job, or one model server, may have."""
 N_FILES: Final = 65536
 _FIRST_USER: Final = 61184
 _N_USERS: Final = 4336
 """The range that systemd keeps for users that exist for one service's life only."""
+_ENTERED: Final = 0o711
+"""Of a folder that bubblewrap enters before the user is changed; the folders around it keep strangers out."""
 _SOURCES: Final = ("jobs", "endpoints", "monitoring", "mlplatform")
 _TOP: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 _READABLE: Final = (
@@ -171,6 +173,22 @@ class Sandbox:
             return True
         mounted = (mount for mount in self.mounts if path.is_relative_to(mount.inside))
         return any((mount.outside / path.relative_to(mount.inside)).exists() for mount in mounted)
+
+
+def hand_over(folder: Path, user: int) -> None:
+    """Gives all that is in the folder to the user that a process runs as; 0 for our own. Files that are shared with
+    the object store stay whose they are; everybody may read them.
+
+    Call before the process starts: what lies in the folder is still known.
+    """
+    if not user:
+        return
+    folder.chmod(_ENTERED)
+    for parent, _, names in os.walk(folder):
+        os.chown(parent, user, user)
+        for path in (Path(parent, name) for name in names):
+            if path.lstat().st_nlink == 1:
+                os.chown(path, user, user, follow_symlinks=False)
 
 
 def user_of(name: str) -> int:

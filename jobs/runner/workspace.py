@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from jobs.runner.sandbox import hand_over
 from mlplatform.core.store import ObjectStore
 
 HOST: Final = "algo-1"
@@ -126,18 +127,9 @@ class Workspace:
             os.chown(pipe, self._user, self._user)
 
     def hand_over(self, user: int) -> None:
-        """Gives all that is in the folder to the user that the job runs as; 0 for our own. Files shared with the
-        object store stay whose they are; everybody may read them.
-        """
+        """Gives the folder, and the pipes to come, to the user that the job runs as; 0 for our own."""
         self._user = user
-        if not user:
-            return
-        for folder, _, names in os.walk(self.root):
-            os.chown(folder, user, user)
-            for name in names:
-                path = Path(folder, name)
-                if path.lstat().st_nlink == 1:
-                    os.chown(path, user, user, follow_symlinks=False)
+        hand_over(self.root, user)
 
     def private_dir(self) -> Path:
         """A new folder for the platform's own files, to be asked for when the job's processes are gone: what they left

@@ -11,7 +11,8 @@ from django.conf import settings
 from psutil import Process
 
 from jobs.models import TrainingJob
-from jobs.runner.launch import marked_processes, processes_kill
+from jobs.runner.control_groups import control_groups_clear
+from jobs.runner.launch import GROUP_PREFIX, marked_processes, processes_kill
 from jobs.runner.workspace import Workspace
 from jobs.services.lifecycle import ACTIVE
 
@@ -38,6 +39,7 @@ def leftovers_clear() -> None:
     )
     keep = frozenset(str(attempt_dir(uid=uid, attempt=attempt)) for uid, attempt in owned)
     _clear(folders, processes, keep)
+    control_groups_clear(prefix=GROUP_PREFIX, keep=frozenset(GROUP_PREFIX + Path(path).name for path in keep))
 
 
 def earlier_attempts_clear(*, uid: str, attempt: int) -> None:

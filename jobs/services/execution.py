@@ -25,7 +25,6 @@ from jobs.runner.follow import Cause, Ending, Limits, job_follow
 from jobs.runner.launch import job_environment, job_launch, job_sandbox
 from jobs.runner.outcome import Outcome, input_failure, internal_failure, outcome_of
 from jobs.runner.pack import model_pack
-from jobs.runner.sandbox import N_PROCESSES
 from jobs.runner.spec import PARENT_AT_STDIN
 from jobs.runner.workspace import ChannelFeeder, ChannelSource, Workspace
 from jobs.services.clearing import attempt_dir, earlier_attempts_clear
@@ -242,8 +241,8 @@ class _Attempt:
             ),
             marker=str(self._workspace.root),
             sandbox=sandbox,
-            limits=GroupLimits(
-                memory_bytes=self._instance.memory_limit_bytes, n_processes=N_PROCESSES, cpus=n_threads
+            limits=GroupLimits.of_instance(
+                memory_bytes=self._instance.memory_limit_bytes, vcpus=self._instance.vcpus
             ),
         )
         self._feeders = [

@@ -138,7 +138,8 @@ def test_a_server_that_is_started_again_finds_its_model_laid_out_unless_a_file_w
     endpoint: Endpoint, host: HostDriver
 ) -> None:
     folder = host.host._place.models_dir / endpoint.replicas.get().uid / "model"
-    first = folder.stat().st_ino
+    labels = folder / "model_algo-1.labels"
+    content, laid_out_at = labels.read_bytes(), folder.stat().st_mtime_ns
 
     def killed_and_back(n_restarts: int) -> None:
         os.kill(endpoint.replicas.get().pid, signal.SIGKILL)
@@ -147,8 +148,9 @@ def test_a_server_that_is_started_again_finds_its_model_laid_out_unless_a_file_w
         )
 
     killed_and_back(1)
-    assert folder.stat().st_ino == first
-    with (folder / "model_algo-1.labels").open("r+b") as file:
+    assert folder.stat().st_mtime_ns == laid_out_at
+    with labels.open("r+b") as file:
         file.write(b"!")
     killed_and_back(2)
-    assert folder.stat().st_ino != first
+    assert folder.stat().st_mtime_ns != laid_out_at
+    assert labels.read_bytes() == content

@@ -108,7 +108,8 @@ def test_a_long_data_directory_still_gives_sockets_that_can_be_bound(tmp_path: P
     from mlplatform.core.env import runtime_dir
 
     prepared(tmp_path / ("long" * 30))
-    path = runtime_dir() / "replicas" / f"{2**63}.sock"
+    path = runtime_dir() / "replicas" / ("0" * 16) / "model.sock"
+    path.parent.mkdir(parents=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
     assert stat.S_IMODE(runtime_dir().stat().st_mode) == 0o700
