@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 
 from mlplatform.core.models import ObjectTombstone
+from mlplatform.core.object_references import objects_referred
 from mlplatform.core.store import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -43,11 +44,13 @@ def objects_bury(uris: Iterable[str], *, reason: str) -> None:
 def objects_take_back(uris: Iterable[str]) -> None:
     """Deletes objects of something that did not come about. Never raises: what prevented it is what is to be told.
 
-    What cannot be deleted now is buried; should that fail too, the sweep of orphans finds it.
+    What a row refers to stays: a commit may have succeeded although only its answer was lost. What cannot be deleted
+    now is buried; should that fail too, or the database not say what it has, the sweep of orphans finds it.
     """
     taken_back = list(uris)
     try:
-        object_store().delete(taken_back)
+        kept = objects_referred(taken_back)
+        object_store().delete([uri for uri in taken_back if uri not in kept])
     except Exception:
         logger.warning("%d objects that nothing refers to are deleted later", len(taken_back), exc_info=True)
         _bury_quietly(taken_back)

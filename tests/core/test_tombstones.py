@@ -217,6 +217,13 @@ def test_what_did_not_come_about_is_buried_where_the_store_is_away(
     assert tombstones_carry_out().n_deleted == 2
 
 
+def test_what_came_about_after_all_is_not_taken_back(alice: Actor) -> None:
+    """The answer to a commit was lost, not the commit."""
+    uris, others = _flowers(alice), _put(alice, 2)
+    objects_take_back([*uris, *others])
+    assert None not in _sizes(uris) and _sizes(others) == [None, None]
+
+
 def test_pauses_grow_to_an_hour_and_no_further() -> None:
     pauses = [backoff_s(n) for n in range(40)]
     assert pauses == sorted(pauses) and pauses[0] == 5 and pauses[-1] == BACKOFF_MAX_S
