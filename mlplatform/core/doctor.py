@@ -21,7 +21,7 @@ from django.db import Error as DatabaseError
 
 from mlplatform.core import clock
 from mlplatform.core.bounded import Late, bounded_calls
-from mlplatform.core.probes import database_missing
+from mlplatform.core.probes import database_probe
 from mlplatform.core.text import Text, text_join
 from mlplatform.core.text import text as _
 
@@ -140,35 +140,53 @@ def doctor_level(findings: Iterable[Finding]) -> Level:
 
 
 class _Found(dict[str, list[Finding]]):
-    """Findings by check; `unseen` has the checks that the database kept from looking."""
+    """Findings by check; `unseen` has the checks that could not look because what they need does not answer."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unseen: set[str] = set()
+        self.database_answers = False
+
+    def leave_out(self, checks: Iterable[RegisteredCheck]) -> None:
+        for check in checks:
+            self[check.name] = []
+            self.unseen.add(check.name)
 
 
 def _run_all(checks: list[RegisteredCheck], *, limit_s: float) -> _Found:
     found = _Found()
+    readers = [check for check in checks if check.reads_database]
     calls: dict[str, Callable[[], None]] = {
         f"doctor-{check.name}": partial(_run, check, found) for check in checks if not check.reads_database
     }
-    calls[_READERS] = partial(_run_readers, [check for check in checks if check.reads_database], found)
-    ends = bounded_calls(calls, limit_s=limit_s)
+    calls[_READERS] = partial(_run_readers, readers, found)
+    late = {name for name, end in bounded_calls(calls, limit_s=limit_s).items() if isinstance(end, Late)}
     for check in checks:
-        end = ends[_READERS if check.reads_database else f"doctor-{check.name}"]
-        if check.name not in found and isinstance(end, Late):
+        if f"doctor-{check.name}" in late and check.name not in found:
             found[check.name] = [_late(check, limit_s)]
+    if _READERS in late:
+        _tell_late_readers([check for check in readers if check.name not in found], found, limit_s)
     return found
 
 
-def _run_readers(checks: list[RegisteredCheck], found: _Found) -> None:
-    missing = database_missing() is not None
-    for check in checks:
-        if missing:
-            found[check.name] = []
-            found.unseen.add(check.name)
-        else:
-            _run(check, found)
+def _run_readers(readers: list[RegisteredCheck], found: _Found) -> None:
+    """One after the other; none where the database does not answer, which is a finding of the database's own check."""
+    try:
+        database_probe()
+    except (DatabaseError, OSError):
+        found.leave_out(readers)
+        return
+    found.database_answers = True
+    for check in readers:
+        _run(check, found)
+
+
+def _tell_late_readers(waiting: list[RegisteredCheck], found: _Found, limit_s: float) -> None:
+    """The first of them hangs and keeps the others from looking; or the database keeps all."""
+    if found.database_answers and waiting:
+        hanging = waiting.pop(0)
+        found[hanging.name] = [_late(hanging, limit_s)]
+    found.leave_out(waiting)
 
 
 def _run(check: RegisteredCheck, found: _Found) -> None:
@@ -176,8 +194,7 @@ def _run(check: RegisteredCheck, found: _Found) -> None:
         found[check.name] = list(check.run())
     except DatabaseError as error:
         logger.warning("the check %s could not read the database: %s", check.name, error)
-        found.unseen.add(check.name)
-        found[check.name] = []
+        found.leave_out([check])
     except Exception as error:
         logger.exception("the check %s broke", check.name)
         said = _("This could not be checked: {error}", error=type(error).__name__)
@@ -204,5 +221,5 @@ def _not_looked_at(checks: list[RegisteredCheck]) -> list[Finding]:
     if not checks:
         return []
     titles = text_join(", ", [check.title for check in checks])
-    said = _("Not looked at, because the database could not be read: {checks}", checks=titles)
-    return [Finding("database", Level.WARNING, said, _("Mend the database first; then look again."))]
+    said = _("Not looked at, because what this needs does not answer: {checks}", checks=titles)
+    return [Finding("database", Level.WARNING, said, _("Mend what is told here first; then look again."))]

@@ -85,7 +85,7 @@ def test_a_check_that_hangs_is_a_finding_with_the_limit(monkeypatch: pytest.Monk
     assert took_s < 30
 
 
-def test_what_reads_the_database_is_told_in_one_line_while_that_is_away() -> None:
+def test_what_cannot_read_the_database_is_told_in_one_line(db: None) -> None:
     def away() -> list[Finding]:
         raise OperationalError("could not connect")
 
@@ -98,6 +98,33 @@ def test_what_reads_the_database_is_told_in_one_line_while_that_is_away() -> Non
         ("disk", Level.OK),
     ]
     assert "First, Second" in report.findings[0].summary
+
+
+def test_while_the_database_is_away_nothing_that_reads_it_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> float:
+        raise OperationalError("could not connect")
+
+    tried: list[int] = []
+    monkeypatch.setattr(doctor, "database_probe", away)
+    doctor_check("first", title=_("First"), reads_database=True)(lambda: tried.append(1) or [])
+    [found] = doctor_examine().findings
+    assert "First" in found.summary and tried == []
+
+
+def test_a_reader_that_hangs_is_named_and_those_after_it_are_told(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(doctor, "LIMIT_S", 2.0)
+    doctor_check("quick", reads_database=True)(lambda: [finding("quick")])
+    doctor_check("hangs", reads_database=True)(lambda: [finding("late")] if released.wait(60) else [])
+    doctor_check("after", title=_("After"), reads_database=True)(list)
+    report = doctor_examine()
+    released.set()
+    told = {each.check: each for each in report.findings}
+    assert told["quick"].level == Level.OK
+    assert "no answer within 2 s" in told["hangs"].summary
+    assert "After" in told["database"].summary
 
 
 def test_a_deep_check_runs_only_when_asked_for() -> None:

@@ -96,7 +96,7 @@ def test_it_is_told_in_the_readers_language_but_copied_in_english(
             "broker",
             Level.FAILED,
             _("The broker cannot be reached"),
-            _("Mend the database first; then look again."),
+            _("Mend what is told here first; then look again."),
         )
     )
     page = body(olga, **{"Accept-Language": "ja"})
