@@ -34,11 +34,12 @@ def charlie(platform: LivePlatform) -> Street:
 def nothing_left(street: Street) -> Iterator[None]:
     """Fails a test after which there is one row, object or temporary file more than before, or less.
 
-    The answer may be here a moment before the last temporary file is closed.
+    The answer may be here a moment before the last temporary file is closed, and what is deleted goes from the store
+    at the latest with the scheduler's next sweep: no tombstone may be left either.
     """
     wait_until(street.at_rest, timeout_s=30.0, what="the end of what earlier tests began")
     before = street.traces()
     yield
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: street.traces() == before, timeout_s=3.0)
+        wait_until(lambda: street.traces() == before, timeout_s=15.0)
     assert street.traces() == before
