@@ -23,7 +23,7 @@ from endpoints.served import HostPlace, ServedReplica
 from endpoints.services import replicas as rows
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
-from jobs.runner.control_groups import control_groups_clear
+from jobs.runner.control_groups import control_groups_clear, control_groups_found
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.env import data_dir, runtime_dir
@@ -96,7 +96,7 @@ class Host:
         n_killed = leftovers_kill(socket_dir=self._place.socket_dir)
         if n_killed:
             logger.warning("ended %d model servers that an earlier host had left", n_killed)
-        control_groups_clear(prefix=GROUP_PREFIX)
+        control_groups_clear(names=control_groups_found(prefix=GROUP_PREFIX))
         rows.replica_release(host=self.name)
         shutil.rmtree(self._place.socket_dir, ignore_errors=True)
         for folder in (self._place.socket_dir, self._place.models_dir):

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -134,20 +134,23 @@ def control_group_make(name: str, limits: GroupLimits) -> ControlGroup | None:
     return group
 
 
-def control_groups_clear(*, prefix: str, keep: frozenset[str] = frozenset()) -> int:
-    """Removes groups of this data directory whose name begins with `prefix`, is not in `keep`, and which have no
-    process; returns how many.
-    """
+def control_groups_found(*, prefix: str) -> frozenset[str]:
+    """The names, beginning with `prefix`, of the groups of this data directory that there are."""
+    place = place_find()
+    found = (
+        [] if place is None else [parent.glob(f"{_prefix()}{prefix}*") for parent in place.folders.values()]
+    )
+    return frozenset(folder.name.removeprefix(_prefix()) for folders in found for folder in folders)
+
+
+def control_groups_clear(*, names: Iterable[str]) -> None:
+    """Removes those of these groups that have no process."""
     place = place_find()
     if place is None:
-        return 0
-    folders = {
-        folder
-        for parent in place.folders.values()
-        for folder in parent.glob(f"{_prefix()}{prefix}*")
-        if folder.name.removeprefix(_prefix()) not in keep
-    }
-    return sum(_removed(folder) for folder in folders)
+        return
+    for name in names:
+        for parent in place.folders.values():
+            _removed(parent / f"{_prefix()}{name}")
 
 
 @cache

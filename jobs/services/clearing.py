@@ -11,7 +11,7 @@ from django.conf import settings
 from psutil import Process
 
 from jobs.models import TrainingJob
-from jobs.runner.control_groups import control_groups_clear
+from jobs.runner.control_groups import control_groups_clear, control_groups_found
 from jobs.runner.launch import GROUP_PREFIX, marked_processes, processes_kill
 from jobs.runner.workspace import Workspace
 from jobs.services.lifecycle import ACTIVE
@@ -34,12 +34,13 @@ def leftovers_clear() -> None:
     # Looked for before the owners are asked for, so that an attempt that begins meanwhile is not among them.
     folders = list(work_dir().iterdir()) if work_dir().is_dir() else []
     processes = marked_processes(prefix=f"{work_dir()}/")
+    groups = control_groups_found(prefix=GROUP_PREFIX)
     owned = (
         TrainingJob.objects.filter(status__in=ACTIVE).exclude(lease_owner="").values_list("uid", "attempt")
     )
     keep = frozenset(str(attempt_dir(uid=uid, attempt=attempt)) for uid, attempt in owned)
     _clear(folders, processes, keep)
-    control_groups_clear(prefix=GROUP_PREFIX, keep=frozenset(GROUP_PREFIX + Path(path).name for path in keep))
+    control_groups_clear(names=groups - {GROUP_PREFIX + Path(path).name for path in keep})
 
 
 def earlier_attempts_clear(*, uid: str, attempt: int) -> None:
