@@ -5,10 +5,11 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -18,7 +19,7 @@ from endpoints.selectors.endpoints import endpoint_sample_row
 from endpoints.selectors.tables import table_run_get, table_run_rows
 from endpoints.services import tables
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete
-from endpoints.services.table_lease import LEASE_S, table_lease_take
+from endpoints.services.table_lease import LEASE_S, TableLease, table_lease_take
 from endpoints.services.tables import (
     _progress,
     _record,
@@ -27,7 +28,7 @@ from endpoints.services.tables import (
     table_run_sweep,
 )
 from jobs.models import TrainingInput, TrainingJob
-from jobs.services.datasets import dataset_create_from_upload
+from jobs.services.datasets import dataset_create_from_upload, dataset_delete
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
@@ -225,6 +226,34 @@ def test_what_a_worker_writes_that_lost_its_run_reaches_nothing(
     assert object_store().size(stored.uri) is None
     _record(now, {"failure": "no"})
     assert TableRun.objects.get().status == "Failed"
+
+
+def test_rows_of_a_run_that_ends_while_its_dataset_is_deleted_are_removed(
+    transactional_db: None, alice: Actor, waiting_run: TableRun
+) -> None:
+    lease = table_lease_take(run_id=waiting_run.pk)
+    assert lease
+    stored = object_store().put_bytes(b"late", uri(alice.project.bucket, "table-runs/late/1/rows.jsonl"))
+    outcome = {"summary": {}, "result_uri": stored.uri, "n_done": 7}
+    ends: list[Future[None]] = []
+
+    def end_it() -> None:
+        ends.append(worker.submit(_record_and_hang_up, lease, outcome))
+        wait(ends, timeout=1)  # it is held back until the dataset is gone
+
+    with ThreadPoolExecutor(1) as worker:
+        with before_the_first('DELETE FROM "endpoints_tablerun"', end_it):
+            dataset_delete(actor=alice, name="iris-test")
+        ends[0].result(60)
+    assert not TableRun.objects.exists()
+    assert object_store().size(stored.uri) is None
+
+
+def _record_and_hang_up(lease: TableLease, outcome: dict[str, Any]) -> None:
+    try:
+        _record(lease, outcome)
+    finally:
+        connection.close()
 
 
 def test_messages_are_sent_again_only_where_a_worker_listens_and_less_and_less_often(
