@@ -85,7 +85,8 @@ def outcome_of(
     number = _signal_number(ending.returncode)
     if number is not None:
         return _killed(number, ending, tail)
-    if says_disk_full(_last_line(tail)):
+    last = _last_line(tail)
+    if says_disk_full(last) or last.endswith(storage_full(JOB_FOLDER).message):
         return _failed(FailureKind.STORAGE_FULL, str(storage_full(JOB_FOLDER)), ending, tail)
     return _failed(FailureKind.EXCEPTION, _exception_reason(ending, tail), ending, tail)
 

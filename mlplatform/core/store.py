@@ -280,7 +280,8 @@ def _folder_of(url: str) -> Path | None:
 def _backend(url: str, root: Path | None) -> Backend:
     if root is None:
         return from_url(url)
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with storage_told(STORE):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
     return LocalStore(root, automatic_cleanup=True)
 
 
