@@ -23,7 +23,7 @@ def object_store() -> ObjectStore:
     return _open(settings.OBJECT_STORE_URL)
 
 
-def objects_bury(uris: Iterable[str], *, reason: str) -> None:
+def objects_bury(uris: Iterable[str], *, reason: str, at_once: bool = True) -> None:
     """Says, in the transaction that removes the last rows referring to them, that these objects are to go.
 
     Rolled back with it, nothing has happened. Committed, they go even if this process ends now: the scheduler carries
@@ -31,13 +31,14 @@ def objects_bury(uris: Iterable[str], *, reason: str) -> None:
 
     Args:
         reason: What they were of, such as `dataset`.
+        at_once: False for one who carries tombstones out in batches afterwards.
     """
     buried = sorted(set(uris))
     with transaction.atomic():
         ObjectTombstone.objects.bulk_create(
             [ObjectTombstone(uri=uri, reason=reason) for uri in buried], ignore_conflicts=True
         )
-        if buried and len(buried) <= AT_ONCE and object_store().is_folder:
+        if at_once and 0 < len(buried) <= AT_ONCE and object_store().is_folder:
             transaction.on_commit(partial(_carry_out, buried))
 
 

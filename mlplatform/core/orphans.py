@@ -29,6 +29,7 @@ from mlplatform.core.object_references import (
 from mlplatform.core.objects import object_store, objects_bury
 from mlplatform.core.store import KeptObject
 from mlplatform.core.sweeps import Swept, sweep
+from mlplatform.core.tombstones import tombstones_carry_out
 
 SWEEP: Final = "orphans"
 EVERY_S: Final = 6 * 3600
@@ -89,11 +90,16 @@ def orphans_report(*, grace_s: float, n_listed: int = LISTED) -> OrphanReport:
 
 
 def orphans_bury(*, grace_s: float) -> int:
-    """Buries every orphan; how many. A row that refers to one after all keeps it, when the tombstone is carried out."""
+    """Buries every orphan and deletes what the store lets delete now; how many were buried.
+
+    One that a row refers to after all is kept, since that is asked again before the deletion.
+    """
     n_buried = 0
     for _n_objects, orphans in _batches(grace_s):
-        objects_bury([orphan.uri for orphan in orphans], reason="orphan")
+        objects_bury([orphan.uri for orphan in orphans], reason="orphan", at_once=False)
         n_buried += len(orphans)
+    while n_buried and tombstones_carry_out().n_taken:
+        time.sleep(PAUSE_S)
     return n_buried
 
 
