@@ -5,13 +5,14 @@ workers.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
 from psutil import Process
 
 from jobs.models import TrainingJob
-from jobs.runner.control_groups import control_groups_clear, control_groups_found
+from jobs.runner.control_groups import control_groups_clear, control_groups_found, control_groups_kill
 from jobs.runner.launch import GROUP_PREFIX, marked_processes, processes_kill
 from jobs.runner.workspace import Workspace
 from jobs.services.lifecycle import ACTIVE
@@ -32,15 +33,11 @@ def attempt_dir(*, uid: str, attempt: int) -> Path:
 def leftovers_clear() -> None:
     """Ends processes and removes folders of attempts that nobody owns any more."""
     # Looked for before the owners are asked for, so that an attempt that begins meanwhile is not among them.
-    folders = list(work_dir().iterdir()) if work_dir().is_dir() else []
-    processes = marked_processes(prefix=f"{work_dir()}/")
-    groups = control_groups_found(prefix=GROUP_PREFIX)
+    traces = _traces("")
     owned = (
         TrainingJob.objects.filter(status__in=ACTIVE).exclude(lease_owner="").values_list("uid", "attempt")
     )
-    keep = frozenset(str(attempt_dir(uid=uid, attempt=attempt)) for uid, attempt in owned)
-    _clear(folders, processes, keep)
-    control_groups_clear(names=groups - {GROUP_PREFIX + Path(path).name for path in keep})
+    _clear(traces, keep={attempt_dir(uid=uid, attempt=attempt).name for uid, attempt in owned})
 
 
 def earlier_attempts_clear(*, uid: str, attempt: int) -> None:
@@ -50,18 +47,38 @@ def earlier_attempts_clear(*, uid: str, attempt: int) -> None:
     """
     if attempt == 1:
         return
-    keep = frozenset({str(attempt_dir(uid=uid, attempt=attempt))})
     try:
-        _clear(list(work_dir().glob(f"{uid}-*")), marked_processes(prefix=f"{work_dir() / uid}-"), keep)
+        _clear(_traces(f"{uid}-"), keep={attempt_dir(uid=uid, attempt=attempt).name})
     except Exception:
         logger.exception("job %s: what earlier attempts left could not be cleared away", uid)
 
 
-def _clear(folders: list[Path], processes: list[tuple[Process, str]], keep: frozenset[str]) -> None:
-    """Ends and removes what does not belong to an attempt in `keep`."""
-    killed = processes_kill(process for process, marker in processes if marker not in keep)
+@dataclass(frozen=True)
+class _Traces:
+    """What attempts have on this machine: folders, processes that carry their mark, control groups."""
+
+    folders: list[Path]
+    processes: list[tuple[Process, str]]
+    groups: frozenset[str]
+
+
+def _traces(beginning: str) -> _Traces:
+    """Of the attempts whose folder's name begins so."""
+    return _Traces(
+        folders=list(work_dir().glob(f"{beginning}*")),
+        processes=marked_processes(prefix=f"{work_dir()}/{beginning}"),
+        groups=control_groups_found(prefix=GROUP_PREFIX + beginning),
+    )
+
+
+def _clear(traces: _Traces, *, keep: set[str]) -> None:
+    """Ends and removes what does not belong to an attempt in `keep`, the names of folders."""
+    groups = traces.groups - {GROUP_PREFIX + name for name in keep}
+    killed = processes_kill(process for process, marker in traces.processes if Path(marker).name not in keep)
+    killed += control_groups_kill(names=groups)
     if killed:
         logger.warning("ended %d processes that a dead worker had left", killed)
-    for folder in folders:
-        if str(folder) not in keep:
+    for folder in traces.folders:
+        if folder.name not in keep:
             Workspace(folder).remove()
+    control_groups_clear(names=groups)

@@ -12,7 +12,9 @@ import psutil
 import pytest
 
 from jobs.models import TrainingJob
+from jobs.runner.control_groups import place_find
 from jobs.runner.follow import Limits
+from jobs.runner.isolation import isolation
 from jobs.services import execution
 from jobs.services.clearing import leftovers_clear
 from jobs.services.sweeping import sweep_owners
@@ -107,17 +109,13 @@ def named(token: str) -> list[psutil.Process]:
     return found
 
 
-def family(sandbox: str, end: str) -> str:
-    return FAMILY + (FORGETFUL if _keeps_daemons(sandbox) else "") + end
+def family(end: str) -> str:
+    return FAMILY + (FORGETFUL if _keeps_daemons() else "") + end
 
 
-def _keeps_daemons(sandbox: str) -> bool:
+def _keeps_daemons() -> bool:
     """Whether even daemons that forgot everything are known as the job's."""
-    try:
-        from jobs.runner.isolation import isolation
-    except ImportError:
-        return False
-    return sandbox != "off" and isolation().enclosed
+    return isolation().enclosed or place_find() is not None
 
 
 def _until_ready(job: TrainingJob, token: str, n_least: int) -> list[psutil.Process]:
@@ -128,7 +126,7 @@ def _until_ready(job: TrainingJob, token: str, n_least: int) -> list[psutil.Proc
     return named(token)
 
 
-@pytest.mark.parametrize(("script", "n_least"), [(FAMILY, 4), (BOMB, 50)], ids=["family", "200 processes"])
+@pytest.mark.parametrize(("script", "n_least"), [(FAMILY, 4), (BOMB, 200)], ids=["family", "200 processes"])
 def test_a_stop_ends_all_that_a_job_started_and_hid(
     threads_cast: Cast,
     worker: WorkerState,
@@ -140,7 +138,7 @@ def test_a_stop_ends_all_that_a_job_started_and_hid(
     n_least: int,
 ) -> None:
     job = job_make(threads_cast.alice, "many")
-    text = family(sandbox, STAY) if script is FAMILY else script + STAY
+    text = family(STAY) if script is FAMILY else script + STAY
     running = Running(job, worker, [*program(tmp_path, text), token])
     assert len(_until_ready(job, token, n_least)) >= n_least
     training_job_stop(actor=threads_cast.alice, name="many")
@@ -156,7 +154,7 @@ def test_a_normal_end_ends_all_that_a_job_left_behind(
     threads_cast: Cast, worker: WorkerState, tmp_path: Path, token: str, sandbox: str, script: str
 ) -> None:
     job = job_make(threads_cast.alice, "many")
-    text = family(sandbox, END) if script is FAMILY else script + END
+    text = family(END) if script is FAMILY else script + END
     begun = time.monotonic()
     Running(job, worker, [*program(tmp_path, text), token]).end()
     assert not named(token)
@@ -169,7 +167,7 @@ def test_what_a_dead_worker_s_job_hid_is_ended_by_the_next_worker(
 ) -> None:
     """The kernel ends the first process with its worker; what had left it is found by the mark that it carries."""
     job = job_make(threads_cast.alice, "orphans")
-    script = program(tmp_path, family(sandbox, STAY))
+    script = program(tmp_path, family(STAY))
     log = tmp_path / "attempt.log"
     with python_running(log, "-m", "tests.faults.attempt", str(job.pk), *script, token) as attempt:
         processes = _until_ready(job, token, 4)
