@@ -5,14 +5,8 @@ Asked for by a person, carried out by a worker in an exec'ed process (`endpoints
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +16,7 @@ from django.db import Error as DatabaseFault
 from django.db import transaction
 from django.utils.translation import gettext
 
+from endpoints.evaluation.process import table_lines
 from endpoints.evaluation.spec import TableSpec
 from endpoints.models import Endpoint, Model, ProductionVariant, TableRun
 from endpoints.selectors.endpoints import endpoint_get
@@ -37,7 +32,7 @@ from mlplatform.core import clock
 from mlplatform.core.access import Actor
 from mlplatform.core.audit import audit_record
 from mlplatform.core.dispatch import dispatch_after_commit
-from mlplatform.core.env import PROJECT_ROOT, runtime_dir
+from mlplatform.core.env import runtime_dir
 from mlplatform.core.errors import Conflict, InvalidRequest, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.names import uid_new, uri
@@ -220,7 +215,7 @@ def _outcome(run: TableRun, lease: TableLease, spec: TableSpec, folder: Path) ->
     """Runs the process; {"summary", "result_uri"} or {"failure"}."""
     said: dict[str, Any] = {}
     told_at = 0.0
-    for line in _process_lines(spec, folder):
+    for line in table_lines(spec, folder, time_limit_s=TIME_LIMIT_S):
         said |= line
         if "n_done" in line and time.monotonic() - told_at > TELL_EVERY_S:
             told_at = time.monotonic()
@@ -243,49 +238,6 @@ def _ended_early(said: dict[str, Any]) -> str:
 
 def _progress(lease: TableLease, n_done: int) -> bool:
     return bool(patiently(lambda: lease.rows.update(n_done=n_done), within_s=PATIENCE_S))
-
-
-def _process_lines(spec: TableSpec, folder: Path) -> Iterator[dict[str, Any]]:
-    """What the process prints, line by line; at the end, if it printed anything else, the last of that."""
-    spec_path = folder / "spec.json"
-    spec.write(spec_path)
-    argv = [sys.executable, "-m", "endpoints.evaluation", str(spec_path), str(os.getpid())]
-    with (
-        (folder / "stderr").open("w+b") as stderr,
-        subprocess.Popen(
-            argv,
-            cwd=folder,
-            env=_environment(folder),
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            stdin=subprocess.DEVNULL,
-        ) as process,
-    ):
-        timer = threading.Timer(TIME_LIMIT_S, process.kill)
-        timer.start()
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                yield json.loads(line)
-        finally:
-            timer.cancel()
-            process.kill()
-            process.wait()
-        stderr.seek(0)
-        yield {"stderr": stderr.read()[-2000:].decode("utf-8", "replace").strip()}
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    return {
-        "PATH": os.defpath,
-        "HOME": str(folder),
-        "TMPDIR": str(folder),
-        "LANG": "C.UTF-8",
-        "PYTHONPATH": str(PROJECT_ROOT),
-        "PYTHONSAFEPATH": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
 
 
 def _record(lease: TableLease, outcome: dict[str, Any]) -> None:

@@ -18,11 +18,13 @@ def limits_set(*, memory_bytes: int, cpu_s: int, parent_pid: int) -> None:
 
     Args:
         memory_bytes: Of writable memory; more raises MemoryError here.
-        parent_pid: The process that started this one; if it is gone already, this one exits.
+        parent_pid: The process that started this one; if it is gone already, this one exits. 0 in a sandbox, which
+            ends with it.
     """
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        raise SystemExit(1)
+    if parent_pid:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:
+            raise SystemExit(1)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from jobs.runner.enclosed import exit_status
+from jobs.runner.sandbox import Mount, Sandbox
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import DataError, FieldError, InvalidRequest
 from mlplatform.core.storage_faults import DATA_DIR, storage_full
@@ -81,7 +83,8 @@ def file_inspect(
         "encoding": encoding,
         "delimiter": delimiter,
     }
-    return _inspection(_run("inspect", request, limits), profile_path)
+    sandbox = _sandbox(reads=path, writes=profile_path.parent)
+    return _inspection(_run("inspect", request, limits, sandbox), profile_path)
 
 
 def file_relabel(
@@ -101,7 +104,8 @@ def file_relabel(
         "n_rows": n_rows,
         "label": label,
     }
-    return _inspection(_run("relabel", request, limits), profile_path)
+    sandbox = _sandbox(reads=path, writes=profile_path.parent)
+    return _inspection(_run("relabel", request, limits, sandbox), profile_path)
 
 
 def file_split(
@@ -129,13 +133,14 @@ def file_split(
     }
     return [
         SplitPart(part["name"], Path(part["path"]), _inspection(part, Path(part["profile_path"])))
-        for part in _run("split", request, limits)
+        for part in _run("split", request, limits, _sandbox(reads=path, writes=folder))
     ]
 
 
 def sample_write(name: str, path: Path, *, limits: Limits = Limits()) -> str:
     """Writes a sample dataset as CSV; returns its label column. Raises InvalidRequest (field `sample`)."""
-    return str(_run("sample", {"name": name, "path": str(path)}, limits)["label"])
+    sandbox = _sandbox(writes=path.parent)
+    return str(_run("sample", {"name": name, "path": str(path)}, limits, sandbox)["label"])
 
 
 def _inspection(found: Mapping[str, Any], profile_path: Path) -> Inspection:
@@ -148,16 +153,22 @@ def _inspection(found: Mapping[str, Any], profile_path: Path) -> Inspection:
     )
 
 
-def _run(command: str, request: dict[str, Any], limits: Limits) -> Any:
+def _sandbox(*, writes: Path, reads: Path | None = None) -> Sandbox:
+    """A process that reads what somebody sent sees that one file, and the folder for its answer, by their own names."""
+    mounts = [] if reads is None else [Mount(reads, reads)]
+    return Sandbox(folder=PROJECT_ROOT, mounts=(Mount(writes, writes, writable=True), *mounts))
+
+
+def _run(command: str, request: dict[str, Any], limits: Limits, sandbox: Sandbox) -> Any:
     request["limits"] = {
         "memory_bytes": limits.memory_bytes,
         "cpu_s": limits.time_s * 2,
-        "parent_pid": os.getpid(),
+        "parent_pid": 0 if sandbox.enclosed else os.getpid(),
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "jobs.data", command],
+        sandbox.argv([sys.executable, "-m", "jobs.data", command]),
         cwd=PROJECT_ROOT,
-        env=_environment(),
+        env=sandbox.environment(_environment(sandbox)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -170,15 +181,17 @@ def _run(command: str, request: dict[str, Any], limits: Limits) -> Any:
             if isinstance(error, subprocess.TimeoutExpired):
                 raise DataError(_("reading it took longer than {n} s", n=limits.time_s)) from None
             raise
-    return _answer(out, err, process.returncode)
+    return _answer(out, err, exit_status(process.returncode, enclosed=sandbox.enclosed))
 
 
-def _environment() -> dict[str, str]:
+def _environment(sandbox: Sandbox) -> dict[str, str]:
     """Without the platform's secrets. One memory pool that gives memory back, and a bounded number of
     threads.
     """
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     threads = str(min(os.cpu_count() or 1, 4))
+    if sandbox.enclosed:
+        passed |= {"HOME": "/tmp", "TMPDIR": "/tmp"}
     return passed | {
         "ARROW_DEFAULT_MEMORY_POOL": "system",
         "MALLOC_ARENA_MAX": "4",

@@ -78,7 +78,11 @@ class EnclosedProcess:
     @property
     def returncode(self) -> int | None:
         """The exit status once it was reaped: 0 to 255, or minus the signal's number."""
-        return None if self._popen.returncode is None else self._as_said(self._popen.returncode)
+        return (
+            None
+            if self._popen.returncode is None
+            else exit_status(self._popen.returncode, enclosed=self.enclosed)
+        )
 
     def exited(self) -> bool:
         """Whether the program has ended. It is not reaped, so that its number cannot be given to another."""
@@ -106,7 +110,7 @@ class EnclosedProcess:
         if not was_started:
             said = _rest(self.output)
             raise SandboxFailed(f"the sandbox could not be set up: {said or f'exit code {returncode}'}")
-        return self._as_said(returncode)
+        return exit_status(returncode, enclosed=self.enclosed)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the processes of the program's group; bubblewrap's own two get none but SIGKILL."""
@@ -172,17 +176,20 @@ class EnclosedProcess:
     def _bubblewrap_pids(self) -> set[int]:
         return {self.pid, self._first_pid} if self.enclosed else set()
 
-    def _as_said(self, returncode: int) -> int:
-        """Bubblewrap's 128 + n is the end by signal n. What ends itself with such a code counts as that too."""
-        if not self.enclosed or not _SIGNAL_BASE < returncode < _SIGNAL_BASE + signal.NSIG:
-            return returncode
-        return _SIGNAL_BASE - returncode
-
     def _close(self) -> None:
         if self._report is not None:
             self._report.close()
         if self._group is not None:
             self._group.remove()
+
+
+def exit_status(returncode: int, *, enclosed: bool) -> int:
+    """Minus the signal's number for a program ended by one. Bubblewrap says 128 + n then; a program in a sandbox that
+    ends itself with such a code counts as ended by that signal too.
+    """
+    if not enclosed or not _SIGNAL_BASE < returncode < _SIGNAL_BASE + signal.NSIG:
+        return returncode
+    return _SIGNAL_BASE - returncode
 
 
 class _Report:

@@ -76,7 +76,7 @@ class Sandbox:
 
     Args:
         mounts: What it sees beside interpreter, source and libraries; later ones lie upon earlier ones.
-        folder: Its working folder, as this machine names it; one of the mounts, or within one.
+        folder: Its working folder, as this machine names it; in one of the mounts or the platform's source.
         network: Whether it may reach the network. What a built-in algorithm needs is in its folder.
         user: The user id it gets where `isolation.own_user` allows it; 0 leaves it as it is.
         temporary: Whether it gets an empty `/tmp` in memory; otherwise one of the mounts is its `/tmp`.

@@ -51,10 +51,22 @@ def _config(options: dict[str, Any]) -> GatewayConfig:
     port = env_int("MLPLATFORM_PORT", 8000) if options["port"] is None else options["port"]
     return GatewayConfig(
         public=Address(host=options["host"] or env_text("MLPLATFORM_HOST", "127.0.0.1"), port=port),
-        trusted=Address(path=str(folder / "gateway.sock")),
+        trusted=Address(path=str(_trusted_socket(folder))),
         web=Address(path=str(options["web_socket"] or folder / "web.sock")),
         trusted_proxies=frozenset(env_list("MLPLATFORM_TRUSTED_PROXIES")),
     )
+
+
+def _trusted_socket(folder: Path) -> Path:
+    """`gateway.sock`, in a folder of its own, so that a sandbox can be shown this socket and no other: what is bound
+    there has this name beside the others too.
+    """
+    socket_path = folder / "gateway" / "gateway.sock"
+    socket_path.parent.mkdir(mode=0o700, exist_ok=True)
+    name = folder / socket_path.name
+    name.unlink(missing_ok=True)
+    name.symlink_to(socket_path.relative_to(folder))
+    return socket_path
 
 
 class _Heartbeat(threading.Thread):

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.data import process
+from jobs.runner.sandbox import Sandbox
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import DataError, InvalidRequest
 
@@ -63,14 +64,29 @@ def test_a_process_that_takes_too_long_is_ended(tmp_path: Path):
 
 
 def test_a_fault_of_ours_is_not_blamed_on_the_data(tmp_path: Path):
-    with pytest.raises(RuntimeError, match="FileNotFoundError"):
+    with pytest.raises(RuntimeError, match=r"FileNotFoundError|No such file"):
         process.file_inspect(tmp_path / "absent", profile_path=tmp_path / "p.json")
 
 
 def test_the_process_sees_no_secret_of_the_platform(monkeypatch):
     monkeypatch.setenv("MLPLATFORM_SECRET_KEY", "hush")
     monkeypatch.setenv("DATABASE_URL", "postgres://u:hush@h/d")
-    assert "hush" not in json.dumps(process._environment())
+    assert "hush" not in json.dumps(process._environment(Sandbox()))
+
+
+def test_the_process_sees_no_file_but_the_one_it_is_to_read(tmp_path: Path, sandboxed: None):
+    given, other = tmp_path / "in" / "given.csv", tmp_path / "in" / "other.csv"
+    given.parent.mkdir()
+    (tmp_path / "out").mkdir()
+    for path in (given, other):
+        path.write_text("a,b\n1,2\n3,4\n")
+    sandbox = process._sandbox(reads=given, writes=tmp_path / "out")
+    request = {"path": str(given), "profile_path": str(tmp_path / "out" / "profile.json")}
+    assert process._run("inspect", dict(request), process.Limits(), sandbox)["n_rows"] == 2
+    with pytest.raises(RuntimeError, match="FileNotFoundError"):
+        process._run("inspect", {**request, "path": str(other)}, process.Limits(), sandbox)
+    with pytest.raises(RuntimeError, match="Read-only file system"):
+        process._run("inspect", {**request, "profile_path": str(given)}, process.Limits(), sandbox)
 
 
 def test_a_process_whose_parent_is_gone_does_nothing(tmp_path: Path):

@@ -1,0 +1,3 @@
+from tests.sandboxes import sandboxed
+
+__all__ = ["sandboxed"]
