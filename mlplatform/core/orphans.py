@@ -33,6 +33,8 @@ from mlplatform.core.tombstones import tombstones_carry_out
 
 SWEEP: Final = "orphans"
 EVERY_S: Final = 6 * 3600
+REST_S: Final = 3600
+"""After the database was away: a worker may have waited for longer than the grace time to write its outcome."""
 BATCH: Final = 500
 PAUSE_S: Final = 0.01
 LISTED: Final = 100
@@ -103,7 +105,7 @@ def orphans_bury(*, grace_s: float) -> int:
     return n_buried
 
 
-@sweep(SWEEP, every_s=EVERY_S, wanted=lambda: grace_s() > 0)
+@sweep(SWEEP, every_s=EVERY_S, rest_s=REST_S, wanted=lambda: grace_s() > 0)
 def orphans_sweep() -> Swept:
     """Looks first; buries only what cannot be a store that belongs to another database."""
     report = orphans_report(grace_s=grace_s())

@@ -42,22 +42,24 @@ class Sweep:
     every_s: int
     run: Callable[[], Swept]
     wanted: Callable[[], bool]
+    rest_s: int = 0
 
 
 _SWEEPS: Final[dict[str, Sweep]] = {}
 
 
 def sweep(
-    name: str, *, every_s: int, wanted: Callable[[], bool] = lambda: True
+    name: str, *, every_s: int, wanted: Callable[[], bool] = lambda: True, rest_s: int = 0
 ) -> Callable[[Callable[[], Swept]], Callable[[], Swept]]:
     """Registers a sweep that is due `every_s` seconds after it ended last, over all schedulers together.
 
     Args:
         wanted: Asked when it is due, and cheap: without anything to do nothing is written either.
+        rest_s: How long it waits after the database was away, for those who waited to write what they had done.
     """
 
     def register(run: Callable[[], Swept]) -> Callable[[], Swept]:
-        _SWEEPS[name] = Sweep(name, every_s, run, wanted)
+        _SWEEPS[name] = Sweep(name, every_s, run, wanted, rest_s)
         return run
 
     return register
@@ -67,6 +69,16 @@ def sweeps_turn() -> int:
     """Runs every sweep that is due; how many that were. One that breaks is logged and due again at its time."""
     known = {state.name: state for state in SweepState.objects.all()}
     return sum(_run(found) for found in _SWEEPS.values() if _take(found, known.get(found.name)))
+
+
+def sweeps_rest() -> None:
+    """Puts off the sweeps that are to rest after the database was away, if it was, or may have been."""
+    now = clock.now()
+    for found in _SWEEPS.values():
+        if found.rest_s:
+            due_at = now + timedelta(seconds=found.rest_s)
+            SweepState.objects.get_or_create(name=found.name, defaults={"due_at": due_at})
+            SweepState.objects.filter(name=found.name, due_at__lt=due_at).update(due_at=due_at)
 
 
 def sweep_now(name: str) -> Swept:
@@ -84,11 +96,12 @@ class SweepThread(threading.Thread):
     def __init__(self) -> None:
         super().__init__(name="sweeps", daemon=True)
         self._ended = threading.Event()
+        self._was_away = True  # nobody knows what was before
 
     def run(self) -> None:
         try:
             while not self._ended.wait(TURN_S):
-                self._turn()
+                self.turn()
         finally:
             connection.close()
 
@@ -97,11 +110,16 @@ class SweepThread(threading.Thread):
         self._ended.set()
         self.join(timeout_s)
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """One turn. A database that is away is logged, not raised."""
         try:
+            if self._was_away:
+                sweeps_rest()
+            self._was_away = False
             sweeps_turn()
         except DatabaseError as error:
             logger.warning("sweeps wait, the database is away: %s", error)
+            self._was_away = True
             connection.close()
         except Exception:
             logger.exception("a turn of sweeps broke")

