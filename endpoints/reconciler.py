@@ -60,7 +60,8 @@ class Host:
         self._wake = threading.Event()
         self._stopping = False
         self._revision = _UNKNOWN_REVISION
-        self._full_pass_at = self._beat_at = self._flush_at = 0.0
+        self._full_pass_at = self._beat_at = self._flush_at = self._sweep_from = 0.0
+        self._clock_watch = clock.ClockWatch()
         self._database_away = False
         self._place = HostPlace(
             name=name,
@@ -106,6 +107,9 @@ class Host:
     def tick(self) -> None:
         """One pass: heartbeat, rows if something changed, every replica's next steps, logs."""
         now = time.monotonic()
+        if self._clock_watch.jumped():
+            self._full_pass_at = self._beat_at = 0.0
+            self._spare_leases()
         if now >= self._beat_at:
             self._beat(now)
         revision = revision_value()
@@ -122,11 +126,12 @@ class Host:
     def end(self) -> None:
         """Asks all model servers to end, waits for them, and gives the replicas to the next host."""
         servers = [served.server for served in self._served.values() if served.server]
-        for server in servers:
+        running = [server for server in servers if server.has_process]
+        for server in running:
             server.terminate()
         deadline = time.monotonic() + SHUTDOWN_GRACE_S
-        while any(server.has_process for server in servers):
-            for server in servers:
+        while any(server.has_process for server in running):
+            for server in running:
                 server.view()
                 if time.monotonic() > deadline:
                     server.kill("The host ended")
@@ -151,8 +156,13 @@ class Host:
             if not self._database_away:
                 logger.warning("the database is away, model servers go on: %s", error)
             self._database_away = True
+            self._spare_leases()
             self._revision = _UNKNOWN_REVISION
             close_old_connections()
+
+    def _spare_leases(self) -> None:
+        """No host could renew its leases, or all look old since the clock was set: first each has the time to do so."""
+        self._sweep_from = time.monotonic() + rows.LEASE_S
 
     def _is_busy(self) -> bool:
         return any(served.is_busy for served in self._served.values())
@@ -173,8 +183,10 @@ class Host:
         self._beat_at = now + HEARTBEAT_S
 
     def _full_pass(self) -> None:
-        rows.replica_sweep()
-        table_run_sweep(resending=self._resending)
+        rows.replica_instants_mend()
+        if time.monotonic() >= self._sweep_from:
+            rows.replica_sweep()
+            table_run_sweep(resending=self._resending)
         for _ in range(_ROLLOUT_ROUNDS):
             if not rollout_steps():
                 break

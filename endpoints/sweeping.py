@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from endpoints.plan import HEALTH_WINDOW_S
-from endpoints.services.replicas import replica_sweep
+from endpoints.services.replicas import replica_instants_mend, replica_sweep
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
 from jobs.services.sweeping import Resending
@@ -29,6 +29,7 @@ class HostlessSweep:
         self._first_at = now if self._first_at is None else self._first_at
         if nodes_alive(kind=NodeKind.HOST).exists():
             return
+        replica_instants_mend()
         replica_sweep()
         table_run_sweep(resending=self._resending)
         if now - self._first_at > HEALTH_WINDOW_S:

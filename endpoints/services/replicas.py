@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
@@ -127,6 +127,22 @@ def replica_release(*, host: str, replica_ids: list[int] | None = None, planned:
     """
     mine = Replica.objects.filter(host=host)
     return _release(mine if replica_ids is None else mine.filter(pk__in=replica_ids), planned=planned)
+
+
+def replica_instants_mend() -> None:
+    """After the clock was set back: what lies in the future now would otherwise hold until the clock gets there.
+
+    A dead host would keep its replicas, and one that is down would not count as down.
+    """
+    now = clock.now()
+    kept = Replica.objects.filter(lease_expires_at__gt=now + timedelta(seconds=2 * LEASE_S))
+    down = Replica.objects.exclude(status=ReplicaStatus.IN_SERVICE).filter(
+        Q(ended_at__gt=now) | Q(created_at__gt=now, ended_at=None)
+    )
+    if kept.exists():
+        kept.update(lease_expires_at=_lease_end())
+    if down.exists():
+        down.update(ended_at=now)
 
 
 def replica_sweep() -> int:

@@ -103,7 +103,10 @@ class _Watch:
         return cls(clock.now(), first)
 
     def down_s(self, since: datetime) -> float:
-        return (self.at - max(since, self.hosts_since or since)).total_seconds()
+        """A host that seems to have begun in the future began before the clock was set back: it has long been there."""
+        hosts_since = self.hosts_since
+        began = since if hosts_since is None or hosts_since > self.at else max(since, hosts_since)
+        return (self.at - began).total_seconds()
 
 
 def _view(endpoint: Endpoint, replicas: Iterable[Replica], watch: _Watch) -> EndpointView:

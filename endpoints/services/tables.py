@@ -143,10 +143,10 @@ def table_run_sweep(*, resending: Resending | None = None) -> int:
         How many runs were lost.
     """
     lost = table_leases_sweep()
-    waiting = TableRun.objects.filter(
-        status=TableRunStatus.IN_PROGRESS,
-        lease_owner="",
-        created_at__lt=clock.now() - timedelta(seconds=RESEND_AFTER_S),
+    now = clock.now()
+    # A creation in the future is one from before the clock was set back.
+    waiting = TableRun.objects.filter(status=TableRunStatus.IN_PROGRESS, lease_owner="").exclude(
+        created_at__range=(now - timedelta(seconds=RESEND_AFTER_S), now)
     )
     if resending is not None and QUEUE in queues_served():
         for run_id in resending.due_of(list(waiting.values_list("pk", flat=True)[:50])):
