@@ -35,11 +35,10 @@ from mlplatform.core.names import uri
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.objects import object_store
 from mlplatform.core.status import SecondaryStatus
-from tests.disks import fill, small_disk
+from tests.disks import MIB, Disk, disk_mounted
 from tests.jobs.training.cast import Cast, cast_make, job_make
 
 CSV = b"length,kind\n1.5,b\n3.5,a\n5,b\n"
-MIB = 1024 * 1024
 FLOOR = 4 * MIB
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,7 +52,8 @@ def fresh_look() -> Iterator[None]:
 
 @pytest.fixture
 def disk(tmp_path: Path, settings: Any) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", size_bytes=16 * MIB) as folder:
+    with disk_mounted(tmp_path / "disk", size_bytes=16 * MIB) as mounted:
+        folder = mounted.path
         settings.DATA_DIR = folder
         settings.FILE_UPLOAD_TEMP_DIR = str(folder)
         settings.OBJECT_STORE_URL = f"file://{folder / 'store'}"
@@ -66,10 +66,12 @@ def cast(disk: Path) -> Cast:
     return cast_make()
 
 
-def _low(disk: Path) -> Path:
-    filler = fill(disk, leave_bytes=FLOOR - MIB)
+def _low(disk: Path) -> Disk:
+    """Takes room until the disk is below its floor, and far from full."""
+    small = Disk(disk)
+    small.fill(but_bytes=FLOOR - MIB)
     disk_room_forget()
-    return filler
+    return small
 
 
 def test_the_default_floor_is_a_gibibyte_or_two_percent_of_a_small_disk(settings: Any) -> None:
@@ -85,7 +87,7 @@ def test_below_the_floor_nothing_is_taken_in_and_nothing_is_left_of_it(cast: Cas
     dataset_create_from_upload(actor=alice, name="flowers", file=io.BytesIO(CSV), label="kind")
     address = uri(alice.project.bucket, "mine/raw.csv")
     object_store().put_bytes(CSV, address)
-    filler = _low(disk)
+    small = _low(disk)
     before = sorted(disk.rglob("*"))
     attempts: list[Any] = [
         lambda: dataset_create_from_upload(actor=alice, name="new", file=io.BytesIO(CSV)),
@@ -98,7 +100,7 @@ def test_below_the_floor_nothing_is_taken_in_and_nothing_is_left_of_it(cast: Cas
         with pytest.raises(InsufficientStorage, match=r"3 MiB free, and 4 MiB must stay free"):
             attempt()
     assert Dataset.objects.count() == 1 and sorted(disk.rglob("*")) == before
-    filler.unlink()
+    small.free()
     disk_room_forget()
     dataset_create_from_upload(actor=alice, name="new", file=io.BytesIO(CSV))
 
@@ -122,9 +124,9 @@ def test_an_upload_that_would_take_the_disk_below_the_floor_ends_there(cast: Cas
 def test_the_floor_of_the_store_counts_where_it_is_a_disk_of_its_own(
     cast: Cast, tmp_path: Path, settings: Any
 ) -> None:
-    with small_disk(tmp_path / "objects", size_bytes=16 * MIB) as folder:
-        settings.OBJECT_STORE_URL = f"file://{folder}"
-        fill(folder, leave_bytes=FLOOR - MIB)
+    with disk_mounted(tmp_path / "objects", size_bytes=16 * MIB) as objects:
+        settings.OBJECT_STORE_URL = f"file://{objects.path}"
+        objects.fill(but_bytes=FLOOR - MIB)
         with pytest.raises(InsufficientStorage, match="the object store"):
             dataset_create_from_upload(actor=cast.alice, name="new", file=io.BytesIO(CSV))
 
@@ -132,7 +134,7 @@ def test_the_floor_of_the_store_counts_where_it_is_a_disk_of_its_own(
 def test_a_job_waits_with_its_reason_and_runs_when_there_is_room(cast: Cast, disk: Path) -> None:
     job = job_make(cast.alice, "waits")
     worker = WorkerState(name="w")
-    filler = _low(disk)
+    small = _low(disk)
     assert not training_job_run(job_id=job.pk, worker=worker)
     job.refresh_from_db()
     assert (job.secondary_status, job.attempt) == (SecondaryStatus.PENDING, 0)
@@ -143,7 +145,7 @@ def test_a_job_waits_with_its_reason_and_runs_when_there_is_room(cast: Cast, dis
     TrainingJob.objects.update(created_at=clock.now().replace(year=2020))
     assert not _is_sent_again(job), "nothing is sent to a worker that takes nothing"
 
-    filler.unlink()
+    small.free()
     disk_room_forget()
     _beat()
     assert _is_sent_again(job)
