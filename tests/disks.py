@@ -34,12 +34,16 @@ class Disk:
         with (self._filler / "bytes").open("ab") as file:
             wanted = free.f_bavail * free.f_frsize - but_bytes
             if wanted > 0:
-                os.posix_fallocate(file.fileno(), file.tell(), wanted)
+                # Who else writes to the disk may take some of it meanwhile.
+                with contextlib.nullcontext() if but_bytes else contextlib.suppress(OSError):
+                    os.posix_fallocate(file.fileno(), file.tell(), wanted)
         if not but_bytes:
             self._take_every_name()
-            with (self._filler / "bytes").open("ab") as file, contextlib.suppress(OSError):
-                while True:
-                    os.write(file.fileno(), b"x" * 4096)
+            with (self._filler / "bytes").open("ab") as file:
+                for size in (MIB, 4096):
+                    with contextlib.suppress(OSError):
+                        while True:
+                            os.write(file.fileno(), b"x" * size)
 
     def free(self) -> None:
         subprocess.run(["rm", "-rf", str(self._filler)], check=True)
