@@ -15,13 +15,18 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
+from django.db import Error as DatabaseError
 from django.db import connection
+from django.db.models import F
 
 from mlplatform.core.broker import app
+from mlplatform.core.models import Revision
 from mlplatform.core.objects import object_store
+from mlplatform.core.outages import impatient
 
 BROKER_LIMIT_S: Final = 1
 _PROBE: Final = "s3://mlplatform-health/probe"
+_PROBE_ROW: Final = "health-probe"
 _WAITING_COMMANDS: Final = frozenset({"brpop", "blpop", "bzmpop", "blmpop"})
 
 
@@ -67,6 +72,22 @@ def database_probe() -> float:
         cursor.execute("SELECT 1")
         cursor.fetchone()
     return _ms_since(begin)
+
+
+def database_write_probe() -> None:
+    """A row of the probe's own changed and committed: a full disk is not noticed sooner. Raises Django's errors."""
+    with impatient():
+        if not Revision.objects.filter(name=_PROBE_ROW).update(value=F("value") + 1):
+            Revision.objects.get_or_create(name=_PROBE_ROW)
+
+
+def database_takes_writes() -> bool:
+    """Whether the database takes heartbeats: where it does not, everybody seems to be silent."""
+    try:
+        database_write_probe()
+    except DatabaseError:
+        return False
+    return True
 
 
 def broker_probe() -> float:

@@ -31,7 +31,7 @@ from mlplatform.core.env import data_dir
 from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.text import text as _
-from tests.disks import fill, small_disk
+from tests.disks import disk_mounted
 
 MIB = 1024**2
 
@@ -63,16 +63,15 @@ def beat(
 
 
 def test_a_disk_with_room_is_in_order_and_one_below_the_floor_is_not(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", size_bytes=64 * MIB) as folder:
-        places = [(folder, _("data directory")), (folder, _("object store"))]
+    with disk_mounted(tmp_path / "disk", size_bytes=64 * MIB) as small:
+        places = [(small.path, _("data directory")), (small.path, _("object store"))]
         roomy = only(disk_findings(only_disk(places), floor_bytes=8 * MIB))
         assert roomy.level == Level.OK
         assert "64 MiB of 64 MiB free" in roomy.summary
         assert "data directory, object store" in roomy.summary
-        fill(folder, leave_bytes=20 * MIB)
+        small.fill(but_bytes=20 * MIB)
         assert only(disk_findings(only_disk(places), floor_bytes=8 * MIB)).level == Level.WARNING
-        (folder / "filler").unlink()
-        fill(folder, leave_bytes=4 * MIB)
+        small.fill(but_bytes=4 * MIB)
         low = only(disk_findings(only_disk(places), floor_bytes=8 * MIB))
         assert low.level == Level.FAILED
         assert "4 MiB of 64 MiB free" in low.summary and "below 8 MiB" in low.summary
@@ -207,10 +206,10 @@ def test_a_store_that_is_not_there_is_told_and_not_made(settings: Any, tmp_path:
 
 
 def test_a_full_store_is_told_as_full(settings: Any, tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", size_bytes=MIB) as folder:
-        settings.OBJECT_STORE_URL = f"file://{folder}"
+    with disk_mounted(tmp_path / "disk", size_bytes=MIB) as small:
+        settings.OBJECT_STORE_URL = f"file://{small.path}"
         assert only(store_check()).level == Level.OK
-        fill(folder, leave_bytes=0)
+        small.fill()
         found = only(store_check())
     assert (found.level, str(found.summary)) == (Level.FAILED, "The object store is full")
     assert "Make room" in found.remedy

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
@@ -72,14 +74,23 @@ def _remedy(hangs: bool) -> Text:
         )
     if hangs:
         return _(
-            "End it: `pkill -KILL -f {socket}`. `manage.py up` starts another within seconds; what waits is sent "
-            "again.",
-            socket=urlsplit(settings.CELERY_BROKER_URL).path,
+            "End it: `kill -KILL {pid}`. `manage.py up` starts another within seconds; what waits is sent again.",
+            pid=_listener(urlsplit(settings.CELERY_BROKER_URL).path),
         )
     return _(
         "`manage.py up` starts its Redis again within seconds. If this stays, the lines of `redis` in the output of "
         "`manage.py up` say why it ends."
     )
+
+
+def _listener(path: str) -> int:
+    """The process that listens on a unix socket: the kernel knows it, also where the process does nothing."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        connection.connect(path)
+        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid: int = struct.unpack("3i", told)[0]
+    return pid
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -13,7 +13,8 @@ from mlplatform.core.amounts import latency_text
 from mlplatform.core.checks.postgres import postgres_findings
 from mlplatform.core.checks.sqlite import first_line, sqlite_findings, sqlite_path
 from mlplatform.core.doctor import Finding, Level, doctor_check
-from mlplatform.core.probes import database_missing, database_probe
+from mlplatform.core.outages import outage_of
+from mlplatform.core.probes import database_missing, database_probe, database_write_probe
 from mlplatform.core.storage_faults import (
     DATABASE,
     is_disk_full,
@@ -46,6 +47,8 @@ def database_check() -> Iterator[Finding]:
     kind = sqlite_findings if connection.vendor == "sqlite" else postgres_findings
     found = [*_migrations(), *_slow(latency_ms), *kind(latency_ms)]
     wrong = [finding for finding in found if finding.level != Level.OK]
+    if not wrong:
+        wrong = list(_written())
     yield from wrong or found
 
 
@@ -93,6 +96,16 @@ def _away(error: DatabaseError) -> Finding:
         "platform goes on by itself when it is back: running jobs keep what they print meanwhile."
     )
     return Finding(CHECK, Level.FAILED, said, remedy)
+
+
+def _written() -> Iterator[Finding]:
+    try:
+        database_write_probe()
+    except DatabaseError as error:
+        fault = outage_of(error)
+        said = _("The database can be read but takes no writes: {error}", error=first_line(error))
+        remedy = fault.message if fault else _("The platform's own log has the whole error.")
+        yield Finding(CHECK, Level.FAILED, said, remedy)
 
 
 def _migrations() -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from mlplatform.core.doctor import Finding, Level, doctor_check
 from mlplatform.core.env import runtime_dir
 from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.nodes import ALIVE_S, VERSION
+from mlplatform.core.probes import database_takes_writes
 from mlplatform.core.startup.holder import runs_under_up
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
@@ -69,6 +70,8 @@ def node_findings(*, check: str, kind: NodeKind, nobody: Text, command: str) -> 
     nodes = list(Node.objects.filter(kind=kind))
     alive = [node for node in nodes if _silent_s(node) <= ALIVE_S]
     silent = [node for node in nodes if _silent_s(node) > ALIVE_S]
+    if silent and not database_takes_writes():
+        return [_unheard(check, silent)]
     if not alive:
         return [Finding(check, Level.FAILED, _nobody(nobody, silent), _remedy_for(silent, command))]
     lost = [node for node in silent if not _was_replaced(node, alive)]
@@ -78,6 +81,21 @@ def node_findings(*, check: str, kind: NodeKind, nobody: Text, command: str) -> 
         *_versions(check, alive),
     ]
     return wrong or [Finding(check, Level.OK, _alive(alive))]
+
+
+def _unheard(check: str, silent: list[Node]) -> Finding:
+    """The fault is not theirs: what they do they go on doing, but nobody can write that down."""
+    last = max(silent, key=lambda node: node.seen_at)
+    return Finding(
+        check,
+        Level.WARNING,
+        _(
+            "It is not known who is alive: the database takes no heartbeats. {name} was heard of last {time} ago",
+            name=last.name,
+            time=time_text(_silent_s(last)),
+        ),
+        _("Mend the database first, or the disk that it lies on; nothing has to be restarted."),
+    )
 
 
 def _alive(alive: list[Node]) -> Text:
