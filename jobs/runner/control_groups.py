@@ -91,7 +91,7 @@ class ControlGroup:
         return set()
 
     def memory_kills(self) -> int:
-        """How many processes of the group the kernel ended because the group was at its memory limit."""
+        """How many processes of the group the kernel ended for want of memory, in the group or on the machine."""
         name = "memory.events" if self._place.version == 2 else "memory.oom_control"
         words = self._read("memory", name).split()
         return next((int(value) for key, value in pairwise(words) if key == "oom_kill"), 0)

@@ -29,6 +29,7 @@ from jobs.runner.sandbox import Sandbox
 _START_S: Final = 30.0
 _POLL_S: Final = 0.0005
 _EXIT_POLL_S: Final = 0.005
+_SETUP_FAILED: Final = 1
 _SIGNAL_BASE: Final = 128
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError)
 
@@ -44,6 +45,7 @@ class EnclosedProcess:
         pid: Of our child, which is also the number of the session and group.
         main_pid: Of the program itself; without a sandbox the same.
         output: What it prints, both streams.
+        group: Its control group, if it has one.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class EnclosedProcess:
     ) -> None:
         """Raises OSError: it cannot be started."""
         self._sandbox = sandbox
-        self._group = group
+        self.group = group
         self._report = _Report() if sandbox.enclosed else None
         try:
             self._popen = self._start(argv, environment)
@@ -105,7 +107,7 @@ class EnclosedProcess:
         returncode = self._popen.wait()
         if self._popen.stdin is not None:
             self._popen.stdin.close()
-        was_started = self._report is None or returncode < 0 or self._report.has_ended()
+        was_started = self._report is None or returncode != _SETUP_FAILED or self._report.has_ended()
         self._close()
         if not was_started:
             said = _rest(self.output)
@@ -125,7 +127,7 @@ class EnclosedProcess:
 
     def processes(self) -> list[psutil.Process]:
         """The live processes of the program: those of its session and its control group, and their descendants."""
-        pids = set() if self._group is None else self._group.pids()
+        pids = set() if self.group is None else self.group.pids()
         found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             with contextlib.suppress(*_GONE):
@@ -139,16 +141,16 @@ class EnclosedProcess:
         return self.exited() and not (self._first_pid and _lives(self._first_pid))
 
     def memory_kills(self) -> int:
-        return 0 if self._group is None else self._group.memory_kills()
+        return 0 if self.group is None else self.group.memory_kills()
 
     def peak_memory_bytes(self) -> int:
-        return 0 if self._group is None else self._group.peak_memory_bytes()
+        return 0 if self.group is None else self.group.peak_memory_bytes()
 
     def _start(self, argv: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         report = self._report
         line = self._sandbox.argv(argv, status_fd=None if report is None else report.writing)
         return subprocess.Popen(
-            line if self._group is None else self._group.joined(line),
+            line if self.group is None else self.group.joined(line),
             cwd=self._sandbox.folder,
             env=self._sandbox.environment(environment),
             # Where the program cannot see our process, the end of this pipe says that we are gone.
@@ -179,8 +181,8 @@ class EnclosedProcess:
     def _close(self) -> None:
         if self._report is not None:
             self._report.close()
-        if self._group is not None:
-            self._group.remove()
+        if self.group is not None:
+            self.group.remove()
 
 
 def exit_status(returncode: int, *, enclosed: bool) -> int:

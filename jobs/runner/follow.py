@@ -24,6 +24,7 @@ TICK_S: Final = 0.25
 MEMORY_EVERY_S: Final = 1.0
 READ_BYTES: Final = 256 * 1024
 DRAIN_S: Final = 2.0
+_FULL: Final = 0.9
 
 
 class Cause(StrEnum):
@@ -92,6 +93,7 @@ class _Following:
         self._kill_at: float | None = None
         self._memory_at = self._begun
         self._peak = 0
+        self._kernel_out_of_memory = False
         self._open = True
 
     def run(self) -> Ending:
@@ -105,6 +107,8 @@ class _Following:
                 self._check()
         runtime_s = time.monotonic() - self._begun
         self._process.kill()
+        if not self._process.counts_memory:
+            self._kernel_out_of_memory = _kernel_kills() > kills_before
         returncode = self._reap()
         self._drain()
         return Ending(
@@ -112,7 +116,7 @@ class _Following:
             cause=self._cause,
             peak_memory_bytes=self._peak,
             runtime_s=runtime_s,
-            kernel_out_of_memory=_kernel_kills() > kills_before,
+            kernel_out_of_memory=self._kernel_out_of_memory,
         )
 
     def _wait(self, selector: selectors.BaseSelector) -> None:
@@ -170,14 +174,19 @@ class _Following:
             self._end(Cause.MEMORY_LIMIT, grace_s=0)
 
     def _reap(self) -> int:
-        """The exit status. What the kernel ended at the limit of the job's control group was out of memory."""
-        at_limit = self._process.memory_kills() > 0
-        used = self._process.peak_memory_bytes() if at_limit else 0
+        """The exit status. What the kernel ended because the job's control group was full was out of memory."""
+        kills, used = self._process.memory_kills(), self._process.peak_memory_bytes()
         returncode = self._process.reap()
-        if at_limit and returncode != 0 and self._cause is Cause.EXIT:
+        if kills:
+            self._peak = max(self._peak, used)
+            self._kernel_out_of_memory = True
+        if kills and returncode != 0 and self._cause is Cause.EXIT and self._was_full(used):
             self._cause = Cause.MEMORY_LIMIT
-        self._peak = max(self._peak, used)
         return returncode
+
+    def _was_full(self, used: int) -> bool:
+        """Else it was the machine that had no memory left."""
+        return used >= _FULL * self._limits.memory_bytes
 
     def _end(self, cause: Cause, *, grace_s: float) -> None:
         if self._process.exited():

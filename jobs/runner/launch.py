@@ -90,8 +90,13 @@ class JobProcess:
             return resident
         return sum(_proportional(process) for process in members)
 
+    @property
+    def counts_memory(self) -> bool:
+        """Whether the kernel counts the memory of this job by itself."""
+        return self._process.group is not None
+
     def memory_kills(self) -> int:
-        """How many of its processes the kernel ended because all together were at their limit of memory."""
+        """How many of its processes the kernel ended for want of memory."""
         return self._process.memory_kills()
 
     def peak_memory_bytes(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,17 +42,23 @@ class Followed:
     workspace: Workspace
 
 
-def start(workspace: Workspace, script: str, limits: GroupLimits | None = None) -> JobProcess:
+def start(
+    workspace: Workspace,
+    script: str,
+    limits: GroupLimits | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> JobProcess:
     path = workspace.root / "code" / "script.py"
     path.write_text(textwrap.dedent(script), encoding="utf-8")
     sandbox = job_sandbox(root=workspace.root)
     workspace.hand_over(sandbox.own_user)
-    environment = job_environment(
-        folder=sandbox.inside(workspace.root), job_name="job", job_arn="arn", given={"GIVEN": "1"}
-    )
+    given = {"GIVEN": "1", **(environment or {})}
     return job_launch(
         argv=[sys.executable, str(sandbox.inside(path))],
-        environment=environment,
+        environment=job_environment(
+            folder=sandbox.inside(workspace.root), job_name="job", job_arn="arn", given=given
+        ),
         marker=str(workspace.root),
         sandbox=sandbox,
         limits=limits,
