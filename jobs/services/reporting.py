@@ -91,6 +91,7 @@ class Reporter(threading.Thread):
         self._waiting_bytes = 0
         self._closing = False
         self._batch: _Batch | None = None
+        self._in_doubt = False
         self._order: Cause | None = None
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._n_lines = stream.n_lines
@@ -169,6 +170,8 @@ class Reporter(threading.Thread):
     def _turn(self) -> None:
         """One delivery, renewal or look; a database that is away is tried again."""
         try:
+            if self._in_doubt:
+                self._forget_delivered()
             if self._batch is None:
                 self._batch = self._take()
             if self._batch is not None:
@@ -180,8 +183,8 @@ class Reporter(threading.Thread):
                 "job %s: database away, %s bytes wait: %s", self._lease.job_id, self._waiting_bytes, error
             )
             connection.close()
+            self._in_doubt = True
             time.sleep(RETRY_S)
-            self._forget_delivered()
 
     def _take(self) -> _Batch | None:
         """The next lines, at most a megabyte of them."""
@@ -227,18 +230,17 @@ class Reporter(threading.Thread):
             self._order = Cause.STOP
 
     def _forget_delivered(self) -> None:
-        """Drops a batch whose commit succeeded although the answer was lost."""
-        if self._batch is None or not self._batch.lines:
-            return
-        try:
+        """Drops a batch whose commit succeeded although the answer was lost: once more, it would look like somebody
+        else's writing.
+        """
+        if self._batch is not None and self._batch.lines:
             there = LogStream.objects.values_list("n_bytes", "n_lines").get(pk=self._stream.pk)
-        except _AWAY:
-            return
-        n_bytes = self._stream.n_bytes + self._batch.n_bytes
-        n_lines = self._stream.n_lines + len(self._batch.lines)
-        if there == (n_bytes, n_lines):
-            self._stream.n_bytes, self._stream.n_lines = n_bytes, n_lines
-            self._batch = None
+            n_bytes = self._stream.n_bytes + self._batch.n_bytes
+            n_lines = self._stream.n_lines + len(self._batch.lines)
+            if there == (n_bytes, n_lines):
+                self._stream.n_bytes, self._stream.n_lines = n_bytes, n_lines
+                self._batch = None
+        self._in_doubt = False
 
 
 class ProgressHistory:
