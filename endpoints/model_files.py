@@ -17,6 +17,8 @@ from mlplatform.core.errors import PlatformError, StorageFull, StorageReadOnly
 from mlplatform.core.storage_faults import MODEL_FOLDER as MODEL_FOLDER_DISK
 from mlplatform.core.storage_faults import storage_told
 from mlplatform.core.store import ObjectStore
+from mlplatform.core.text import text as _
+from mlplatform.core.text import text_of
 
 MODEL_FOLDER = "model"
 _SEAL = "laid_out.json"
@@ -55,19 +57,25 @@ def model_lay_out(*, artifact_uri: str, sha256: str, folder: Path, store: Object
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
             raise ModelUnavailable(
-                f"The artifact {artifact_uri} has the digest {found}, recorded was {sha256}"
+                _(
+                    "The artifact {uri} has the digest {found}, recorded was {recorded}",
+                    uri=artifact_uri,
+                    found=found,
+                    recorded=sha256,
+                )
             )
         with storage_told(MODEL_FOLDER_DISK):
             archive_unpack(archive, folder / MODEL_FOLDER)
             (folder / _SEAL).write_text(json.dumps(_seal(folder, sha256)))
         return folder / MODEL_FOLDER
     except FileNotFoundError:
-        raise ModelUnavailable(f"The artifact {artifact_uri} is no longer there") from None
+        raise ModelUnavailable(_("The artifact {uri} is no longer there", uri=artifact_uri)) from None
     except (StorageFull, StorageReadOnly) as error:
         shutil.rmtree(folder, ignore_errors=True)  # half of it would only be in the way
         raise ModelUnavailable(error.message) from error
     except (PlatformError, ArchiveError) as error:
-        raise ModelUnavailable(f"The artifact {artifact_uri} cannot be used: {error}") from error
+        said = _("The artifact {uri} cannot be used: {reason}", uri=artifact_uri, reason=text_of(error))
+        raise ModelUnavailable(said) from error
 
 
 def _is_laid_out(folder: Path, sha256: str) -> bool:

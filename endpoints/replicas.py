@@ -29,6 +29,8 @@ from jobs.runner.enclosed import EnclosedProcess, SandboxFailed
 from jobs.runner.sandbox import hand_over
 from jobs.runner.spec import PARENT_AT_STDIN
 from mlplatform.core.store import ObjectStore
+from mlplatform.core.text import text as _
+from mlplatform.core.text import text_of
 
 PING_EVERY_S = 2.0
 PING_TIMEOUT_S = 3.0
@@ -195,7 +197,8 @@ class ModelServer:
             self._enter(Phase.PREPARED)
             return
         known = isinstance(error, ModelUnavailable)
-        said = str(error) if known else f"The model could not be laid out: {type(error).__name__}: {error}"
+        words = _("The model could not be laid out: {error}", error=f"{type(error).__name__}: {error}")
+        said = text_of(error) if known else words
         self.end = ServerEnd(said, explained=True)
         self._enter(Phase.ENDED)
 
@@ -240,7 +243,10 @@ class ModelServer:
 
     def _no_memory(self) -> str:
         n_mib = self.spec.memory_limit_bytes // 2**20
-        return f"The model server needed more memory than the {n_mib:,} MiB of its instance type"
+        return _(
+            "OutOfMemory: the model server needed more than the {limit} MiB of its instance type",
+            limit=f"{n_mib:,}",
+        )
 
     def _enter(self, phase: Phase) -> None:
         if phase != self._phase:
@@ -282,7 +288,7 @@ def _words(returncode: int, exception: str) -> str:
             name = signal.Signals(-returncode).name
         except ValueError:
             name = f"signal {-returncode}"
-        return f"The model server was ended by {name}"
+        return _("The model server was ended by {name}", name=name)
     if exception:
         return exception
-    return f"The model server ended with exit code {returncode}"
+    return _("The model server ended with exit code {code}", code=returncode)

@@ -19,6 +19,7 @@ from django.db import Error as DatabaseFault
 from endpoints.models import Replica
 from endpoints.replica_output import ReplicaOutput
 from endpoints.replica_plan import (
+    READY_WITHIN_S,
     STABLE_AFTER_S,
     Phase,
     RowView,
@@ -35,6 +36,8 @@ from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import LogFenced, log_append, log_end
 from mlplatform.core.objects import object_store
 from mlplatform.core.status import ReplicaStatus
+from mlplatform.core.text import Text, to_json
+from mlplatform.core.text import text as _
 
 logger = logging.getLogger(__name__)
 
@@ -208,6 +211,7 @@ class ServedReplica:
         retried = self._is_live()
         failure = {
             "reason": end.reason[:1024],
+            "said": to_json(end.reason) if isinstance(end.reason, Text) else None,
             "detail": self._output.traceback()[-8000:],
             "log_tail": self._output.tail(),
         }
@@ -264,9 +268,13 @@ def _reason_to_kill(server: ModelServer) -> str:
     view = server.view()
     if view.over_memory:
         used, limit = (n / 2**20 for n in (server.memory_bytes, server.spec.memory_limit_bytes))
-        return f"OutOfMemory: the model server used {used:,.0f} MiB; its instance type has {limit:,.0f} MiB"
+        return _(
+            "OutOfMemory: the model server used {used} MiB; its instance type has {limit} MiB",
+            used=f"{used:,.0f}",
+            limit=f"{limit:,.0f}",
+        )
     if view.phase == Phase.LOADING:
-        return "The model server did not answer GET /ping within 240 s"
+        return _("The model server did not answer GET /ping within {n} s", n=f"{READY_WITHIN_S:g}")
     if view.phase == Phase.READY:
-        return "The model server stopped answering GET /ping"
-    return "The model server did not end when it was asked to"
+        return _("The model server stopped answering GET /ping")
+    return _("The model server did not end when it was asked to")

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from endpoints.models.models import Model
 from mlplatform.core.models import Project
 from mlplatform.core.status import EndpointStatus
+from mlplatform.core.text import from_json
 
 
 class EndpointConfig(models.Model):
@@ -55,7 +56,8 @@ class Endpoint(models.Model):
     """A stable address for predictions.
 
     `wanted` is the configuration asked for, `live` the one that answers; they differ while an update rolls out.
-    `failure` is null or {"reason", "detail", "log_tail": [lines]}: the model server's own words.
+    `failure` is null or {"reason", "said", "detail", "log_tail": [lines]}: the model server's own words; `said` is the
+    reason with its template, null where it is not the platform's.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="endpoints")
@@ -95,4 +97,9 @@ class Endpoint(models.Model):
 
     @property
     def failure_reason(self) -> str:
-        return str(self.failure["reason"]) if self.failure else ""
+        """With its template, where the platform and not the model said it."""
+        if not self.failure:
+            return ""
+        return (
+            str(self.failure["reason"]) if not self.failure.get("said") else from_json(self.failure["said"])
+        )

@@ -42,11 +42,13 @@ from mlplatform.core.nodes import nodes_alive
 from mlplatform.core.objects import objects_bury
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
+from mlplatform.core.text import text as _
+from mlplatform.core.text import to_json
 from mlplatform.core.transitions import status_update
 
 logger = logging.getLogger(__name__)
 
-NOBODY_ANSWERS = "No replica has answered for longer than the health window; see the logs of the replicas"
+NOBODY_ANSWERS = _("No replica has answered for longer than the health window; see the logs of the replicas")
 
 
 def rollout_steps() -> int:
@@ -208,7 +210,8 @@ class _Rollout:
         tried = self._replicas.values() if replica_id is None else [self._replicas[replica_id]]
         replica = next((replica for replica in tried if replica.failure), None)
         if replica is None:
-            return {"reason": NOBODY_ANSWERS, "detail": "", "log_tail": []}
+            said = to_json(NOBODY_ANSWERS)
+            return {"reason": str(NOBODY_ANSWERS), "said": said, "detail": "", "log_tail": []}
         return {**(replica.failure or {}), "replica": replica.uid, "at": clock.now().isoformat()}
 
     def _change(self, status: EndpointStatus, **values: Any) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from django.utils import translation
 
 from endpoints import plan, replicas, served
 from endpoints.models import Endpoint, Model, ProductionVariant, Replica
@@ -18,6 +19,7 @@ from jobs import instance_types
 from mlplatform.core.access import Actor
 from mlplatform.core.logs import log_tail
 from mlplatform.core.objects import object_store
+from mlplatform.core.translation import translated
 from tests.endpoints.conftest import HostDriver
 
 pytestmark = pytest.mark.slow
@@ -47,7 +49,7 @@ def test_a_server_that_hangs_is_replaced(
     host.until(lambda: "stopped answering GET /ping" in log_tail(stream=endpoint.replicas.get().log).text)
 
 
-def test_a_server_over_its_memory_limit_fails_with_both_numbers(
+def test_a_server_over_its_memory_limit_fails_with_the_limit_in_words(
     alice: Actor, iris_model: Model, host: HostDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny = dataclasses.replace(instance_types.instance_type_get("local.cpu"), memory_mb=1)
@@ -55,8 +57,10 @@ def test_a_server_over_its_memory_limit_fails_with_both_numbers(
     endpoint = endpoint_create(actor=alice, name="iris", variants=[VariantRequest(model="iris-knn")])
     host.until_status(endpoint, "Failed")
     assert endpoint.failure is not None
-    assert endpoint.failure["reason"].startswith("OutOfMemory: the model server used ")
-    assert endpoint.failure["reason"].endswith("its instance type has 1 MiB")
+    assert endpoint.failure["reason"].startswith("OutOfMemory: the model server ")
+    assert " 1 MiB" in endpoint.failure["reason"]
+    with translation.override("ja"):
+        assert " 1 MiB " in (said := translated(endpoint.failure_reason)) and "モデルサーバー" in said
 
 
 def test_a_replica_that_another_host_took_over_loses_its_process_here(
