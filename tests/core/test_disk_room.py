@@ -14,6 +14,7 @@ import pytest
 from django.test import Client
 
 from jobs.models import Dataset, TrainingJob
+from jobs.runner.outcome import Outcome
 from jobs.selectors.training import training_job_waiting_reason
 from jobs.services.datasets import (
     dataset_create_from_sample,
@@ -23,6 +24,7 @@ from jobs.services.datasets import (
     dataset_version_add,
 )
 from jobs.services.execution import training_job_run
+from jobs.services.lifecycle import Artifact, training_job_claim, training_job_finish, training_job_report
 from jobs.services.sweeping import Resending, sweep_pending
 from jobs.services.worker_state import WorkerState
 from mlplatform.core import clock
@@ -30,16 +32,19 @@ from mlplatform.core.access import access_key_create
 from mlplatform.core.body_limit import BodyLimit
 from mlplatform.core.disk_room import FLOOR_BYTES, disk_floor_bytes, disk_room_check, disk_room_forget
 from mlplatform.core.errors import InsufficientStorage
+from mlplatform.core.log_lines import LogLine
+from mlplatform.core.logs import log_read
 from mlplatform.core.models import NodeKind
 from mlplatform.core.names import uri
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.objects import object_store
-from mlplatform.core.status import SecondaryStatus
+from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 from tests.disks import MIB, Disk, disk_mounted
 from tests.jobs.training.cast import Cast, cast_make, job_make
 
 CSV = b"length,kind\n1.5,b\n3.5,a\n5,b\n"
 FLOOR = 4 * MIB
+COMPLETED = Outcome(TrainingJobStatus.COMPLETED, SecondaryStatus.COMPLETED, "Training job completed")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -152,6 +157,22 @@ def test_a_job_waits_with_its_reason_and_runs_when_there_is_room(cast: Cast, dis
     assert training_job_run(job_id=job.pk, worker=worker, program=(shutil.which("true") or "true",))
     job.refresh_from_db()
     assert job.attempt == 1
+
+
+def test_what_runs_goes_on_below_the_floor(cast: Cast, disk: Path) -> None:
+    """Its log, metrics, artifact and outcome are written as long as the disk takes them at all."""
+    job = job_make(cast.alice, "runs")
+    lease = training_job_claim(job_id=job.pk, owner="w")
+    assert lease is not None
+    _low(disk)
+    training_job_report(lease=lease, stream=job.log, lines=[LogLine.of("still here", 0)])
+    address = uri(cast.alice.project.bucket, f"training-jobs/{job.uid}/1/output/model.tar.gz")
+    stored = object_store().put_bytes(b"model", address)
+    artifact = Artifact(stored.uri, stored.sha256, stored.size_bytes, {})
+    training_job_finish(lease=lease, outcome=COMPLETED, artifact=artifact)
+    job.refresh_from_db()
+    assert (job.status, object_store().get_bytes(job.artifact_uri)) == ("Completed", b"model")
+    assert log_read(stream=job.log).text == "still here\n"
 
 
 def test_a_large_body_is_answered_507_before_it_is_kept(cast: Cast, disk: Path, settings: Any) -> None:
