@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from mlplatform.core.text import text as _
 CHUNK_BYTES = 1024 * 1024
 STAGED_SUFFIX = ".part"
 """How the name of a file ends that is being written; it begins with a dot. A process that was killed leaves one."""
+_STAGED = re.compile(r"\.[0-9a-f]{16}\.part")
+"""Exactly what we write: a user's own `.data.part` in a folder is an object like any other."""
 _TRIES = 3
 
 
@@ -246,7 +249,7 @@ class ObjectStore:
 
 def is_staged(name: str) -> bool:
     """Whether a file of this name is one that is being written, or was when its writer died."""
-    return name.startswith(".") and name.endswith(STAGED_SUFFIX)
+    return _STAGED.fullmatch(name) is not None
 
 
 def _walk_folder(root: Path, folder: Path) -> Iterator[KeptObject]:

@@ -61,8 +61,12 @@ def test_everything_that_dead_processes_leave_is_removed_and_told(
     data_dir: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     left = _left(data_dir)
-    whole = data_dir / "store" / "mlplatform-1" / "mine.csv"
-    whole.write_bytes(b"an object")
+    own = [
+        data_dir / "store" / "mlplatform-1" / name
+        for name in ("mine.csv", ".mine.part", "0123456789abcdef.part")
+    ]
+    for path in own:
+        path.write_bytes(b"an object")
     with caplog.at_level("INFO"):
         swept = sweep_now("leftovers")
     assert swept.detail == {
@@ -72,7 +76,7 @@ def test_everything_that_dead_processes_leave_is_removed_and_told(
         "replica sockets": 1,
         "half-written objects": 1,
     }
-    assert not any(path.exists() for path in left) and whole.exists()
+    assert not any(path.exists() for path in left) and all(path.exists() for path in own)
     assert sum("was left over and is removed" in message for message in caplog.messages) == 6
     assert sweep_now("leftovers").n_done == 0
 
