@@ -12,6 +12,7 @@ _WITHOUT_FACES = ("doctor", "gateway", "host", "scheduler", "worker")
 
 def main() -> None:
     if sys.argv[1:2] == ["up"]:  # starts everything else and needs no Django itself
+        _sandbox_check()
         from mlplatform.core.startup.up import main as up
 
         raise SystemExit(up(sys.argv[2:]))
@@ -24,6 +25,18 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
+
+
+def _sandbox_check() -> None:
+    """A sandbox that is asked for and cannot be had is told before anything starts."""
+    if not os.environ.get("MLPLATFORM_SANDBOX") and not os.environ.get("MLPLATFORM_SANDBOX_FILE"):
+        return
+    from jobs.runner.isolation import SandboxUnavailable, isolation
+
+    try:
+        isolation()
+    except SandboxUnavailable as error:
+        raise SystemExit(f"mlplatform: {error}") from None
 
 
 def _settings_check() -> None:

@@ -24,6 +24,7 @@ from endpoints.services import replicas as rows
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
 from jobs.runner.control_groups import control_groups_clear, control_groups_found
+from jobs.runner.isolation import isolation
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.env import data_dir, runtime_dir
@@ -174,7 +175,7 @@ class Host:
             name=self.name,
             started_at=self._started_at,
             concurrency=self._capacity,
-            info={"replicas": len(self._served)},
+            info={"replicas": len(self._served), **isolation().report()},
         )
         if self._served and rows.replica_renew(host=self.name) != len(self._served):
             self._revision = _UNKNOWN_REVISION

@@ -14,12 +14,13 @@ from typing import Final
 from django.db.models import Count, Min
 
 from jobs.models import TrainingJob
+from jobs.runner.isolation import BUBBLEWRAP
 from jobs.selectors.instances import queue_use
 from mlplatform.core import clock
 from mlplatform.core.amounts import time_text
 from mlplatform.core.checks.nodes import node_findings
 from mlplatform.core.doctor import Finding, Level, doctor_check
-from mlplatform.core.models import NodeKind
+from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.nodes import nodes_alive, queues_served
 from mlplatform.core.probes import broker_state
 from mlplatform.core.startup.holder import runs_under_up
@@ -61,6 +62,33 @@ def jobs_check() -> Iterator[Finding]:
         )
         yield Finding("jobs", Level.OK, said)
     yield from wrong
+
+
+@doctor_check("sandbox", title=_("Sandbox"), reads_database=True)
+def sandbox_check() -> Iterator[Finding]:
+    """As the workers and hosts themselves have found their machines; nodes that do not tell are not asked."""
+    told = [(node, node.info["sandbox"]) for node in nodes_alive() if node.info.get("sandbox")]
+    open_ones = [node for node, name in told if name != BUBBLEWRAP]
+    for node in open_ones:
+        yield _without_sandbox(node)
+    if told and not open_ones:
+        said = _("Every job and model server runs in a sandbox (bubblewrap)")
+        yield Finding("sandbox", Level.OK, said)
+
+
+def _without_sandbox(node: Node) -> Finding:
+    said = _(
+        "Jobs and models on {host} see the machine's files and network: {reason}",
+        host=node.hostname,
+        reason=str(node.info.get("sandbox_reason", "")),
+    )
+    if node.info.get("sandbox_missing"):
+        return Finding("sandbox", Level.WARNING, said, _("apt-get install bubblewrap, then start it again"))
+    remedy = _(
+        "Allow user namespaces (sysctl -w kernel.unprivileged_userns_clone=1 and, on Ubuntu,"
+        " kernel.apparmor_restrict_unprivileged_userns=0), or take MLPLATFORM_SANDBOX=off away; then start it again"
+    )
+    return Finding("sandbox", Level.WARNING, said, remedy)
 
 
 def _waiting_by_queue() -> list[tuple[str, int, datetime]]:

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 scripts/install.sh test
-scripts/browser.sh
+scripts/packages.sh
 failed=""
 scripts/lint.sh || failed="$failed lint"
 .venv/bin/python -m pytest --numprocesses 2 --dist loadgroup "$@" || failed="$failed tests"

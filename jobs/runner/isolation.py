@@ -55,6 +55,13 @@ class Isolation:
     def name(self) -> str:
         return BUBBLEWRAP if self.enclosed else OFF
 
+    @property
+    def words(self) -> str:
+        """One sentence for the log."""
+        if self.enclosed:
+            return "processes of jobs and models run in a sandbox (bubblewrap)"
+        return f"processes of jobs and models run without a sandbox: {self.reason}"
+
     def report(self) -> dict[str, Any]:
         """As a worker or host tells it with its heartbeat."""
         told: dict[str, Any] = {"sandbox": self.name}

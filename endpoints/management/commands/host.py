@@ -14,6 +14,7 @@ from typing import IO, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from endpoints.reconciler import Host
+from jobs.runner.isolation import SandboxUnavailable, isolation
 from mlplatform.core.env import env_text, runtime_dir
 
 
@@ -29,6 +30,10 @@ class Command(BaseCommand):
         name = options["name"] or env_text("MLPLATFORM_HOST_NAME") or socket.gethostname()
         if options["capacity"] < 1:
             raise CommandError(f"--capacity {options['capacity']}: give 1 or more")
+        try:
+            isolation()
+        except SandboxUnavailable as error:
+            raise CommandError(str(error)) from None
         with _lock(name):
             host = Host(name=name, capacity=options["capacity"])
             for number in (signal.SIGTERM, signal.SIGINT):

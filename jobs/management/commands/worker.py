@@ -22,6 +22,7 @@ from django.db import Error as DatabaseFault
 from django.db import connection
 
 from jobs.instance_types import cpus_here, instance_type_list
+from jobs.runner.isolation import SandboxUnavailable, isolation
 from jobs.selectors.instances import NO_ROOM
 from jobs.services.clearing import leftovers_clear
 from jobs.services.sweeping import sweep_owners
@@ -69,6 +70,10 @@ class Command(BaseCommand):
         queues = _queues(options["queues"])
         if options["concurrency"] < 1:
             raise CommandError(f"--concurrency {options['concurrency']} is not accepted; use 1 or more")
+        try:
+            logger.info(isolation().words)
+        except SandboxUnavailable as error:
+            raise CommandError(str(error)) from None
         state = worker_state()
         state.name = options["name"] or state.name
         setup_logging.connect(_keep_logging, weak=False)
@@ -160,9 +165,9 @@ def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
 
 
 def _info() -> dict[str, Any]:
-    """What others are to know of this worker: why it begins no job, if so."""
+    """What others are to know of this worker: how its processes are kept apart, and why it begins no job, if so."""
     low = disk_room_for_jobs()
-    return {NO_ROOM: to_json(low.words)} if low else {}
+    return isolation().report() | ({NO_ROOM: to_json(low.words)} if low else {})
 
 
 def _clear() -> None:
