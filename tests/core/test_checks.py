@@ -282,6 +282,17 @@ def test_a_process_that_was_started_again_is_no_complaint_but_many_are(db: None)
     assert found.level == Level.WARNING and "3 times" in found.summary
 
 
+def test_nobody_is_called_dead_while_the_database_takes_no_heartbeats(transactional_db: None) -> None:
+    beat(NodeKind.SCHEDULER, seen_ago_s=40)
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        found = only(scheduler_check())
+        other.execute("ROLLBACK")
+    assert found.level == Level.WARNING
+    assert "the database takes no heartbeats" in found.summary and "kill" not in found.remedy
+    assert only(scheduler_check()).level == Level.FAILED
+
+
 def test_a_second_process_that_fell_silent_is_a_warning(db: None) -> None:
     beat(NodeKind.SCHEDULER, "other", seen_ago_s=600, started_ago_s=900, hostname="elsewhere")
     beat(NodeKind.SCHEDULER, "now", started_ago_s=1000)

@@ -10,6 +10,7 @@ import json
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.parse
@@ -184,7 +185,6 @@ def test_a_worker_that_was_killed_is_started_again_and_nobody_is_alarmed(patient
 def test_a_full_disk_is_told_and_the_page_still_opens(patient: Patient) -> None:
     patient.disk.fill()
     try:
-        patient.until("warning", "workers", "the database takes no heartbeats")
         code, report = patient.command()
         failed = [each for each in report["findings"] if each["level"] == "failed"]
         found = {each["check"]: each for each in reversed(failed)}
@@ -221,6 +221,51 @@ def test_jobs_for_a_queue_that_nobody_serves_are_told_with_the_command(patient: 
     assert "waits-for-a-gpu" not in json.dumps(patient.rest())
     client.post("projects/default/training-jobs/waits-for-a-gpu/stop/")
     patient.until_well()
+
+
+GUIDE = ROOT / "docs" / "operations.md"
+
+
+def commands_of(heading: str) -> str:
+    """The shell commands of a chapter of the operators' guide, as they stand."""
+    [chapter] = re.findall(rf"^## {heading}$(.*?)(?=^## )", GUIDE.read_text(encoding="utf-8"), re.M | re.S)
+    return "\n".join(re.findall(r"^```sh$(.*?)^```$", chapter, re.M | re.S))
+
+
+def test_a_backup_as_the_operators_guide_says_is_whole(patient: Patient, tmp_path: Path) -> None:
+    """Taken while the platform runs, restored elsewhere: nothing that a row refers to is missing there."""
+
+    def told(commands: str, data: Path) -> str:
+        done = subprocess.run(
+            ["sh", "-euc", commands],
+            cwd=ROOT,
+            env={**patient.platform.environment(), "DATA": str(data), "BACKUP": str(tmp_path / "backup")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for _time in range(2):  # the second backup goes over the first
+        told(commands_of("Backup"), patient.platform.data_dir)
+    restored = tmp_path / "restored"
+    orphans = told(commands_of("Restore"), restored)
+    assert "\n0 rows refer to an object that is not there" in orphans
+    with contextlib.closing(sqlite3.connect(restored / "db.sqlite3")) as database:
+        uris = [
+            uri
+            for (uri,) in database.execute(
+                "SELECT artifact_uri FROM jobs_trainingjob WHERE artifact_uri != ''"
+            )
+        ]
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert uris
+    for uri in uris:
+        assert (restored / "store" / uri.removeprefix("s3://")).is_file()
+    assert (restored / "secret_key").read_bytes() == (patient.platform.data_dir / "secret_key").read_bytes()
+    report = doctor_command(restored, patient.platform.environment())[1]
+    assert [each["level"] for each in findings_of(report, "database")] == ["ok"]
 
 
 # ---- without any process
