@@ -113,7 +113,7 @@ class ServiceUnavailable(PlatformError):
 
 
 class InsufficientStorage(PlatformError):
-    """A disk has less room than must stay free: refused before anything of it was kept. An operator has to make room."""
+    """A disk has less room than must stay free: refused before any of it was kept. An operator has to make room."""
 
     code = "InsufficientStorage"
     http_status = 507
