@@ -11,7 +11,11 @@ import contextlib
 import hashlib
 import io
 import os
+import signal
+import sqlite3
+import subprocess
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -127,6 +131,28 @@ def lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def fall_asleep(popen: subprocess.Popen[bytes]) -> None:
+    """Stops the process between two of its transactions; within one it would hold the lock of SQLite's file."""
+    for _ in range(100):
+        popen.send_signal(signal.SIGSTOP)
+        if not _is_locked():
+            return
+        popen.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+    raise AssertionError("the database is always locked")
+
+
+def _is_locked() -> bool:
+    other = sqlite3.connect(str(connection.settings_dict["NAME"]), timeout=1.0, isolation_level=None)
+    with contextlib.closing(other):
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 def folders_of(*jobs: TrainingJob) -> list[Path]:

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 
 from jobs.models import TrainingJob
+from jobs.services.clearing import leftovers_clear
+from jobs.services.lifecycle import ATTEMPTS_MAX
+from jobs.services.sweeping import sweep_owners
 from jobs.services.training import training_job_stop
 from mlplatform.core import clock
+from mlplatform.core.logs import log_read
 from mlplatform.core.status import SecondaryStatus
 from tests.faults.stage import (
     ENDED,
     assert_one_outcome,
+    fall_asleep,
     folders_of,
     held_job,
     job_processes,
@@ -24,7 +29,8 @@ from tests.faults.stage import (
     until_gone,
 )
 from tests.jobs.training.cast import Cast, job_make
-from tests.jobs.training.processes import managed, worker_running
+from tests.jobs.training.processes import managed, python_running, worker_running
+from tests.jobs.training.scripts import FOREVER, program
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.slow
@@ -81,7 +87,7 @@ def test_a_worker_that_slept_too_long_finds_its_job_taken_and_changes_nothing(
         until(job, "Training")
         wait_until(lambda: bool(job_processes(job)), what="the job process")
         processes = job_processes(job)
-        sleeper.send_signal(signal.SIGSTOP)
+        fall_asleep(sleeper)
         TrainingJob.objects.filter(pk=job.pk).update(lease_expires_at=clock.now() - timedelta(seconds=1))
         data.release()
         with worker_running(tmp_path, "w2"):
@@ -96,6 +102,29 @@ def test_a_worker_that_slept_too_long_finds_its_job_taken_and_changes_nothing(
         )
     assert_one_outcome(job, status="Completed", attempt=2)
     assert (job.events.count(), job.artifact_sha256) == (events, artifact)
+
+
+def test_a_job_whose_worker_dies_every_time_fails_with_that_cause(threads_cast: Cast, tmp_path: Path) -> None:
+    """A job that makes its machine end the worker must not be tried for ever."""
+    job = job_make(threads_cast.alice, "deadly")
+    log = tmp_path / "attempt.log"
+    for attempt in range(1, ATTEMPTS_MAX + 1):
+        command = program(tmp_path, FOREVER)
+        with python_running(log, "-m", "tests.faults.attempt", str(job.pk), *command) as worker:
+            wait_until(
+                lambda attempt=attempt: log_read(stream=job.log).text.count("ready") == attempt,  # type: ignore[misc]
+                timeout_s=60,
+                what=lambda: f"attempt {attempt}: {log.read_text()}",  # noqa: B023
+            )
+            processes = job_processes(job)
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        assert sweep_owners() == 1
+        leftovers_clear()
+        until_gone(processes)
+    assert_one_outcome(job, status="Failed", attempt=ATTEMPTS_MAX)
+    assert job.failure is not None and job.failure["kind"] == "LostWorker"
+    assert "lost 3 times" in job.failure["reason"] and "not tried again" in job.failure["reason"]
 
 
 def _lease_end(job: TrainingJob):  # type: ignore[no-untyped-def]
