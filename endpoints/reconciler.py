@@ -15,7 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-from django.db import DatabaseError, close_old_connections
+from django.db import Error as DatabaseFault
+from django.db import close_old_connections
 
 from endpoints.models import Replica
 from endpoints.replicas import GROUP_PREFIX, ServerThreads, leftovers_kill
@@ -137,7 +138,7 @@ class Host:
                 if time.monotonic() > deadline:
                     server.kill("The host ended")
             self.wait(0.02)
-        with contextlib.suppress(DatabaseError):
+        with contextlib.suppress(DatabaseFault):
             for served in self._served.values():
                 served.store_log()
             rows.replica_release(host=self.name, planned=True)
@@ -153,7 +154,7 @@ class Host:
             if self._database_away:
                 logger.info("the database is back")
             self._database_away = False
-        except DatabaseError as error:
+        except DatabaseFault as error:
             if not self._database_away:
                 logger.warning("the database is away, model servers go on: %s", error)
             self._database_away = True

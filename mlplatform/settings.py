@@ -74,7 +74,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "mlplatform.core.request_id.RequestIdMiddleware",
     "mlplatform.core.audit_middleware.AuditOriginMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "mlplatform.web.sessions.ReadingSessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,7 +1,8 @@
 """Settings of the test run: ours, with a data directory of its own that goes away with the process.
 
 pytest loads them before any conftest. The variable is set for whatever a test starts, and always anew, so
-that neither a developer's data nor that of a parallel test process can be touched.
+that neither a developer's data nor that of a parallel test process can be touched. `TEST_DATABASE_URL` names another
+database server than SQLite.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ os.environ["MLPLATFORM_DATA_DIR"] = _data_dir
 (Path(_data_dir) / "db.sqlite3").touch()  # settings for a database that is there: its connections write nothing
 for _name in ("DATABASE_URL", "CELERY_BROKER_URL", "OBJECT_STORE_URL", "MLPLATFORM_SECRET_KEY"):
     os.environ.pop(_name, None)
+
+if os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 
 from mlplatform.settings import *  # noqa: E402, F403  must see the variables above
 

@@ -44,7 +44,8 @@ class HeldData:
         self._path = path
         self._content = path.read_bytes()
         assert len(self._content) < 60_000, "must fit into the pipe"
-        path.unlink()
+        self._whole = path.with_name(f".{path.name}.whole")  # now, for there may be no room for it later
+        path.rename(self._whole)
         os.mkfifo(path)
         self._pipe: int | None = os.open(path, os.O_RDWR)  # so that no reader waits in `open`
 
@@ -58,9 +59,7 @@ class HeldData:
         """One reader that waits gets everything; whoever comes later finds the file as it was."""
         if self._pipe is None:
             return
-        whole = self._path.with_name(f".{self._path.name}.whole")
-        whole.write_bytes(self._content)
-        whole.rename(self._path)
+        self._whole.rename(self._path)
         os.write(self._pipe, self._content)
         os.close(self._pipe)
         self._pipe = None

@@ -64,6 +64,7 @@ def test_a_figure_is_data_that_cannot_end_its_script_element() -> None:
 
 def test_a_meter_without_a_fraction_is_indeterminate() -> None:
     assert "value=" not in ui.meter(None, "Working")
+    assert "value=" not in rendered("{% meter job.progress.fraction 'Working' %}")
     assert 'value="1.0000"' in ui.meter(1.7, "Working")
 
 

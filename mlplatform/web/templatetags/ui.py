@@ -109,9 +109,9 @@ def bars(
 
 
 @register.simple_tag
-def meter(fraction: float | None, label: str) -> SafeString:
-    """A progress bar; indeterminate where the fraction is not known."""
-    if fraction is None:
+def meter(fraction: float | str | None, label: str) -> SafeString:
+    """A progress bar; indeterminate where the fraction is not known (a template passes "" for what is missing)."""
+    if not isinstance(fraction, int | float):
         return format_html('<progress class="meter" aria-label="{}"></progress>', label)
     shown = max(0.0, min(1.0, fraction))
     return format_html(
