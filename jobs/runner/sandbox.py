@@ -22,6 +22,7 @@ from jobs.runner.control_groups import N_PROCESSES
 from jobs.runner.isolation import Isolation, isolation
 from mlplatform.core.env import PROJECT_ROOT, data_dir
 
+_TEMPORARY: Final = Path("/tmp")
 HOST_NAME: Final = "algo-1"
 N_FILES: Final = 65536
 _FIRST_USER: Final = 61184
@@ -68,6 +69,9 @@ class Mount:
     outside: Path
     inside: Path
     writable: bool = False
+
+    def words(self) -> list[str]:
+        return _bind("--bind" if self.writable else "--ro-bind", self.outside, self.inside)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,12 +157,14 @@ class Sandbox:
         ]
 
     def _view(self, program: Sequence[str]) -> list[str]:
-        words = [*_system(), *(_try_all(_READABLE_WITH_NETWORK) if self.network else [])]
-        words += ["--proc", "/proc", "--dev", "/dev"]
+        # `/tmp` first: the platform itself may have been put below it.
+        first = [mount for mount in self.mounts if mount.inside == _TEMPORARY]
+        words = ["--proc", "/proc", "--dev", "/dev"]
         if self.temporary:
-            words += [*(["--perms", "1777"] if self.own_user else []), "--tmpfs", "/tmp"]
-        for mount in self.mounts:
-            words += _bind("--bind" if mount.writable else "--ro-bind", mount.outside, mount.inside)
+            words += [*(["--perms", "1777"] if self.own_user else []), "--tmpfs", str(_TEMPORARY)]
+        words += [word for mount in first for word in mount.words()]
+        words += [*_system(), *(_try_all(_READABLE_WITH_NETWORK) if self.network else [])]
+        words += [word for mount in self.mounts if mount not in first for word in mount.words()]
         for path in self._named_files(program):
             words += _bind("--ro-bind", path, path)
         return [*words, "--remount-ro", "/dev", "--remount-ro", "/"]
