@@ -14,6 +14,7 @@ from typing import Any, Final
 import re2
 
 from mlplatform.core.errors import FieldError, InvalidRequest
+from mlplatform.core.text import text as _
 
 DEFINITIONS_MAX: Final = 40
 NAME_MAX: Final = 255
@@ -58,7 +59,7 @@ def metric_definition_check(definitions: Sequence[Mapping[str, Any]]) -> list[Me
     """The definitions of a request. Raises InvalidRequest with every field that is wrong."""
     errors: list[FieldError] = []
     if len(definitions) > DEFINITIONS_MAX:
-        message = f"has {len(definitions)} definitions; use at most {DEFINITIONS_MAX}"
+        message = _("has {n} definitions; use at most {limit}", n=len(definitions), limit=DEFINITIONS_MAX)
         raise InvalidRequest.for_field("metric_definitions", message)
     checked = [_check(index, definition, errors) for index, definition in enumerate(definitions)]
     _names_unique(checked, errors)
@@ -73,7 +74,8 @@ def metric_matches(definitions: Sequence[Mapping[str, Any]], text: str) -> list[
     """
     if len(text) > TEXT_MAX_BYTES:
         raise InvalidRequest.for_field(
-            "text", f"has {len(text):,} characters; use at most {TEXT_MAX_BYTES:,}"
+            "text",
+            _("has {n} characters; use at most {limit}", n=f"{len(text):,}", limit=f"{TEXT_MAX_BYTES:,}"),
         )
     matcher = MetricMatcher(metric_definition_check(definitions))
     return [
@@ -89,14 +91,23 @@ def _check(index: int, definition: Mapping[str, Any], errors: list[FieldError]) 
     unknown = sorted(set(definition) - {"name", "regex"})
     if unknown:
         errors.append(
-            FieldError(f"{field}.{unknown[0]}", "is not a field of a metric definition; use name and regex")
+            FieldError(
+                f"{field}.{unknown[0]}", _("is not a field of a metric definition; use name and regex")
+            )
         )
     if not isinstance(name, str) or not 0 < len(name) <= NAME_MAX or not name.isprintable():
-        errors.append(FieldError(f"{field}.name", f"must be a text of 1 to {NAME_MAX} printable characters"))
-    if not isinstance(regex, str) or not 0 < len(regex) <= REGEX_MAX:
-        shown = f"has {len(regex)} characters" if isinstance(regex, str) else "is missing"
         errors.append(
-            FieldError(f"{field}.regex", f"{shown}; use a regular expression of 1 to {REGEX_MAX} characters")
+            FieldError(
+                f"{field}.name", _("must be a text of 1 to {limit} printable characters", limit=NAME_MAX)
+            )
+        )
+    if not isinstance(regex, str) or not 0 < len(regex) <= REGEX_MAX:
+        shown = _("has {n} characters", n=len(regex)) if isinstance(regex, str) else _("is missing")
+        errors.append(
+            FieldError(
+                f"{field}.regex",
+                _("{said}; use a regular expression of 1 to {limit} characters", said=shown, limit=REGEX_MAX),
+            )
         )
     else:
         reason = _refusal(regex)
@@ -109,7 +120,9 @@ def _names_unique(definitions: Sequence[MetricDefinition], errors: list[FieldErr
     seen: set[str] = set()
     for index, definition in enumerate(definitions):
         if definition.name in seen:
-            message = f"{definition.name!r} is used twice; give every metric a name of its own"
+            message = _(
+                "{name} is used twice; give every metric a name of its own", name=repr(definition.name)
+            )
             errors.append(FieldError(f"metric_definitions[{index}].name", message))
         seen.add(definition.name)
 

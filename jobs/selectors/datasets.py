@@ -20,6 +20,7 @@ from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound
 from mlplatform.core.objects import object_store
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
+from mlplatform.core.text import text as _
 
 ORDERS: Final = {
     "created": "created_at",
@@ -82,7 +83,7 @@ def dataset_get(*, actor: Actor, name: str) -> Dataset:
     """The dataset of that name, with `latest`. Raises NotFound."""
     dataset = _visible(actor).filter(name=name[:64]).first()
     if dataset is None:
-        raise NotFound(f"There is no dataset {name[:80]!r}")
+        raise NotFound(_("There is no dataset {name}", name=repr(name[:80])))
     return dataset
 
 
@@ -96,7 +97,9 @@ def dataset_version_get(*, actor: Actor, reference: str) -> DatasetVersion:
     known = number.isascii() and number.isdecimal() and len(number) < 9
     version = versions.filter(number=int(number)).first() if known else None
     if version is None:
-        raise NotFound(f"There is no version {number[:20]!r} of dataset {name!r}")
+        raise NotFound(
+            _("There is no version {number} of dataset {name}", number=repr(number[:20]), name=repr(name))
+        )
     return version
 
 

@@ -77,7 +77,7 @@ def training_job_get(*, actor: Actor, name: str) -> TrainingJob:
     jobs = TrainingJob.objects.select_related("project", "log", "created_by")
     job = jobs.filter(project=actor.project, name=name[:64]).first()
     if job is None:
-        raise NotFound(f"There is no training job {name[:63]!r}")
+        raise NotFound(_("There is no training job %(name)r") % {"name": name[:63]})
     return job
 
 
@@ -128,7 +128,7 @@ def training_job_artifact(*, actor: Actor, name: str) -> tuple[Iterator[bytes], 
     """The artifact's content in pieces, its file name and size. Raises NotFound for a job without one."""
     job = training_job_get(actor=actor, name=name)
     if not job.artifact_uri:
-        raise NotFound(f"Training job {name[:63]!r} has no artifact")
+        raise NotFound(_("Training job %(name)r has no artifact") % {"name": name[:63]})
     return object_store().chunks(job.artifact_uri), f"{job.name}-model.tar.gz", job.artifact_bytes or 0
 
 
@@ -137,4 +137,8 @@ def _status(status: str) -> TrainingJobStatus:
         return TrainingJobStatus(status)
     except ValueError:
         accepted = ", ".join(TrainingJobStatus)
-        raise InvalidRequest.for_field("status", f"{status[:40]!r} is not a status; use {accepted}") from None
+        message = _("%(value)r is not a status; use %(accepted)s") % {
+            "value": status[:40],
+            "accepted": accepted,
+        }
+        raise InvalidRequest.for_field("status", message) from None

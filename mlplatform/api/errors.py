@@ -9,6 +9,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, JsonResponse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from rest_framework import exceptions as drf
 from rest_framework.views import set_rollback
 
@@ -21,21 +22,21 @@ from mlplatform.core.translation import translated, translated_errors
 logger = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 _TITLES = {
-    400: "Bad request",
-    401: "Not authenticated",
-    403: "Access denied",
-    404: "Not found",
-    405: "Method not allowed",
-    406: "Not acceptable",
-    409: "Conflict",
-    413: "Too large",
-    415: "Unsupported media type",
-    422: "Unprocessable",
-    424: "Model error",
-    429: "Too many requests",
-    500: "Internal failure",
-    503: "Service unavailable",
-    507: "Insufficient storage",
+    400: gettext_noop("Bad request"),
+    401: gettext_noop("Not authenticated"),
+    403: gettext_noop("Access denied"),
+    404: gettext_noop("Not found"),
+    405: gettext_noop("Method not allowed"),
+    406: gettext_noop("Not acceptable"),
+    409: gettext_noop("Conflict"),
+    413: gettext_noop("Too large"),
+    415: gettext_noop("Unsupported media type"),
+    422: gettext_noop("Unprocessable"),
+    424: gettext_noop("Model error"),
+    429: gettext_noop("Too many requests"),
+    500: gettext_noop("Internal failure"),
+    503: gettext_noop("Service unavailable"),
+    507: gettext_noop("Insufficient storage"),
 }
 _DRF_CODES = {
     401: "MissingAuthenticationTokenException",
@@ -70,7 +71,7 @@ def problem(
     """One problem document."""
     body = {
         "type": "about:blank",
-        "title": _TITLES.get(status, "Error"),
+        "title": _(_TITLES.get(status, "Error")),
         "status": status,
         "code": code,
         "detail": detail,

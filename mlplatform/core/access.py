@@ -41,7 +41,12 @@ class Actor:
         """Raises AccessDenied unless this actor's role includes `role`."""
         if _RANK[self.role] < _RANK[role]:
             raise AccessDenied(
-                f"This needs the role {role.value} in project {self.project.name}; you are {self.role.value}"
+                _(
+                    "This needs the role {needed} in project {project}; you are {role}",
+                    needed=role.value,
+                    project=self.project.name,
+                    role=self.role.value,
+                )
             )
 
     def may(self, role: str) -> bool:
@@ -75,20 +80,20 @@ def actor_for_user(*, user: User, project_name: str) -> Actor:
         else None
     )
     if membership is None:
-        raise NotFound(f"There is no project {project_name[:63]!r} that you are a member of")
+        raise NotFound(_("There is no project {name} that you are a member of", name=repr(project_name[:63])))
     return Actor(user=user, project=membership.project, role=Role(membership.role))
 
 
 def actor_for_key(*, token: str) -> Actor:
     """The actor of a bearer token `<key id>.<secret>`. Raises NotAuthenticated for every kind of wrong token alike."""
-    key_id, _, secret = token.partition(".")
+    key_id, _dot, secret = token.partition(".")
     key = AccessKey.objects.select_related("user", "project").filter(key_id=key_id[:20]).first()
     digest = hashlib.sha256(secret.encode()).hexdigest()
     if key is None or not hmac.compare_digest(key.secret_sha256, digest) or not _usable(key):
-        raise NotAuthenticated("The access key is unknown, revoked or expired")
+        raise NotAuthenticated(_("The access key is unknown, revoked or expired"))
     membership = Membership.objects.filter(user=key.user, project=key.project).first()
     if membership is None or not key.user.is_active:
-        raise NotAuthenticated("The access key is unknown, revoked or expired")
+        raise NotAuthenticated(_("The access key is unknown, revoked or expired"))
     _touch(key)
     return Actor(user=key.user, project=key.project, role=Role(membership.role), key=key)
 
@@ -123,7 +128,9 @@ def access_key_create(
         AccessDenied: the user is no member of the project.
     """
     if not Membership.objects.filter(user=user, project=project).exists():
-        raise AccessDenied(f"{user.get_username()} is not a member of project {project.name}")
+        raise AccessDenied(
+            _("{user} is not a member of project {project}", user=user.get_username(), project=project.name)
+        )
     secret = secrets.token_urlsafe(30)
     with transaction.atomic():
         key = AccessKey.objects.create(
@@ -161,7 +168,7 @@ def access_key_revoke(*, actor: Actor, key_id: str) -> AccessKey:
     """Ends a key at once: one's own, or any of the project for an administrator. Raises NotFound."""
     key = next((key for key in access_key_list(actor=actor) if key.key_id == key_id), None)
     if key is None:
-        raise NotFound(f"There is no access key {key_id[:20]!r}")
+        raise NotFound(_("There is no access key {key}", key=repr(key_id[:20])))
     if key.revoked_at is None:
         with transaction.atomic():
             key.revoked_at = clock.now()
@@ -195,7 +202,7 @@ def project_create(*, user: User, name: str, display_name: str = "") -> Project:
     """Makes a project with `user` as its administrator. Raises InvalidRequest or Conflict for the name."""
     names.name_check(name)
     if Project.objects.filter(name__iexact=name).exists():
-        raise Conflict(f"A project named {name!r} already exists")
+        raise Conflict(_("A project named {name} already exists", name=repr(name)))
     with transaction.atomic():
         project = Project.objects.create(name=name, display_name=display_name[:200], account_id=_account_id())
         Membership.objects.create(project=project, user=user, role=Role.ADMIN)

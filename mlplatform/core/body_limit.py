@@ -23,6 +23,7 @@ from mlplatform.core.disk_room import disk_room_check
 from mlplatform.core.errors import NotAuthenticated, PlatformError, ServiceUnavailable, Throttled, TooLarge
 from mlplatform.core.key_attempts import actor_for_token
 from mlplatform.core.outages import outage_of
+from mlplatform.core.text import text as _
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -144,7 +145,12 @@ def _has_session(cookies: str) -> bool:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than {limit:,} bytes, the most that is taken from this sender")
+    return TooLarge(
+        _(
+            "The body is larger than {limit} bytes, the most that is taken from this sender",
+            limit=f"{limit:,}",
+        )
+    )
 
 
 async def _answer(send: Send, error: PlatformError, request_id: str) -> None:

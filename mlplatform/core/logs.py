@@ -21,6 +21,7 @@ from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.models import LogChunk, LogStream
 from mlplatform.core.names import uid_new
+from mlplatform.core.text import text as _
 
 COALESCE_BYTES = 16 * 1024
 READ_BYTES = 256 * 1024
@@ -321,7 +322,7 @@ class _Pieces:
 def _search_expression(pattern: str, *, regular: bool) -> re2._Regexp:
     if not 0 < len(pattern) <= SEARCH_PATTERN_MAX:
         raise InvalidRequest.for_field(
-            "pattern", f"has {len(pattern)} characters; use 1 to {SEARCH_PATTERN_MAX}"
+            "pattern", _("has {n} characters; use 1 to {limit}", n=len(pattern), limit=SEARCH_PATTERN_MAX)
         )
     options = re2.Options()
     options.case_sensitive = False
@@ -330,4 +331,6 @@ def _search_expression(pattern: str, *, regular: bool) -> re2._Regexp:
         return re2.compile((pattern if regular else re2.escape(pattern)).encode(), options)
     except re2.error as error:
         reason = error.args[0].decode("utf-8", "replace") if error.args else "not valid"
-        raise InvalidRequest.for_field("pattern", f"is not an RE2 regular expression: {reason}") from None
+        raise InvalidRequest.for_field(
+            "pattern", _("is not an RE2 regular expression: {reason}", reason=reason)
+        ) from None

@@ -10,6 +10,7 @@ from mlplatform.core.audit import audit_record
 from mlplatform.core.errors import Conflict, InvalidRequest, NotFound
 from mlplatform.core.models import Membership, Project, Role
 from mlplatform.core.revisions import revision_bump
+from mlplatform.core.text import text as _
 
 
 def member_list(*, actor: Actor) -> list[Membership]:
@@ -22,18 +23,29 @@ def member_set(*, actor: Actor, username: str, role: str) -> Membership:
     """Adds a user to the project or changes the role. Needs administrator."""
     actor.require(Role.ADMIN)
     if role not in Role.values:
-        raise InvalidRequest.for_field("role", f"{role[:40]!r} is not a role; use {', '.join(Role.values)}")
+        raise InvalidRequest.for_field(
+            "role",
+            _(
+                "{value} is not a role; use {accepted}",
+                value=repr(role[:40]),
+                accepted=", ".join(Role.values),
+            ),
+        )
     user = User.objects.filter(username=username, is_active=True).first()
     if user is None:
         raise InvalidRequest.for_field(
-            "username", f"there is no user {username[:80]!r}; an operator adds users in the admin console"
+            "username",
+            _(
+                "there is no user {name}; an operator adds users in the admin console",
+                name=repr(username[:80]),
+            ),
         )
     with transaction.atomic():
         project_lock(actor.project)
         before = (
             Membership.objects.filter(project=actor.project, user=user).values_list("role", flat=True).first()
         )
-        membership, _ = Membership.objects.update_or_create(
+        membership, _created = Membership.objects.update_or_create(
             project=actor.project, user=user, defaults={"role": role}
         )
         _keep_an_administrator(actor.project)
@@ -49,9 +61,11 @@ def member_remove(*, actor: Actor, username: str) -> None:
     actor.require(Role.ADMIN)
     with transaction.atomic():
         project_lock(actor.project)
-        deleted, _ = Membership.objects.filter(project=actor.project, user__username=username).delete()
+        deleted, _by_table = Membership.objects.filter(
+            project=actor.project, user__username=username
+        ).delete()
         if not deleted:
-            raise NotFound(f"{username[:80]!r} is not a member of this project")
+            raise NotFound(_("{name} is not a member of this project", name=repr(username[:80])))
         _keep_an_administrator(actor.project)
         revision_bump()
         audit_record(actor=actor, action="member.remove", target=username)
@@ -59,4 +73,6 @@ def member_remove(*, actor: Actor, username: str) -> None:
 
 def _keep_an_administrator(project: Project) -> None:
     if not Membership.objects.filter(project=project, role=Role.ADMIN).exists():
-        raise Conflict("A project needs at least one administrator; make somebody else administrator first")
+        raise Conflict(
+            _("A project needs at least one administrator; make somebody else administrator first")
+        )

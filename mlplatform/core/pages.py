@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Q, QuerySet
 
 from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.text import text as _
 
 M = TypeVar("M", bound=models.Model)
 LIMIT_MAX = 100
@@ -47,7 +48,9 @@ def page_of(
     """
     field, descending = _order_field(orders, order)
     if not 1 <= limit <= LIMIT_MAX:
-        raise InvalidRequest.for_field("limit", f"{limit} is out of range; use 1 to {LIMIT_MAX}")
+        raise InvalidRequest.for_field(
+            "limit", _("{value} is out of range; use 1 to {limit}", value=limit, limit=LIMIT_MAX)
+        )
     count = queryset.count()
     if cursor:
         queryset = queryset.filter(_after(field, descending, _decode(cursor, order)))
@@ -63,7 +66,12 @@ def _order_field(orders: Mapping[str, str], order: str) -> tuple[str, bool]:
     if name not in orders:
         accepted = ", ".join(orders)
         raise InvalidRequest.for_field(
-            "order", f"{order[:60]!r} is not a field to order by; use {accepted}, or -name"
+            "order",
+            _(
+                "{value} is not a field to order by; use {accepted}, or -name",
+                value=repr(order[:60]),
+                accepted=accepted,
+            ),
         )
     return orders[name], order.startswith("-")
 
@@ -85,8 +93,11 @@ def _decode(cursor: str, order: str) -> list[Any]:
         made_for, value, pk = signing.loads(cursor, salt="cursor")
     except (signing.BadSignature, ValueError, TypeError):
         raise InvalidRequest.for_field(
-            "cursor", "is not a cursor of this list; use `next` of the page before"
+            "cursor", _("is not a cursor of this list; use `next` of the page before")
         ) from None
     if made_for != order:
-        raise InvalidRequest.for_field("cursor", f"belongs to the order {made_for!r}, not {order!r}")
+        raise InvalidRequest.for_field(
+            "cursor",
+            _("belongs to the order {made_for}, not {order}", made_for=repr(made_for), order=repr(order)),
+        )
     return [value, pk]
