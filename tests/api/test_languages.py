@@ -101,3 +101,15 @@ def test_an_event_that_every_job_has_is_shown_in_japanese() -> None:
         assert JobEvent(message="Waiting for a worker").message_shown == "ワーカーを待っています"
         assert JobEvent(message="of this job only").message_shown == "of this job only"
         assert JobEvent(message="").message_shown == ""
+
+
+def test_what_is_not_there_or_not_allowed_is_told_in_japanese(alice: Person, bob: Person) -> None:
+    gone = alice.client.get(alice.url("training-jobs/nothing/"), headers=JAPANESE).json()
+    assert (gone["title"], gone["detail"]) == (
+        "見つかりません",
+        "トレーニングジョブ 'nothing' はありません",
+    )
+    foreign = alice.client.get("/api/v1/projects/nowhere/", headers=JAPANESE).json()
+    assert foreign["detail"] == "あなたがメンバーであるプロジェクト 'nowhere' はありません"
+    refused = bob.client.delete(bob.url("training-jobs/nothing/"), headers=JAPANESE).json()
+    assert "ロール editor が必要です。あなたのロールは viewer です" in refused["detail"]
