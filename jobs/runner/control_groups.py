@@ -30,6 +30,8 @@ N_PROCESSES: Final = 1024
 _PERIOD_US: Final = 100_000
 _WHERE_SWAP_IS_COUNTED: Final = ("memory.memsw.limit_in_bytes", "memory.swap.max")
 _REMOVE_S: Final = 2.0
+_ABANDONED_S: Final = 600.0
+_abandoned = {"looked_at": 0.0}
 _JOIN: Final = (
     'groups=$1; shift; for group in $groups; do echo $$ >"$group/cgroup.procs" || exit 125; done; exec "$@"'
 )
@@ -126,6 +128,7 @@ def control_group_make(name: str, limits: GroupLimits) -> ControlGroup | None:
     place = place_find()
     if place is None:
         return None
+    _abandoned_clear(place)
     group = ControlGroup(place, f"{_prefix()}{name}")
     try:
         group.make(limits)
@@ -133,6 +136,18 @@ def control_group_make(name: str, limits: GroupLimits) -> ControlGroup | None:
         logger.warning("no control group for %s: %s", name, error)
         return None
     return group
+
+
+def _abandoned_clear(place: Place) -> None:
+    """Removes groups without a process that installations of ours left which may never come back."""
+    now = time.time()
+    if now < _abandoned["looked_at"] + _ABANDONED_S:
+        return
+    _abandoned["looked_at"] = now
+    for folder in {found for parent in place.folders.values() for found in parent.glob("mlplatform-*")}:
+        with contextlib.suppress(OSError):
+            if now - folder.stat().st_mtime > _ABANDONED_S:
+                folder.rmdir()  # refused while it has processes
 
 
 def control_groups_found(*, prefix: str) -> frozenset[str]:

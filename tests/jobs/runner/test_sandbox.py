@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs.runner.control_groups import GroupLimits, place_find
+from jobs.runner import control_groups
+from jobs.runner.control_groups import GroupLimits, control_group_make, place_find
 from jobs.runner.follow import Cause
 from jobs.runner.isolation import SandboxUnavailable, isolation
 from jobs.runner.launch import JobProcess, job_sandbox, marked_processes
@@ -369,6 +370,24 @@ def test_memory_beyond_the_control_groups_limit_is_told_as_such(tmp_path: Path) 
     assert "its instance type has 150 MiB" in done.outcome.failure["reason"]
     assert done.ending.runtime_s < 60
     assert not list(_groups())
+
+
+def test_a_group_that_nobody_will_ever_look_at_again_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = place_find()
+    if place is None:
+        pytest.skip("no control group can be made here")
+    monkeypatch.setenv("MLPLATFORM_DATA_DIR", "/nonexistent/gone")
+    left = control_group_make("job-left", GroupLimits())
+    assert left is not None
+    monkeypatch.setenv("MLPLATFORM_DATA_DIR", "/nonexistent/other")
+    monkeypatch.setitem(control_groups._abandoned, "looked_at", 0.0)
+    for folder in left.folders:
+        os.utime(folder, (0, 0))
+    made = control_group_make("job-made", GroupLimits())
+    assert made is not None
+    assert not any(folder.exists() for folder in left.folders)
+    made.remove()
+    assert not any(folder.exists() for folder in made.folders)
 
 
 @both_ways
