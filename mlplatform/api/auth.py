@@ -21,13 +21,14 @@ from mlplatform.core.audit_middleware import client_address
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, NotFound
 from mlplatform.core.key_attempts import actor_for_token
 from mlplatform.core.models import AccessKey, Membership, Role
+from mlplatform.core.text import text as _
 
 if TYPE_CHECKING:
     # At run time a circle: the framework's views load this module as a setting.
     from rest_framework.views import APIView
 
 BEARER = "Bearer"
-_HOW = "use Authorization: Bearer <key id>.<secret>"
+_HOW = _("use Authorization: Bearer <key id>.<secret>")
 
 
 class Rule(Enum):
@@ -50,11 +51,13 @@ class AccessKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer <key id>.<secret>`; its project and role come as `request.auth`."""
 
     def authenticate(self, request: Request) -> tuple[User, Actor] | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        scheme, _blank, token = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
         if scheme.lower() != BEARER.lower():
-            raise NotAuthenticated(f"Authorization: {scheme[:20]!r} is not accepted; {_HOW}")
+            raise NotAuthenticated(
+                _("Authorization: {value} is not accepted; {how}", value=repr(scheme[:20]), how=_HOW)
+            )
         actor = actor_for_token(token=token.strip(), address=client_address(request._request))
         return actor.user, actor
 
@@ -73,7 +76,7 @@ class DenyByDefault(BasePermission):
         if rule is Rule.PUBLIC:
             return True
         if not request.user:
-            raise NotAuthenticated(f"This needs an access key or a login; {_HOW}")
+            raise NotAuthenticated(_("This needs an access key or a login; {how}", how=_HOW))
         if rule is None:
             raise AccessDenied("Nobody may do this: the route declares no rule for it")
         if rule is Rule.OPERATOR:
@@ -88,7 +91,7 @@ def signed_in(request: Request) -> User:
     """The user, in a view whose rule lets nobody else in."""
     user: Any = request.user
     if not isinstance(user, User):
-        raise NotAuthenticated(f"This needs an access key or a login; {_HOW}")
+        raise NotAuthenticated(_("This needs an access key or a login; {how}", how=_HOW))
     return user
 
 
@@ -98,7 +101,7 @@ def member_of(request: Request, project_name: str) -> Actor:
     if not isinstance(key_actor, Actor):
         return actor_for_user(user=signed_in(request), project_name=project_name)
     if key_actor.project.name != project_name:
-        raise NotFound(f"There is no project {project_name[:63]!r} that you are a member of")
+        raise NotFound(_("There is no project {name} that you are a member of", name=repr(project_name[:63])))
     return key_actor
 
 
