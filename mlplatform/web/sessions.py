@@ -18,7 +18,7 @@ class ReadingSessionMiddleware(SessionMiddleware):
     """Django's, but that a page remembers nothing (the project visited last) while the database takes no writes."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        if request.method not in {"GET", "HEAD"}:
+        if request.method not in {"GET", "HEAD"} or not request.session.modified:
             return super().process_response(request, response)
         try:
             with impatient():
