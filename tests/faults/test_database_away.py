@@ -255,7 +255,6 @@ def test_a_full_disk_under_everything_is_told_reading_goes_on_and_so_does_all_th
             page = browser.send("GET", "/projects/default/", headers=cookies)
             assert page.status == 200, platform.log[-6000:]
             assert _invoke(street).status == 200
-        assert "database or disk is full" in platform.log or "disk" in platform.log
         assert street.get("datasets/no-room/").status == 404
         assert street.job(job.name)["status"] == "InProgress"
     finally:
