@@ -272,6 +272,10 @@ class World:
             if replica.address:
                 assert replica.status == ReplicaStatus.IN_SERVICE, replica.status
                 assert replica.endpoint.status != EndpointStatus.DELETING
+                if replica.host in self.hosts:
+                    assert str(self.hosts[replica.host]._place.socket_dir) in replica.address, (
+                        "another host's"
+                    )
             assert bool(replica.host) == (replica.status not in {"Pending", "Gone"}) or (
                 replica.status == "Failed" and not replica.host
             ), f"{replica.status} of {replica.host!r}"

@@ -135,6 +135,19 @@ class EndpointMachine(RuleBasedStateMachine):
         name = list(self.world.hosts)[n % len(self.world.hosts)]
         self.world.asleep ^= {name}
 
+    @rule(name=st.sampled_from(HOSTS), seconds=st.sampled_from([21, 30]))
+    def host_sleeps_through_its_lease_and_wakes_late(self, name: str, seconds: int) -> None:
+        other = HOSTS[name == "a"]
+        for host in HOSTS:
+            if host not in self.world.hosts:
+                self.world.start(host)
+        self.world.asleep = {name}
+        self.world.go_on(seconds)
+        self.world.asleep.clear()
+        self.world.tick(name)
+        self.world.check()
+        self.world.tick(other)
+
     @rule(seconds=st.sampled_from(JUMPS_S))
     def clock_jumps(self, seconds: int) -> None:
         self.world.jump(seconds)
