@@ -181,9 +181,9 @@ class ChannelFeeder(threading.Thread):
         descriptor = self._open(self._workspace.pipe(self._channel.name, epoch))
         if descriptor is None:
             return False
-        # The next pipe is there before this one ends, so that a reader never has to wait for it to appear.
-        self._workspace.pipe_make(self._channel.name, epoch + 1)
         try:
+            # The next pipe is there before this one ends, so that a reader never has to wait for it to appear.
+            self._workspace.pipe_make(self._channel.name, epoch + 1)
             for piece in self._pieces():
                 _write_all(descriptor, piece)
         except BrokenPipeError:

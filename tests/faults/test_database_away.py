@@ -259,13 +259,13 @@ def test_a_full_disk_under_everything_is_told_reading_goes_on_and_so_does_all_th
         assert street.job(job.name)["status"] == "InProgress"
     finally:
         disk.free()
-    failed = street.job_ended(job.name)
-    assert (failed["status"], failed["attempt"], failed["failure"]["kind"]) == ("Failed", 1, "StorageFull"), (
-        failed
-    )
-    assert "The disk of the job's folder is full" in street.log(job.name), (
-        "what it printed was kept for later"
-    )
+    ended = street.job_ended(job.name)
+    # Its own process found no room for the model; or its data could not be handed over, and that is tried again.
+    if ended["status"] == "Failed":
+        assert (ended["attempt"], ended["failure"]["kind"]) == (1, "StorageFull"), ended
+        assert "The disk of the job's folder is full" in street.log(job.name), "what it printed was kept"
+    else:
+        assert ended["status"] == "Completed" and ended["attempt"] > 1, ended
     after = Held(street)
     after.release()
     after.assert_completed_once_and_whole()
