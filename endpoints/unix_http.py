@@ -10,6 +10,8 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from endpoints.serving.address import socket_path
+
 
 @dataclass(frozen=True)
 class HttpAnswer:
@@ -30,7 +32,8 @@ class UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        with socket_path(self._path) as there:
+            self.sock.connect(there)
 
     def call(
         self, method: str, target: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None

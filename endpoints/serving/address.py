@@ -5,8 +5,12 @@ Model server, gateway and host write addresses in this one form; nothing else pa
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +59,28 @@ def socket_listen(address: Address, *, mode: int = 0o600) -> socket.socket:
     sock.listen(BACKLOG)
     sock.setblocking(False)
     return sock
+
+
+@contextmanager
+def socket_path(path: str) -> Iterator[str]:
+    """A path to connect to, of the very socket that is at `path`: a link there leads nowhere.
+
+    A model server may write the folder of its own socket. With a link in the place of it, the gateway and the host,
+    who reach every socket of the platform, would be led to another project's.
+
+    Raises:
+        OSError: there is none, or it is no socket.
+    """
+    if not hasattr(os, "O_PATH"):  # no Linux, and so no sandbox to get out of
+        yield path
+        return
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK), path)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def _bind_tcp(address: Address) -> socket.socket:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from endpoints.serving.address import Address
+from endpoints.serving.address import Address, socket_path
 from endpoints.serving.client_connection import Answer, AnswerTooLong, CallFailed, Connection
 
 __all__ = ["Answer", "AnswerTooLong", "CallFailed", "Connection", "ConnectionPool", "connect"]
@@ -41,7 +41,8 @@ async def _connect_unix(loop: asyncio.AbstractEventLoop, connection: Connection,
     deadline = loop.time() + _CONNECT_S
     while True:
         try:
-            await loop.create_unix_connection(lambda: connection, path)
+            with socket_path(path) as there:
+                await loop.create_unix_connection(lambda: connection, there)
             return
         except BlockingIOError:
             if loop.time() > deadline:

@@ -12,6 +12,7 @@ import pytest
 
 from endpoints.serving.address import Address
 from endpoints.serving.client import Answer, AnswerTooLong, CallFailed, ConnectionPool, connect
+from endpoints.unix_http import unix_call
 from tests.endpoints.loop_thread import LoopThread
 
 REQUEST = b"POST /invocations HTTP/1.1\r\nhost: m\r\ncontent-length: 3\r\n\r\n1,2"
@@ -196,3 +197,19 @@ def test_a_server_with_a_full_backlog_is_waited_for(loop_thread: LoopThread, soc
     finally:
         for opened in (listener, *waiting):
             opened.close()
+
+
+def test_a_link_in_the_place_of_a_socket_leads_nowhere(
+    peer: Callable[[Behave], Peer], loop_thread: LoopThread, socket_dir: Path
+) -> None:
+    """A model server writes the folder of its own socket; the others' sockets are open to gateway and host only."""
+    others = peer(answering(OK, OK))
+    link = socket_dir / "link"
+    link.symlink_to(others.address.path)
+    with pytest.raises(CallFailed) as failed:
+        loop_thread.call(connect(Address(path=str(link))))
+    assert not failed.value.is_delivered
+    with pytest.raises(OSError):
+        unix_call(str(link), "GET", "/ping", timeout_s=5)
+    assert others.n_connections == 0
+    assert others.call().status == 200
