@@ -158,9 +158,9 @@ class EndpointMachine(RuleBasedStateMachine):
     def time_passes(self, seconds: float) -> None:
         self.world.go_on(seconds)
 
-    @rule(first=any_of, which=any_of, n=any_of)
-    def two_at_once(self, first: int, which: int, n: int) -> None:
-        with interrupted_by(lambda: self.any_operation(which, n)):
+    @rule(first=any_of, which=any_of, n=any_of, after=st.integers(0, 9))
+    def two_at_once(self, first: int, which: int, n: int, after: int) -> None:
+        with interrupted_by(lambda: self.any_operation(which, n), after=after):
             self.any_operation(first, n + 1)
 
     def any_operation(self, which: int, n: int) -> None:

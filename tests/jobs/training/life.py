@@ -7,6 +7,7 @@ the database and the store with the model. Workers are played: an `Attempt` is w
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -427,12 +428,14 @@ class Life:
 
 
 @contextmanager
-def interrupted_by(rival: Callable[[], None]) -> Iterator[None]:
-    """Does `rival` between what the block looks up first and its first transaction; at the end if it has none."""
+def interrupted_by(rival: Callable[[], None], *, after: int = 0) -> Iterator[None]:
+    """Does `rival` right before the block's first transaction, or the one `after` it; at the end if there is none."""
     rivals = [rival]
+    begun = itertools.count()
 
     def execute_after(execute: Any, sql: str, *arguments: Any) -> Any:
-        if sql.startswith("BEGIN") and rivals:
+        begins = not connection.in_atomic_block and sql.startswith(("BEGIN", "UPDATE"))
+        if rivals and begins and next(begun) >= after:
             rivals.pop()()
         return execute(sql, *arguments)
 

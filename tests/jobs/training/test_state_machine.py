@@ -151,9 +151,9 @@ class JobMachine(RuleBasedStateMachine):
     # ---- one in the middle of the other
 
     @precondition(lambda self: self.life.jobs)
-    @rule(which=any_of, first=any_of, n=any_of, rival_n=any_of)
-    def two_at_once(self, which: int, first: int, n: int, rival_n: int) -> None:
-        with interrupted_by(lambda: self.any_operation(which, rival_n)):
+    @rule(which=any_of, first=any_of, n=any_of, rival_n=any_of, after=st.integers(0, 3))
+    def two_at_once(self, which: int, first: int, n: int, rival_n: int, after: int) -> None:
+        with interrupted_by(lambda: self.any_operation(which, rival_n), after=after):
             self.any_operation(first, n)
 
     def any_operation(self, which: int, n: int) -> None:
