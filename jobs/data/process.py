@@ -132,7 +132,11 @@ def file_split(
         "stratify": stratify,
     }
     return [
-        SplitPart(part["name"], Path(part["path"]), _inspection(part, Path(part["profile_path"])))
+        SplitPart(
+            part["name"],
+            _left_in(folder, part["path"]),
+            _inspection(part, _left_in(folder, part["profile_path"])),
+        )
         for part in _run("split", request, limits, _sandbox(reads=path, writes=folder))
     ]
 
@@ -141,6 +145,13 @@ def sample_write(name: str, path: Path, *, limits: Limits = Limits()) -> str:
     """Writes a sample dataset as CSV; returns its label column. Raises InvalidRequest (field `sample`)."""
     sandbox = _sandbox(writes=path.parent)
     return str(_run("sample", {"name": name, "path": str(path)}, limits, sandbox)["label"])
+
+
+def _left_in(folder: Path, path: str) -> Path:
+    """The process has read somebody's file: it is not believed that any file it names is one it wrote."""
+    if Path(path).parent != folder:
+        raise RuntimeError(f"the dataset process names {path!r}, which is not in its folder {folder}")
+    return Path(path)
 
 
 def _inspection(found: Mapping[str, Any], profile_path: Path) -> Inspection:

@@ -9,10 +9,12 @@ module, but for `local_path`, by which a job reads its channel without a copy wh
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +77,7 @@ class ObjectStore:
 
         Raises:
             TransientError: the store is away; StorageFull, StorageReadOnly: its disk takes nothing.
+            OSError: there is no such file, or it is a link or a pipe: who left it may not see what it leads to.
         """
         digest, size = _digest(path)
         try:
@@ -289,6 +292,8 @@ def _backend(url: str, root: Path | None) -> Backend:
 
 
 def _digest(path: Path) -> tuple[str, int]:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
         return digest.hexdigest(), file.tell()

@@ -120,3 +120,19 @@ def test_there_is_nothing_below_an_object(store: ObjectStore) -> None:
     assert store.size(f"{URI}/c") is None
     assert list(store.list(f"{URI}/c")) == []
     assert store.size(URI) == 1
+
+
+def test_what_is_no_regular_file_is_not_stored_nor_what_it_leads_to(
+    store: ObjectStore, folder: Path, tmp_path: Path
+) -> None:
+    """A process in a sandbox may leave such a thing under the name of its result."""
+    secret, link, pipe = tmp_path / "secret", tmp_path / "link", tmp_path / "pipe"
+    secret.write_text("hush")
+    link.symlink_to(secret)
+    os.mkfifo(pipe)
+    for left in (link, pipe):
+        for move in (False, True):
+            with pytest.raises(OSError, match="not a regular file"):
+                store.put_file(left, URI, move=move)
+    assert [path for path in folder.rglob("*") if not path.is_dir()] == []
+    assert secret.read_text() == "hush"

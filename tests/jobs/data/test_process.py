@@ -89,6 +89,27 @@ def test_the_process_sees_no_file_but_the_one_it_is_to_read(tmp_path: Path, sand
         process._run("inspect", {**request, "profile_path": str(given)}, process.Limits(), sandbox)
 
 
+def test_a_process_that_was_taken_over_cannot_pass_off_a_file_of_the_platform_as_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "secret_key").write_text("hush")
+    inspected = process.file_inspect(tmp_path / "t.csv", profile_path=tmp_path / "p.json")
+    folder = tmp_path / "parts"
+    own, stolen = str(folder / "part-0.csv"), str(tmp_path / "secret_key")
+    facts = {"schema": inspected.schema.to_dict(), "n_rows": 1, "columns": [], "warnings": []}
+
+    def split(path: str, profile_path: str) -> list[process.SplitPart]:
+        said = [{"name": "train", "path": path, "profile_path": profile_path, **facts}]
+        monkeypatch.setattr(process, "_run", lambda *_: said)
+        return process.file_split(tmp_path / "t.csv", inspected.schema, {"train": 1.0}, folder=folder)
+
+    assert split(own, own)[0].path == Path(own)
+    for path, profile_path in ((stolen, own), (own, stolen), (f"{folder}/../secret_key", own)):
+        with pytest.raises(RuntimeError, match="not in its folder"):
+            split(path, profile_path)
+
+
 def test_a_process_whose_parent_is_gone_does_nothing(tmp_path: Path):
     request = {
         "limits": {"memory_bytes": 2**30, "cpu_s": 5, "parent_pid": 1},
