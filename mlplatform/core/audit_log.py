@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import ipaddress
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -116,10 +117,18 @@ def _events(actor: Actor, wanted: AuditFilter) -> QuerySet[AuditEvent]:
         events = events.filter(**{whole: wanted.action if "." in wanted.action else f"{wanted.action}."})
     if wanted.search:
         part = wanted.search[:100]
-        events = events.filter(
-            Q(target__icontains=part) | Q(username__icontains=part) | Q(address=part) | Q(request_id=part)
-        )
+        found = Q(target__icontains=part) | Q(username__icontains=part) | Q(request_id=part)
+        events = events.filter(found | Q(address=part) if _is_address(part) else found)
     return events
+
+
+def _is_address(text: str) -> bool:
+    """Postgres takes nothing else for a column of addresses."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def _in_pieces(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent]:

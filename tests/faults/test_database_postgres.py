@@ -1,4 +1,6 @@
-"""The tests that depend on what a database does, once more on Postgres: migrations, claims, fences, logs, pages."""
+"""The tests that depend on what a database does, once more on Postgres: migrations, claims, fences, logs, pages,
+the audit log and the counts of wrong passwords.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,9 @@ WHAT = (
     "tests/jobs/training/test_selectors.py",
     "tests/core/test_logs.py",
     "tests/core/test_pages.py",
+    "tests/core/test_audit.py",
+    "tests/core/test_throttle.py",
+    "tests/web/test_audit_pages.py",
 )
 """Before them all migrations are run, from nothing."""
 

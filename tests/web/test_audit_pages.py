@@ -132,7 +132,9 @@ def test_pages_follow_one_another_without_gap_or_repetition_while_events_are_add
 def test_events_are_found_by_user_action_outcome_time_and_text(alice: Visitor, erin: Visitor) -> None:
     record(alice, 1, target="hers")
     record(erin, 1, target="erins", action="training_job.stop")
-    AuditEvent.objects.filter(target="hers").update(at=datetime(2026, 3, 9, 23, 30, tzinfo=UTC))
+    AuditEvent.objects.filter(target="hers").update(
+        at=datetime(2026, 3, 9, 23, 30, tzinfo=UTC), address="203.0.113.9"
+    )
 
     def found(**query: str) -> set[str]:
         return set(targets(alice.get("audit-event-list", query).content.decode())) & {
@@ -145,6 +147,8 @@ def test_events_are_found_by_user_action_outcome_time_and_text(alice: Visitor, e
     assert found(action="training_job.stop") == {"erins"} == found(action="training_job")
     assert found(action="training") == set() == found(outcome="refused")
     assert found(search="ＥＲＩＮＳ") == {"erins"}
+    assert found(search="203.0.113.9") == {"hers"}
+    assert found(search="fe80::1%eth0") == set()
     assert found(since="2026-03-09", until="2026-03-09") == {"hers"}
     assert found(until="2026-03-08") == set()
     alice_in_japan = alice.client
