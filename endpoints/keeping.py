@@ -12,6 +12,7 @@ from pathlib import Path
 from django.db import transaction
 
 from endpoints.models import EndpointMetric, Replica, TableRun
+from endpoints.server_spec import socket_folder
 from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.leftovers import leftovers
 from mlplatform.core.logs import log_streams_remove
@@ -20,9 +21,6 @@ from mlplatform.core.objects import objects_bury
 from mlplatform.core.retention import retention
 from mlplatform.core.status import ReplicaStatus, TableRunStatus
 from mlplatform.core.text import text as _
-
-_SOCKET_NAME = 16
-"""So many characters of its id name a replica's socket."""
 
 object_reference(ObjectReference(_("model"), "endpoints.Model", "models", ("artifact_uri",)))
 object_reference(ObjectReference(_("table run"), "endpoints.TableRun", "table-runs", ("result_uri",)))
@@ -64,9 +62,9 @@ def model_folders() -> Iterator[Path]:
 
 @leftovers("replica sockets")
 def replica_sockets() -> Iterator[Path]:
-    """Sockets of replicas that no host has."""
+    """Folders with the socket of replicas that no host has."""
     folder = runtime_dir() / "replicas"
-    found = list(folder.glob("*.sock")) if folder.is_dir() else []
+    found = list(folder.iterdir()) if folder.is_dir() else []
     served = set(Replica.objects.exclude(host="").values_list("uid", flat=True)) if found else set()
-    names = {f"{uid[:_SOCKET_NAME]}.sock" for uid in served}
-    yield from (path for path in found if path.name not in names)
+    kept = {socket_folder(folder, uid=uid) for uid in served}
+    yield from (path for path in found if path not in kept)

@@ -29,7 +29,7 @@ from endpoints.replica_plan import (
     replica_next,
 )
 from endpoints.replicas import ModelServer, ServerEnd, ServerThreads
-from endpoints.server_spec import ServerSpec
+from endpoints.server_spec import ServerSpec, socket_folder
 from endpoints.services import replicas as rows
 from jobs.instance_types import cpus_here, instance_type_get
 from mlplatform.core.log_lines import LogLine
@@ -171,7 +171,7 @@ class ServedReplica:
             n_threads=min(instance_type.vcpus, cpus_here()),
             memory_limit_bytes=instance_type.memory_limit_bytes,
             folder=self._place.models_dir / self.row.uid,
-            socket=self._place.socket_dir / self.row.uid[:16] / "model.sock",
+            socket=socket_folder(self._place.socket_dir, uid=self.row.uid) / "model.sock",
             environment=model.environment,
         )
 

@@ -16,6 +16,7 @@ from mlplatform.core.env import PROJECT_ROOT
 
 SOCKET_FOLDER = Path("/run/model-server")
 """Where a model server in a sandbox finds the folder of its socket."""
+_SOCKET_NAME = 16
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
@@ -90,3 +91,8 @@ class ServerSpec:
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
         }
+
+
+def socket_folder(sockets: Path, *, uid: str) -> Path:
+    """The folder of a replica's socket; by the beginning of its id, since the kernel takes short paths only."""
+    return sockets / uid[:_SOCKET_NAME]

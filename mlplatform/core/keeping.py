@@ -30,7 +30,7 @@ from mlplatform.core.retention import PAUSE_S, retention
 from mlplatform.core.store import files_below, is_staged
 from mlplatform.core.sweeps import Swept, sweep
 from mlplatform.core.text import text as _
-from mlplatform.core.tombstones import BATCH, tombstones_carry_out
+from mlplatform.core.tombstones import BATCH, LEASE_S, tombstones_carry_out
 
 __all__ = ["orphans_sweep"]
 TOMBSTONES_EVERY_S = 2
@@ -45,7 +45,7 @@ def _tombstones_due() -> bool:
     return ObjectTombstone.objects.filter(due_at__lte=clock.now()).exists()
 
 
-@sweep("tombstones", every_s=TOMBSTONES_EVERY_S, wanted=_tombstones_due)
+@sweep("tombstones", every_s=TOMBSTONES_EVERY_S, lease_s=LEASE_S, wanted=_tombstones_due)
 def tombstones_sweep() -> Swept:
     """Carries out what is due; a store that is away is asked again with growing pauses, for ever."""
     carried = tombstones_carry_out()

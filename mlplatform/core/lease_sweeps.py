@@ -12,6 +12,8 @@ from typing import Final
 
 from django.db import Error as DatabaseError
 
+from mlplatform.core.outages import outage_of
+
 logger = logging.getLogger(__name__)
 LeaseSweep = Callable[[], object]
 _SWEEPS: Final[list[LeaseSweep]] = []
@@ -24,11 +26,11 @@ def lease_sweep(run: LeaseSweep) -> LeaseSweep:
 
 
 def lease_sweeps_run() -> None:
-    """Runs them all. Raises DatabaseError; anything else is one sweep's own fault and is logged."""
+    """Runs them all. Raises DatabaseError when it is away; anything else is one sweep's own fault and is logged."""
     for run in _SWEEPS:
         try:
             run()
-        except DatabaseError:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, DatabaseError) and outage_of(error) is not None:
+                raise
             logger.exception("a sweep of leases broke")

@@ -21,6 +21,8 @@ from mlplatform.core.sweeps import Swept, sweep
 
 logger = logging.getLogger(__name__)
 EVERY_S: Final = 600
+REST_S: Final = 600
+"""After the clock was set or the machine slept all files look old; whoever uses some has written to them by then."""
 BATCH: Final = 2000
 
 Place = Callable[[], Iterator[Path]]
@@ -37,10 +39,10 @@ def leftovers(name: str) -> Callable[[Place], Place]:
     return register
 
 
-@sweep("leftovers", every_s=EVERY_S)
+@sweep("leftovers", every_s=EVERY_S, rest_s=REST_S, slow=True)
 def leftovers_sweep() -> Swept:
-    """Removes leftovers of every place; each is told in the log."""
-    removed = {name: leftovers_clear(name=name) for name in _PLACES}
+    """Removes leftovers of every place; each is told in the log. A place that cannot be read holds up no other."""
+    removed = {name: _clear_or_tell(name) for name in _PLACES}
     found = {name: n for name, n in removed.items() if n}
     return Swept(sum(found.values()), again=any(n >= BATCH for n in found.values()), detail=found)
 
@@ -67,6 +69,14 @@ def leftovers_clear(*, name: str, grace_s: float | None = None) -> int:
 def grace_of_files_s() -> float:
     """The grace time of orphans; files of dead processes go too where orphans are kept for ever."""
     return float(settings.MLPLATFORM_ORPHAN_GRACE_S) or 24 * 3600.0
+
+
+def _clear_or_tell(name: str) -> int:
+    try:
+        return leftovers_clear(name=name)
+    except OSError as error:
+        logger.warning("%s: what is left over cannot be looked for: %s", name, error)
+        return 0
 
 
 def _changed_at(path: Path) -> float:

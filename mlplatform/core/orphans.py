@@ -105,7 +105,7 @@ def orphans_bury(*, grace_s: float) -> int:
     return n_buried
 
 
-@sweep(SWEEP, every_s=EVERY_S, rest_s=REST_S, wanted=lambda: grace_s() > 0)
+@sweep(SWEEP, every_s=EVERY_S, rest_s=REST_S, slow=True, wanted=lambda: grace_s() > 0)
 def orphans_sweep() -> Swept:
     """Looks first; buries only what cannot be a store that belongs to another database."""
     report = orphans_report(grace_s=grace_s())

@@ -7,6 +7,7 @@ told where it was shown. Called by the scheduler's sweep; pages and the doctor r
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from django.conf import settings
 
 from mlplatform.core import clock
 from mlplatform.core.models import SweepState
+from mlplatform.core.outages import outage_of
 from mlplatform.core.sweeps import Swept, sweep
 from mlplatform.core.text import Text
 
+logger = logging.getLogger(__name__)
 SWEEP: Final = "retention"
 EVERY_S: Final = 3600
 BATCH: Final = 500
@@ -82,17 +85,30 @@ def retention_rules() -> list[RetentionRule]:
 
 @sweep(SWEEP, every_s=EVERY_S)
 def retention_sweep() -> Swept:
-    """Removes what has been kept long enough, rule after rule, until nothing is left or the time is up."""
+    """Removes what has been kept long enough, rule after rule, until nothing is left or the time is up.
+
+    A rule that breaks holds up no other; the sweep then breaks at its end, which the doctor tells.
+    """
     until = time.monotonic() + BUDGET_S
     state = SweepState.objects.filter(name=SWEEP).first()
     detail: dict[str, Any] = dict(state.detail) if state else {}
     n_removed, again = 0, False
+    broken: Exception | None = None
     for rule in _RULES.values():
-        removed, more = _apply(rule, until)
+        try:
+            removed, more = _apply(rule, until)
+        except Exception as error:
+            if outage_of(error) is not None:
+                raise
+            logger.exception("the rule %s broke", rule.name)
+            broken = error
+            continue
         n_removed += removed
         again |= more
         if removed:
             detail[rule.name] = {"removed": removed, "at": clock.now().isoformat(timespec="seconds")}
+    if broken is not None:
+        raise broken
     return Swept(n_removed, again=again, detail=detail)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from endpoints.server_spec import socket_folder
 from jobs.models import TrainingJob
 from jobs.services.lifecycle import training_job_claim
 from mlplatform.core import leftovers
@@ -47,7 +49,7 @@ def _left(data_dir: Path) -> list[Path]:
         data_dir / "tmp" / "tmp123.upload.csv",
         data_dir / "work" / f"{'a' * 26}-1" / "model" / "half",
         data_dir / "models" / ("b" * 26) / "model" / "index",
-        data_dir / "run" / "replicas" / "cccccccccccccccc.sock",
+        socket_folder(data_dir / "run" / "replicas", uid="c" * 26) / "model.sock",
         data_dir / "store" / "mlplatform-1" / "datasets" / ("d" * 26) / ".0123456789abcdef.part",
     ]
     for path in files:
@@ -115,6 +117,21 @@ def test_files_in_logs_are_kept_as_long_as_logs(data_dir: Path, settings: Any) -
     assert young.exists() and not old.exists()
     settings.MLPLATFORM_KEEP_LOGS_DAYS = 0
     assert leftovers_clear(name="process logs") == 0
+
+
+def test_a_place_that_cannot_be_read_does_not_hold_up_the_others(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = _left(data_dir)
+
+    def unreadable() -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+        yield
+
+    monkeypatch.setitem(leftovers._PLACES, "staging", unreadable)
+    monkeypatch.setattr(leftovers, "grace_of_files_s", lambda: -60.0)
+    assert sweep_now("leftovers").n_done == 4
+    assert [path.exists() for path in left] == [True, True, False, False, False, False]
 
 
 def test_one_that_cannot_be_removed_does_not_hold_up_the_others(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import ProtectedError
 
 from endpoints.models import (
     Endpoint,
@@ -33,7 +35,7 @@ from mlplatform.core.names import uid_new, uri
 from mlplatform.core.objects import object_store
 from mlplatform.core.retention import retention_rules, retention_sweep
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
-from mlplatform.core.sweeps import sweep_now
+from mlplatform.core.sweeps import sweep_now, sweeps_turn
 from tests.jobs.training.cast import Cast, cast_make, dataset_make, job_make
 from tests.jobs.training.processes import python_running
 
@@ -193,6 +195,24 @@ def test_every_rule_has_a_title_and_days() -> None:
         rules
     )
     assert all(str(rule.title) and (rule.days > 0 or not rule.setting) for rule in rules.values())
+
+
+def test_a_rule_that_breaks_is_told_and_holds_up_no_other(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = _job(cast, "old", ended_days_ago=5000)
+    first = retention_rules()[0]
+
+    def broken(before: datetime, limit: int) -> int:
+        raise ProtectedError("a row is referred to", set())
+
+    monkeypatch.setitem(retention._RULES, first.name, replace(first, remove=broken))
+    with pytest.raises(ProtectedError):
+        sweep_now("retention")
+    assert not log_read(stream=job.log).text
+    assert sweeps_turn(slow=False) and SweepState.objects.get(name="retention").error.startswith(
+        "ProtectedError"
+    )
 
 
 def test_a_long_removal_stops_at_its_time_and_goes_on_at_the_next_turn(

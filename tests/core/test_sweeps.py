@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 
 from mlplatform.core import clock, sweeps
 from mlplatform.core.models import SweepState
@@ -20,8 +20,8 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Only the sweeps of the test are there."""
     monkeypatch.setattr(sweeps, "_SWEEPS", {})
 
-    def register(run: Callable[[], Swept], name: str = "x", **options: int) -> None:
-        sweeps.sweep(name, every_s=3600, **options)(run)
+    def register(run: Callable[[], Swept], name: str = "x", *, rest_s: int = 0, slow: bool = False) -> None:
+        sweeps.sweep(name, every_s=3600, rest_s=rest_s, slow=slow)(run)
 
     return register
 
@@ -89,6 +89,46 @@ def test_one_that_breaks_is_told_and_holds_up_no_other(registered: Callable[...,
     assert state.error == "OSError: no such device" and state.due_at > clock.now()
 
 
+def test_a_statement_that_the_database_refuses_is_a_broken_sweep_and_no_outage(
+    registered: Callable[..., None],
+) -> None:
+    ran: list[str] = []
+
+    def refused() -> Swept:
+        raise DataError("value too long for type character varying(300)")
+
+    registered(refused, "refused")
+    registered(_counted(ran))
+    assert sweeps_turn() == 2 and ran == ["x"]
+    assert SweepState.objects.get(name="refused").error.startswith("DataError: value too long")
+
+
+def test_a_slow_sweep_has_no_other_wait_for_it(registered: Callable[..., None]) -> None:
+    ran: list[str] = []
+    registered(_counted(ran, "slow"), "slow", slow=True)
+    registered(_counted(ran, "quick"), "quick")
+    assert sweeps_turn(slow=False) == 1 and ran == ["quick"]
+    assert sweeps_turn(slow=True) == 1 and ran == ["quick", "slow"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_machine_that_slept_for_days_takes_nothing_in_use_for_old(
+    registered: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    registered(_counted(ran, "resting"), "resting", rest_s=600)
+    thread = SweepThread(slow=False)
+    thread.turn()
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(days=2))
+    thread.turn()
+    assert ran == [], "it is due, but everything looks two days old"
+    monkeypatch.setattr(clock, "now", lambda: now() + timedelta(days=2, seconds=601))
+    thread._clock_watch.jumped()  # that was only the test's waiting
+    thread.turn()
+    assert ran == ["resting"]
+
+
 def test_one_without_anything_to_do_writes_nothing(registered: Callable[..., None]) -> None:
     sweeps.sweep("x", every_s=1, wanted=lambda: False)(_counted([]))
     assert sweeps_turn() == 0
@@ -101,7 +141,7 @@ def test_orphans_rest_after_the_database_was_away(registered: Callable[..., None
     ran: list[str] = []
     registered(_counted(ran, "resting"), "resting", rest_s=3600)
     registered(_counted(ran, "other"), "other")
-    thread = SweepThread()
+    thread = SweepThread(slow=False)
     thread.turn()
     thread.turn()
     assert ran == ["other"], "nobody knows what was before the scheduler"
@@ -123,6 +163,8 @@ def test_orphans_rest_after_the_database_was_away(registered: Callable[..., None
 
 
 def test_the_sweep_of_orphans_does_rest() -> None:
-    assert sweeps._SWEEPS["orphans"].rest_s == 3600
+    assert sweeps._SWEEPS["orphans"].rest_s == 3600 and sweeps._SWEEPS["leftovers"].rest_s == 600
+    assert not sweeps._SWEEPS["tombstones"].slow and sweeps._SWEEPS["orphans"].slow
+    assert sweeps._SWEEPS["tombstones"].lease_s < 300, "what is deleted does not wait for long after a kill"
     assert {"tombstones", "orphans", "retention", "leftovers", "database"} <= set(sweeps._SWEEPS)
     assert all(isinstance(found, Sweep) for found in sweeps._SWEEPS.values())

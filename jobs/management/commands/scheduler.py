@@ -49,12 +49,16 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
         sweeper = Sweeper(options["name"])
-        # On a thread of their own: a store that hangs must not hold up leases.
-        sweeps = SweepThread()
-        sweeps.start()
+        # On threads of their own: a store that hangs must not hold up leases, nor a long search deletions.
+        threads = [SweepThread(slow=slow) for slow in (False, True)]
+        for thread in threads:
+            thread.start()
         while not ended.wait(INTERVAL_S):
             sweeper.turn()
-        sweeps.end(timeout_s=END_S)
+        for thread in threads:
+            thread.end()
+        for thread in threads:
+            thread.join(END_S)
         sweeper.close()
 
 
