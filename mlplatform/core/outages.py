@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
 from django.db import Error as DatabaseFault
 
-from mlplatform.core.errors import PlatformError, TransientError
+from mlplatform.core.errors import InvalidRequest, PlatformError, TransientError
 from mlplatform.core.storage_faults import DATABASE, storage_fault, storage_full, storage_read_only
 from mlplatform.core.text import text as _
 
@@ -29,7 +29,7 @@ class DatabaseAway(TransientError):
 
 
 def outage_of(error: BaseException | None) -> PlatformError | None:
-    """The error to tell a person; None for what is no outage."""
+    """The error to tell a person; None for what is no outage, nor a text that Postgres takes nowhere."""
     if error is None:
         return None
     if isinstance(error, OSError):
@@ -50,7 +50,7 @@ def patiently(write: Callable[[], T], *, within_s: float) -> T:
             return write()
         except DatabaseFault as error:
             connection.close()
-            if outage_of(error) is None or time.monotonic() > until:
+            if isinstance(error, DataError) or outage_of(error) is None or time.monotonic() > until:
                 raise
             time.sleep(_RETRY_S)
 
@@ -86,6 +86,8 @@ def _of_database(error: DatabaseFault) -> PlatformError | None:
     fault = storage_fault(error, DATABASE)  # Postgres repeats the system's words
     if fault is not None:
         return fault
+    if isinstance(error, DataError) and "NUL" in said:
+        return InvalidRequest(_("A text has the character NUL in it, which none may have"))
     if isinstance(error, IntegrityError | DataError) or any(bug in said for bug in _BUGS):
         return None
     if isinstance(error, OperationalError | InterfaceError):

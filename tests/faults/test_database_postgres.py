@@ -21,6 +21,7 @@ WHAT = (
     "tests/core/test_audit.py",
     "tests/core/test_throttle.py",
     "tests/web/test_audit_pages.py",
+    "tests/web/test_nul.py",
 )
 """Before them all migrations are run, from nothing."""
 
