@@ -24,7 +24,7 @@ from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.nodes import nodes_alive, queues_served
 from mlplatform.core.probes import broker_state
 from mlplatform.core.startup.holder import runs_under_up
-from mlplatform.core.status import TERMINAL_TRAINING, SecondaryStatus, TrainingJobStatus
+from mlplatform.core.status import ACTIVE_TRAINING, SecondaryStatus, TrainingJobStatus
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
 
@@ -54,7 +54,7 @@ def workers_check() -> Iterator[Finding]:
 def jobs_check() -> Iterator[Finding]:
     wrong = [*_unswept(), *_unstopped(), *_undelivered()]
     if not wrong:
-        active = TrainingJob.objects.exclude(status__in=TERMINAL_TRAINING)
+        active = TrainingJob.objects.filter(status__in=ACTIVE_TRAINING)
         n_waiting = active.filter(secondary_status=SecondaryStatus.PENDING).count()
         n_running = active.exclude(secondary_status=SecondaryStatus.PENDING).count()
         said = _(

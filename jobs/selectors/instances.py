@@ -10,7 +10,7 @@ from django.db.models import Sum
 from jobs.models import TrainingJob
 from mlplatform.core.models import NodeKind, Project
 from mlplatform.core.nodes import nodes_alive
-from mlplatform.core.status import TERMINAL_TRAINING
+from mlplatform.core.status import ACTIVE_TRAINING
 from mlplatform.core.text import from_json
 
 NO_ROOM: Final = "no_room"
@@ -36,7 +36,7 @@ class QueueUse:
 
 def instance_type_usage(*, project: Project) -> dict[str, int]:
     """Instances in use by jobs that have not ended, by type; a type that is not used is left out."""
-    active = TrainingJob.objects.filter(project=project).exclude(status__in=TERMINAL_TRAINING)
+    active = TrainingJob.objects.filter(project=project, status__in=ACTIVE_TRAINING)
     used = active.order_by().values_list("instance_type").annotate(n=Sum("instance_count"))
     return dict(used)
 
@@ -48,9 +48,7 @@ def queue_use(*, queue: str, besides: TrainingJob | None = None) -> QueueUse:
         besides: A job that is not counted, for what it finds itself.
     """
     nodes = [node for node in nodes_alive(kind=NodeKind.WORKER) if queue in node.queues]
-    running = (
-        TrainingJob.objects.filter(queue=queue).exclude(status__in=TERMINAL_TRAINING).exclude(lease_owner="")
-    )
+    running = TrainingJob.objects.filter(queue=queue, status__in=ACTIVE_TRAINING).exclude(lease_owner="")
     if besides is not None:
         running = running.exclude(pk=besides.pk)
     with_room = [node for node in nodes if not node.info.get(NO_ROOM)]

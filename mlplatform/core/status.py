@@ -152,6 +152,8 @@ TRANSITIONS: Final[Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]]] = {
 TERMINAL_TRAINING: Final = frozenset(
     status for status, following in TRAINING_TRANSITIONS.items() if not following
 )
+ACTIVE_TRAINING: Final = frozenset(TRAINING_TRANSITIONS) - TERMINAL_TRAINING
+"""Asked for by these, jobs are found by the index of statuses; all but the terminal ones would be looked through."""
 
 TONES: Final[dict[str, str]] = {
     "Pending": "waiting",
