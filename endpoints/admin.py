@@ -12,6 +12,7 @@ from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant,
 from endpoints.services.endpoints import endpoint_delete
 from endpoints.services.models import model_delete
 from mlplatform.core.admin import ReadOnlyAdmin, ReadOnlyTable, operator_actor
+from mlplatform.core.translation import translated
 
 
 class OperatedAdmin(ReadOnlyAdmin):
@@ -76,7 +77,7 @@ class EndpointAdmin(OperatedAdmin):
         "name",
         "project",
         "status",
-        "failure_reason",
+        "failure_shown",
         "created_by",
         "created_at",
         "in_service_at",
@@ -86,6 +87,10 @@ class EndpointAdmin(OperatedAdmin):
     search_fields = ("name", "uid")
     inlines = (ReplicaTable,)
     actions = ("delete_endpoints",)
+
+    @admin.display(description=gettext_lazy("failure reason"))
+    def failure_shown(self, row: Endpoint) -> str:
+        return translated(row.failure_reason)
 
     @admin.action(
         permissions=["operate"], description=gettext_lazy("Delete endpoints, end their model servers")

@@ -21,13 +21,18 @@ from jobs.services.training import training_job_delete, training_job_stop
 from mlplatform.core import clock
 from mlplatform.core.admin import ReadOnlyAdmin, ReadOnlyTable, admin_link, operator_actor
 from mlplatform.core.logs import log_tail
+from mlplatform.core.translation import translated
 
 
 class JobEventInline(ReadOnlyTable):
     model = JobEvent
     show_change_link = False
-    fields = ("at", "attempt", "secondary_status", "message")
+    fields = ("at", "attempt", "secondary_status", "message_said")
     readonly_fields = fields
+
+    @admin.display(description=gettext_lazy("message"))
+    def message_said(self, row: JobEvent) -> str:
+        return row.message_shown
 
 
 class TrainingInputInline(ReadOnlyTable):
@@ -152,7 +157,11 @@ class TrainingJobAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("failure"))
     def failure_shown(self, row: TrainingJob) -> str:
-        return _block(json.dumps(row.failure, ensure_ascii=False, indent=1)) if row.failure else "-"
+        if not row.failure:
+            return "-"
+        shown = {name: value for name, value in row.failure.items() if name != "said"}
+        shown["reason"] = translated(row.failure_said)
+        return _block(json.dumps(shown, ensure_ascii=False, indent=1))
 
     @admin.display(description=gettext_lazy("last lines"))
     def log_end(self, row: TrainingJob) -> str:

@@ -6,6 +6,8 @@ from django.db import models
 from django.utils.translation import gettext, gettext_noop
 
 from jobs.models.training import TrainingJob
+from mlplatform.core.text import from_json
+from mlplatform.core.translation import translated
 
 _MESSAGES = frozenset(
     {
@@ -22,21 +24,27 @@ _MESSAGES = frozenset(
 
 
 class JobEvent(models.Model):
-    """A change of secondary status (`secondary_status` set) or a note (empty)."""
+    """A change of secondary status (`secondary_status` set) or a note (empty).
+
+    `message` is the English; `said` is the same with its template, null where the platform did not word it.
+    """
 
     job = models.ForeignKey(TrainingJob, on_delete=models.CASCADE, related_name="events")
     attempt = models.PositiveIntegerField()
     secondary_status = models.CharField(max_length=20, blank=True)
     message = models.CharField(max_length=1000)
+    said = models.JSONField(null=True)
     at = models.DateTimeField()
 
     class Meta:
         ordering = ["pk"]  # not by time: the clock may have been set back in between
 
     def __str__(self) -> str:
-        return f"{self.secondary_status or 'note'}: {self.message}"
+        return f"{self.secondary_status or 'note'}: {self.message_shown}"
 
     @property
     def message_shown(self) -> str:
-        """The message in the active language, where it is one of those that every job has."""
+        """The message in the active language; without a template, only where it is one of those that every job has."""
+        if self.said:
+            return translated(from_json(self.said))
         return gettext(self.message) if self.message in _MESSAGES else self.message

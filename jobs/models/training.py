@@ -9,14 +9,16 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models.datasets import DatasetVersion
 from mlplatform.core.models import LogStream, Project
 from mlplatform.core.status import TERMINAL_TRAINING, SecondaryStatus, TrainingJobStatus
+from mlplatform.core.text import Text, from_json
 
 
 class TrainingJob(models.Model):
     """One training job. A worker owns it while it holds the lease; `attempt` fences what an earlier owner writes late.
 
-    `failure` is null or {"kind", "reason", "detail", "row", "column", "exit_code", "signal", "log_tail": [lines],
-    "first_line"}; `progress` is {"fraction", "text", "recent": [[milliseconds since the
-    epoch, fraction] of the last reports]}; `final_metrics` maps a metric's name to its last value.
+    `failure` is null or {"kind", "reason", "said", "detail", "row", "column", "exit_code", "signal", "log_tail":
+    [lines], "first_line"}, of which `said` is the reason with its template, null where the platform did not word it;
+    `progress` is {"fraction", "text", "recent": [[milliseconds since the epoch, fraction] of the last reports]};
+    `final_metrics` maps a metric's name to its last value.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="training_jobs")
@@ -89,7 +91,18 @@ class TrainingJob(models.Model):
 
     @property
     def failure_reason(self) -> str:
-        return f"{self.failure['kind']}: {self.failure['reason']}" if self.failure else ""
+        """As the service words it: the kind, then why."""
+        if not self.failure:
+            return ""
+        return Text("{kind}: {reason}", {"kind": self.failure["kind"], "reason": self.failure_said})
+
+    @property
+    def failure_said(self) -> str:
+        """Why it failed, with its template where the platform worded it."""
+        if not self.failure:
+            return ""
+        said = self.failure.get("said")
+        return from_json(said) if said else str(self.failure["reason"])
 
 
 class TrainingInput(models.Model):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jobs.runner.spec import ChannelSpec
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.schema import TableSchema
+from mlplatform.core.text import text as _
 
 if TYPE_CHECKING:
     from mlplatform.core.tabular.schema import Batch
@@ -57,9 +58,19 @@ class TableChannel:
         folder = self._data_dir / self.name
         files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
         if not files:
-            raise DataError(f"the {self.name} channel has no file; give it one with at least one row")
+            raise DataError(
+                _("the {name} channel has no file; give it one with at least one row", name=self.name)
+            )
         return files
 
     def _placed(self, error: DataError, source: Path, sources: Sequence[Path]) -> DataError:
-        place = f"{self.name} channel" + (f", file {source.name}" if len(sources) > 1 else "")
-        return DataError(f"{error.message} ({place})", row=error.row, column=error.column, value=error.value)
+        if len(sources) > 1:
+            message = _(
+                "{message} ({name} channel, file {file})",
+                message=error.message,
+                name=self.name,
+                file=source.name,
+            )
+        else:
+            message = _("{message} ({name} channel)", message=error.message, name=self.name)
+        return DataError(message, row=error.row, column=error.column, value=error.value)

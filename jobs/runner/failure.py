@@ -10,9 +10,12 @@ import json
 import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from mlplatform.core.errors import DataError, PlatformError
 from mlplatform.core.storage_faults import JOB_FOLDER, is_disk_full, storage_full
+from mlplatform.core.text import Text, to_json
+from mlplatform.core.text import text as _
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class Failure:
         kind: client_error, data_error, algorithm_error, out_of_memory or storage_full.
         row, column, value: The place in the data, for a data error.
         traceback: Empty unless the algorithm itself is at fault.
+        said: The message as its template and parameters, where the platform worded it.
     """
 
     kind: str
@@ -31,6 +35,7 @@ class Failure:
     column: str | None = None
     value: str | None = None
     traceback: str = ""
+    said: dict[str, Any] | None = None
 
     @property
     def text(self) -> str:
@@ -50,15 +55,23 @@ class Failure:
 def failure_from(error: Exception) -> Failure:
     """Tells an exception's cause apart."""
     if isinstance(error, DataError):
-        return Failure("data_error", str(error), row=error.row, column=error.column, value=error.value)
+        return _failure("data_error", error.text, row=error.row, column=error.column, value=error.value)
     if isinstance(error, PlatformError):
-        return Failure("client_error", error.message)
+        return _failure("client_error", error.message)
     if is_disk_full(error):
-        return Failure("storage_full", str(storage_full(JOB_FOLDER)))
+        return _failure("storage_full", storage_full(JOB_FOLDER).message)
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, MemoryError) or "bad_alloc" in str(error):
-        detail = f" ({error})" if str(error) else ""
-        return Failure(
-            "out_of_memory", f"the algorithm could not get the memory it asked for{detail}", traceback=trace
-        )
+        return _failure("out_of_memory", _no_memory(str(error)), traceback=trace)
     return Failure("algorithm_error", f"{type(error).__name__}: {error}", traceback=trace)
+
+
+def _no_memory(detail: str) -> str:
+    if not detail:
+        return _("the algorithm could not get the memory it asked for")
+    return _("the algorithm could not get the memory it asked for ({detail})", detail=detail)
+
+
+def _failure(kind: str, message: str, **facts: Any) -> Failure:
+    said = to_json(message) if isinstance(message, Text) else None
+    return Failure(kind, str(message), said=said, **facts)

@@ -18,8 +18,11 @@ from typing import Any, Final
 
 from jobs.runner.follow import Cause, Ending
 from jobs.runner.process import STOPPED
+from jobs.runner.said import said_read
 from mlplatform.core.status import FailureKind, SecondaryStatus, TrainingJobStatus
 from mlplatform.core.storage_faults import JOB_FOLDER, says_disk_full, storage_full
+from mlplatform.core.text import Text, to_json
+from mlplatform.core.text import text as _
 
 REASON_MAX: Final = 1024
 TAIL_LINES: Final = 40
@@ -35,17 +38,17 @@ _KINDS: Final = {
 
 
 _SIGNALS: Final = {
-    int(signal.SIGSEGV): "it crashed in native code",
-    int(signal.SIGABRT): "it aborted in native code",
-    int(signal.SIGKILL): "something outside the platform ended it",
-    int(signal.SIGTERM): "something outside the platform ended it",
+    int(signal.SIGSEGV): _("it crashed in native code"),
+    int(signal.SIGABRT): _("it aborted in native code"),
+    int(signal.SIGKILL): _("something outside the platform ended it"),
+    int(signal.SIGTERM): _("something outside the platform ended it"),
 }
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The one end of an attempt. `failure` is what the job's page shows, in the form of
-    `TrainingJob.failure`.
+    `TrainingJob.failure`. What the platform says of it keeps its template, to be shown in every language.
     """
 
     status: TrainingJobStatus
@@ -72,7 +75,7 @@ def outcome_of(
 ) -> Outcome:
     """The outcome of an attempt whose process ended by itself, by a limit or by a stop request."""
     if ending.cause is Cause.STOP:
-        return Outcome(TrainingJobStatus.STOPPED, SecondaryStatus.STOPPED, "Training job stopped")
+        return Outcome(TrainingJobStatus.STOPPED, SecondaryStatus.STOPPED, _("Training job stopped"))
     if ending.cause is Cause.TIME_LIMIT:
         return _time_limit(ending, tail, max_runtime_s)
     if ending.cause is Cause.MEMORY_LIMIT:
@@ -87,27 +90,37 @@ def outcome_of(
         return _killed(number, ending, tail)
     last = _last_line(tail)
     if says_disk_full(last) or last.endswith(storage_full(JOB_FOLDER).message):
-        return _failed(FailureKind.STORAGE_FULL, str(storage_full(JOB_FOLDER)), ending, tail)
+        return _failed(FailureKind.STORAGE_FULL, storage_full(JOB_FOLDER).message, ending, tail)
     return _failed(FailureKind.EXCEPTION, _exception_reason(ending, tail), ending, tail)
 
 
 def internal_failure(reason: str, *, kind: FailureKind = FailureKind.INTERNAL) -> Outcome:
     """The platform itself could not run the job."""
-    failure = {"kind": kind.value, "reason": reason[:REASON_MAX], "detail": ""}
-    return Outcome(TrainingJobStatus.FAILED, SecondaryStatus.FAILED, f"{kind.value}: {reason}", failure)
+    failure = failure_of(kind, reason)
+    return Outcome(TrainingJobStatus.FAILED, SecondaryStatus.FAILED, failure_named(kind, reason), failure)
 
 
 def input_failure(reason: str) -> Outcome:
     """An input could not be handed to the job."""
-    failure = {"kind": FailureKind.CLIENT_ERROR.value, "reason": reason[:REASON_MAX], "detail": ""}
-    return Outcome(TrainingJobStatus.FAILED, SecondaryStatus.FAILED, f"ClientError: {reason}", failure)
+    return internal_failure(reason, kind=FailureKind.CLIENT_ERROR)
+
+
+def failure_of(kind: FailureKind, reason: str) -> dict[str, Any]:
+    """The parts that `TrainingJob.failure` always has."""
+    said = to_json(reason) if isinstance(reason, Text) else None
+    return {"kind": kind.value, "reason": reason[:REASON_MAX], "said": said, "detail": ""}
+
+
+def failure_named(kind: FailureKind, reason: str) -> str:
+    """The reason after the name of its kind, which is the same in every language."""
+    return Text("{kind}: {reason}", {"kind": kind.value, "reason": reason})
 
 
 def _completed(root: Path, ending: Ending, tail: Tail) -> Outcome:
     if not _has_file(root / "model"):
-        reason = "The process ended with exit code 0 but wrote no file into the model folder"
+        reason = _("The process ended with exit code 0 but wrote no file into the model folder")
         return _failed(FailureKind.NO_MODEL, reason, ending, tail)
-    return Outcome(TrainingJobStatus.COMPLETED, SecondaryStatus.COMPLETED, "Training job completed")
+    return Outcome(TrainingJobStatus.COMPLETED, SecondaryStatus.COMPLETED, _("Training job completed"))
 
 
 def _has_file(folder: Path) -> bool:
@@ -118,7 +131,9 @@ def _has_file(folder: Path) -> bool:
 
 
 def _time_limit(ending: Ending, tail: Tail, max_runtime_s: int) -> Outcome:
-    reason = f"The job ran for its maximum run time of {max_runtime_s:,} s and was stopped"
+    reason = _(
+        "The job ran for its maximum run time of {limit} s and was stopped", limit=f"{max_runtime_s:,}"
+    )
     return Outcome(
         TrainingJobStatus.STOPPED,
         SecondaryStatus.MAX_RUNTIME_EXCEEDED,
@@ -129,8 +144,8 @@ def _time_limit(ending: Ending, tail: Tail, max_runtime_s: int) -> Outcome:
 
 def _failed_as_said(said: dict[str, Any], ending: Ending, tail: Tail) -> Outcome:
     kind = _KINDS.get(str(said.get("kind")), FailureKind.EXCEPTION)
-    message = str(said.get("message") or "no message")
-    outcome = _failed(kind, message, ending, tail)
+    message = said_read(said.get("said"), message=str(said.get("message") or "")[:REASON_MAX])
+    outcome = _failed(kind, message or _("no message"), ending, tail)
     assert outcome.failure is not None
     outcome.failure.update(
         detail=str(said.get("traceback") or "")[-8000:],
@@ -144,28 +159,26 @@ def _failed_as_said(said: dict[str, Any], ending: Ending, tail: Tail) -> Outcome
 def _killed(number: int, ending: Ending, tail: Tail) -> Outcome:
     name = _signal_name(number)
     if number == signal.SIGKILL and ending.kernel_out_of_memory:
-        reason = "The kernel ended the process because the machine had no memory left"
+        reason = _("The kernel ended the process because the machine had no memory left")
         return _failed(FailureKind.OUT_OF_MEMORY, reason, ending, tail)
-    said = _SIGNALS.get(number, "it did not handle it")
-    return _failed(
-        FailureKind.SIGNAL, f"The process was killed by signal {number} ({name}): {said}", ending, tail
+    reason = _(
+        "The process was killed by signal {number} ({name}): {said}",
+        number=number,
+        name=name,
+        said=_SIGNALS.get(number, _("it did not handle it")),
     )
+    return _failed(FailureKind.SIGNAL, reason, ending, tail)
 
 
 def _failed(kind: FailureKind, reason: str, ending: Ending, tail: Tail) -> Outcome:
     failure = _failure(kind, reason, ending, tail)
-    return Outcome(
-        TrainingJobStatus.FAILED, SecondaryStatus.FAILED, f"{kind.value}: {failure['reason']}", failure
-    )
+    return Outcome(TrainingJobStatus.FAILED, SecondaryStatus.FAILED, failure_named(kind, reason), failure)
 
 
 def _failure(kind: FailureKind, reason: str, ending: Ending, tail: Tail) -> dict[str, Any]:
     number = _signal_number(ending.returncode)
     lines, first_line = _relevant(tail)
-    return {
-        "kind": kind.value,
-        "reason": reason[:REASON_MAX],
-        "detail": "",
+    return failure_of(kind, reason) | {
         "row": None,
         "column": None,
         "exit_code": ending.returncode if number is None else None,
@@ -187,14 +200,19 @@ def _relevant(tail: Tail) -> tuple[list[str], int | None]:
 
 def _memory_reason(ending: Ending, limit_bytes: int) -> str:
     used, limit = ending.peak_memory_bytes / 2**20, limit_bytes / 2**20
-    return f"The job used {used:,.0f} MiB of memory; its instance type has {limit:,.0f} MiB"
+    return _(
+        "The job used {used} MiB of memory; its instance type has {limit} MiB",
+        used=f"{used:,.0f}",
+        limit=f"{limit:,.0f}",
+    )
 
 
 def _exception_reason(ending: Ending, tail: Tail) -> str:
     """The last line printed is, for an uncaught exception, the exception itself."""
-    last = _last_line(tail)
-    said = f": {last}" if last else ", and printed nothing"
-    return f"The process ended with exit code {ending.returncode}{said}"
+    last = _last_line(tail)[:REASON_MAX]
+    if not last:
+        return _("The process ended with exit code {code}, and printed nothing", code=ending.returncode)
+    return _("The process ended with exit code {code}: {line}", code=ending.returncode, line=last)
 
 
 def _last_line(tail: Tail) -> str:

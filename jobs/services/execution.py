@@ -51,6 +51,8 @@ from mlplatform.core.names import uri
 from mlplatform.core.objects import object_store, objects_take_back
 from mlplatform.core.status import FailureKind, SecondaryStatus
 from mlplatform.core.storage_faults import JOB_FOLDER, storage_fault
+from mlplatform.core.text import text as _
+from mlplatform.core.text import text_of
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -100,7 +102,7 @@ def _not_begun(job: TrainingJob, lease: Lease, error: Exception) -> None:
     try:
         training_job_finish(lease=lease, outcome=_fault(job, lease, error))
     except _Released as reason:
-        training_job_release(lease=lease, message=str(reason))
+        training_job_release(lease=lease, message=text_of(reason))
     except LeaseLost:
         logger.warning("job %s: attempt %s lost its lease", job.uid, lease.attempt)
 
@@ -110,14 +112,20 @@ def _fault(job: TrainingJob, lease: Lease, error: Exception) -> Outcome:
     fault = _transient(error)
     if fault is not None:
         if lease.attempt < ATTEMPTS_MAX:
-            raise _Released(f"{fault.message}; the job will be started again") from error
+            raise _Released(_("{said}; the job will be started again", said=fault.message)) from error
         full = isinstance(fault, StorageFull)
         return internal_failure(
             fault.message, kind=FailureKind.STORAGE_FULL if full else FailureKind.INTERNAL
         )
     logger.error("job %s: attempt %s failed in the platform", job.uid, lease.attempt, exc_info=error)
-    said = f": {error.message}" if isinstance(error, PlatformError) else ""
-    return internal_failure(f"The platform could not run the job: {type(error).__name__}{said}")
+    return internal_failure(_could_not_run(error))
+
+
+def _could_not_run(error: Exception) -> str:
+    name = type(error).__name__
+    if not isinstance(error, PlatformError):
+        return _("The platform could not run the job: {error}", error=name)
+    return _("The platform could not run the job: {error}: {said}", error=name, said=error.message)
 
 
 def _transient(error: Exception) -> TransientError | None:
@@ -125,7 +133,7 @@ def _transient(error: Exception) -> TransientError | None:
     if isinstance(error, TransientError):
         return error
     if isinstance(error, _AWAY):
-        return TransientError("The database was away")
+        return TransientError(_("The database was away"))
     return storage_fault(error, JOB_FOLDER)
 
 
@@ -158,7 +166,7 @@ class _Attempt:
         except LeaseLost:
             logger.warning("job %s: attempt %s lost its lease", self._job.uid, self._lease.attempt)
         except _Released as reason:
-            self._release(str(reason))
+            self._release(text_of(reason))
         finally:
             self._close()
             self._workspace.remove()
@@ -183,7 +191,12 @@ class _Attempt:
         if ending.cause is Cause.LOST:
             raise LeaseLost
         if ending.cause is Cause.SHUTDOWN and ending.returncode != 0:
-            raise _Released(f"Worker {self._worker.name} is shutting down; the job will be started again")
+            raise _Released(
+                _(
+                    "Worker {name} is shutting down; the job will be started again",
+                    name=self._worker.name,
+                )
+            )
         outcome = outcome_of(
             ending=ending,
             root=self._workspace.root,
@@ -195,7 +208,7 @@ class _Attempt:
         return outcome, self._upload() if keep else None
 
     def _download(self) -> list[ChannelSource]:
-        self._move(SecondaryStatus.DOWNLOADING, "Downloading input data")
+        self._move(SecondaryStatus.DOWNLOADING, _("Downloading input data"))
         sources = self._patiently(lambda: channel_sources(job=self._job))
         self._storing(lambda: self._place(sources))
         return sources
@@ -226,7 +239,7 @@ class _Attempt:
         )
         spec.write(self._workspace.root)
         self._workspace.hand_over(sandbox.own_user)
-        self._move(SecondaryStatus.TRAINING, "Training in progress")
+        self._move(SecondaryStatus.TRAINING, _("Training in progress"))
         if self._lease.attempt > 1:
             self._reporter.write(
                 [LogLine.of(f"[attempt {self._lease.attempt}]", time.time_ns() // 1_000_000)]
@@ -266,7 +279,7 @@ class _Attempt:
 
     def _upload(self) -> Artifact | None:
         """Packs and stores the model; None when a job that was stopped saved none."""
-        self._move(SecondaryStatus.UPLOADING, "Uploading generated training model")
+        self._move(SecondaryStatus.UPLOADING, _("Uploading generated training model"))
         facts = self._patiently(lambda: manifest_facts(job=self._job))
         packed = self._storing(
             lambda: model_pack(
@@ -279,7 +292,7 @@ class _Attempt:
             return None
         if packed.left_out:
             names = ", ".join(packed.left_out[:10])
-            self._note(f"Not in the model, no regular files: {names}")
+            self._note(_("Not in the model, no regular files: {names}", names=names))
         key = f"training-jobs/{self._job.uid}/{self._lease.attempt}/output/model.tar.gz"
         stored = self._storing(
             lambda: self._store.put_file(packed.path, uri(self._job.project.bucket, key), move=True)
@@ -336,7 +349,7 @@ class _Attempt:
                 if is_over or self._reporter.order() is not None:
                     raise fault from error
                 if not is_told:
-                    self._note(f"{fault.message}. The job waits for it")
+                    self._note(_("{said}. The job waits for it", said=fault.message))
                     is_told = True
                 self._worker.wait(_RETRY_S)
 

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from jobs.models import JobEvent, MetricSummary, TrainingJob
-from jobs.runner.outcome import Outcome
+from jobs.runner.outcome import Outcome, failure_named, failure_of
 from jobs.services.metrics import MetricPoint, metric_points_append, metric_points_clear
 from mlplatform.core import clock
 from mlplatform.core.dispatch import dispatch_after_commit
@@ -26,6 +26,8 @@ from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import LogFenced, log_append, log_end
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import TRAINING_TRANSITIONS, FailureKind, SecondaryStatus, TrainingJobStatus
+from mlplatform.core.text import Text, to_json
+from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update
 
 LEASE_S: Final = 30
@@ -92,7 +94,9 @@ def training_job_claim(*, job_id: int, owner: str) -> Lease | None:
         if attempt > 1:
             metric_points_clear(job_id=job_id)
         message = (
-            "Starting the training job" if attempt == 1 else f"Starting the training job, attempt {attempt}"
+            _("Starting the training job")
+            if attempt == 1
+            else _("Starting the training job, attempt {attempt}", attempt=attempt)
         )
         job_event_add(job_id=job_id, attempt=attempt, status=SecondaryStatus.STARTING, message=message)
     return Lease(job_id=job_id, attempt=attempt, owner=owner)
@@ -188,16 +192,17 @@ def training_job_requeue(*, rows: QuerySet[TrainingJob], message: str) -> bool:
 
 def training_job_lose(*, rows: QuerySet[TrainingJob], attempt: int) -> None:
     """Fails a job whose worker was lost for the last time. Raises LeaseLost if `rows` is empty."""
-    reason = (
-        f"The worker that ran the job was lost {attempt} times (it ended or could not be reached); "
-        "the job is not tried again"
+    kind = FailureKind.LOST_WORKER
+    reason = _(
+        "The worker that ran the job was lost {n} times (it ended or could not be reached); "
+        "the job is not tried again",
+        n=attempt,
     )
-    failure = {"kind": FailureKind.LOST_WORKER.value, "reason": reason, "detail": ""}
     outcome = Outcome(
         TrainingJobStatus.FAILED,
         SecondaryStatus.FAILED,
-        f"{FailureKind.LOST_WORKER.value}: {reason}",
-        failure,
+        failure_named(kind, reason),
+        failure_of(kind, reason),
     )
     with transaction.atomic():
         _end(rows, outcome=outcome)
@@ -210,7 +215,7 @@ def training_job_end_unowned(*, rows: QuerySet[TrainingJob]) -> None:
 
 
 def stopped() -> Outcome:
-    return Outcome(TrainingJobStatus.STOPPED, SecondaryStatus.STOPPED, "Training job stopped")
+    return Outcome(TrainingJobStatus.STOPPED, SecondaryStatus.STOPPED, _("Training job stopped"))
 
 
 def job_event_add(
@@ -226,6 +231,7 @@ def job_event_add(
         attempt=attempt,
         secondary_status=status.value if status else "",
         message=message[:1000],
+        said=to_json(message) if isinstance(message, Text) else None,
         at=at or clock.now(),
     )
 

@@ -33,6 +33,7 @@ from mlplatform.core.dispatch import dispatch_now
 from mlplatform.core.models import Node
 from mlplatform.core.nodes import queues_served
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from mlplatform.core.text import text as _
 
 logger = logging.getLogger(__name__)
 PENDING_S: Final = 5
@@ -133,7 +134,10 @@ def _sweep_lease(job: TrainingJob) -> bool:
             training_job_lose(rows=rows, attempt=job.attempt)
         else:
             with transaction.atomic():
-                message = f"The worker of attempt {job.attempt} was lost; the job will be started again"
+                message = _(
+                    "The worker of attempt {attempt} was lost; the job will be started again",
+                    attempt=job.attempt,
+                )
                 return training_job_requeue(rows=rows, message=message)
     except LeaseLost:
         return False
@@ -143,5 +147,5 @@ def _sweep_lease(job: TrainingJob) -> bool:
 def sweep_nodes() -> int:
     """Forgets processes that have shown no sign of life for an hour, or only before the clock was set back."""
     now, aside = clock.now(), timedelta(seconds=NODE_FORGET_S)
-    deleted, _ = Node.objects.exclude(seen_at__range=(now - aside, now + aside)).delete()
+    deleted, _by_model = Node.objects.exclude(seen_at__range=(now - aside, now + aside)).delete()
     return deleted

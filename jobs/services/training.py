@@ -261,7 +261,7 @@ def _store(
             raise _taken(job) from None
         TrainingInput.objects.bulk_create(channel.input_for(job.pk) for channel in channels)
         job_event_add(
-            job_id=job.pk, attempt=0, status=SecondaryStatus.PENDING, message="Waiting for a worker"
+            job_id=job.pk, attempt=0, status=SecondaryStatus.PENDING, message=_("Waiting for a worker")
         )
         dispatch_after_commit(TASK, object_id=job.pk, queue=job.queue)
         _audit_create(actor, job, channels)
@@ -345,7 +345,7 @@ def _stop_running(job: TrainingJob) -> bool:
             job_id=job.pk,
             attempt=same.values_list("attempt", flat=True).get(),
             status=SecondaryStatus.STOPPING,
-            message="Stopping the training job",
+            message=_("Stopping the training job"),
         )
         return True
     return False

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import translation
 
-from jobs.models import JobEvent
+from jobs.models import JobEvent, TrainingJob
+from jobs.services.lifecycle import training_job_claim, training_job_lose
 from tests.api.conftest import Person
+from tests.jobs.training.cast import job_make
 
 JAPANESE = {"accept-language": "ja"}
 
@@ -110,6 +113,48 @@ def test_what_is_not_there_or_not_allowed_is_told_in_japanese(alice: Person, bob
         "トレーニングジョブ 'nothing' はありません",
     )
     foreign = alice.client.get("/api/v1/projects/nowhere/", headers=JAPANESE).json()
-    assert foreign["detail"] == "あなたがメンバーであるプロジェクト 'nowhere' はありません"
+    assert foreign["detail"] == "参加しているプロジェクトに 'nowhere' はありません"
     refused = bob.client.delete(bob.url("training-jobs/nothing/"), headers=JAPANESE).json()
     assert "ロール editor が必要です。あなたのロールは viewer です" in refused["detail"]
+
+
+@pytest.fixture
+def lost(alice: Person) -> TrainingJob:
+    """A job whose worker was lost for the last time."""
+    job = job_make(alice.actor, "lost")
+    assert training_job_claim(job_id=job.pk, owner="w1") is not None
+    training_job_lose(rows=TrainingJob.objects.filter(pk=job.pk), attempt=3)
+    return job
+
+
+LOST = "ジョブを実行するワーカーが 3 回失われました"
+
+
+def test_why_a_job_failed_is_told_in_the_language_of_each_reader(alice: Person, lost: TrainingJob) -> None:
+    path = alice.url("training-jobs/lost/")
+    said = alice.client.get(path, headers=JAPANESE).json()
+    assert said["failure"]["reason"].startswith(LOST)
+    assert said["failure_reason"] == f"LostWorker: {said['failure']['reason']}"
+    assert [change["message"] for change in said["secondary_status_transitions"]] == [
+        "ワーカーを待っています",
+        "トレーニングジョブを開始しています",
+        said["failure_reason"],
+    ]
+    english = alice.client.get(path).json()
+    assert english["failure"]["reason"].startswith("The worker that ran the job was lost 3 times")
+    assert english["failure_reason"] == f"LostWorker: {english['failure']['reason']}"
+    assert TrainingJob.objects.filter(failure__reason=english["failure"]["reason"]).exists()
+    assert JobEvent.objects.filter(job=lost, message=english["failure_reason"]).exists()
+
+
+def test_the_admin_console_tells_it_too(lost: TrainingJob, client: Any) -> None:
+    client.force_login(User.objects.create_superuser("operator"))
+    page = client.get(f"/admin/jobs/trainingjob/{lost.pk}/change/", headers=JAPANESE).content.decode()
+    assert page.count(LOST) == 3, "the failure, its event and the name of that"
+    assert "The worker that ran the job" not in page
+
+
+def test_a_failure_of_before_templates_is_shown_as_it_is(alice: Person, lost: TrainingJob) -> None:
+    TrainingJob.objects.filter(pk=lost.pk).update(failure={"kind": "Exception", "reason": "{it} broke"})
+    said = alice.client.get(alice.url("training-jobs/lost/"), headers=JAPANESE).json()
+    assert (said["failure"]["reason"], said["failure_reason"]) == ("{it} broke", "Exception: {it} broke")

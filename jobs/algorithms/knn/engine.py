@@ -24,6 +24,7 @@ from jobs.algorithms.knn.scores import ClassifierScore, RegressorScore, Score
 from jobs.algorithms.knn.stages import Stages
 from jobs.algorithms.metrics_log import metrics_text
 from mlplatform.core.errors import DataError
+from mlplatform.core.text import text as _
 
 if TYPE_CHECKING:
     from mlplatform.core.tabular.schema import Batch
@@ -80,7 +81,7 @@ class _Sampling:
     def finish(self) -> tuple[Preparation, Reservoir]:
         """The whole sample. Raises DataError without a row, InvalidRequest where the rows are too few."""
         if self.reservoir is None or self.preparation is None:
-            raise DataError("the train channel has no rows; at least one row is needed")
+            raise DataError(_("the train channel has no rows; at least one row is needed"))
         context, reservoir = self.context, self.reservoir
         shape = (len(reservoir), self.preparation.feature_dim)
         context.log(
@@ -142,8 +143,11 @@ def _require_finite(batch: Batch, channel: ChannelInput) -> None:
     # Without names of its own the data is the service's CSV: the label is c0, features begin at c1.
     names = channel.feature_names
     raise DataError(
-        f"the value is missing or not a finite number; k-NN needs a number in every cell "
-        f"({channel.name} channel)",
+        _(
+            "the value is missing or not a finite number; k-NN needs a number in every cell "
+            "({channel} channel)",
+            channel=channel.name,
+        ),
         row=batch.first_row + row,
         column=names[position] if names else f"c{position + 1}",
         value=str(batch.X[row, position]),
@@ -210,7 +214,7 @@ def _score(context: TrainingContext, predictor: KNNPredictor, stages: Stages) ->
         if channel.n_rows:
             context.progress(stages.scored(n_rows / channel.n_rows))
     if n_rows == 0:
-        raise DataError("the test channel has no rows; leave the channel out or give it at least one row")
+        raise DataError(_("the test channel has no rows; leave the channel out or give it at least one row"))
     context.log(f"...Done searching index for {n_rows} rows in {round(time.monotonic() - started)} second(s)")
     for name, value in score.values().items():
         context.log(f"#test_score ({context.host}) : ({name!r}, {value!r})")

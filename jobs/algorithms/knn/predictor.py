@@ -13,6 +13,7 @@ from jobs.algorithms.base import Prediction, Predictor
 from jobs.algorithms.knn import votes
 from jobs.algorithms.knn.artifact import Artifact
 from mlplatform.core.errors import DataError
+from mlplatform.core.text import text as _
 
 _BLOCK_NEIGHBOURS: Final = 2**22
 """Rows are predicted in blocks of about that many neighbours, so that memory stays bounded for any k."""
@@ -39,7 +40,13 @@ class KNNPredictor(Predictor):
         """
         if X.ndim != 2 or X.shape[1] != self.n_features:
             n_columns = X.shape[1] if X.ndim == 2 else X.shape
-            raise DataError(f"{n_columns} columns; the model wants {self.n_features} feature columns")
+            raise DataError(
+                _(
+                    "{n} columns; the model wants {expected} feature columns",
+                    n=str(n_columns),
+                    expected=self.n_features,
+                )
+            )
         starts = range(0, max(1, len(X)), self._block_rows)  # no rows are one empty block
         blocks = [self._block(X[start : start + self._block_rows], verbose=verbose) for start in starts]
         return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

@@ -11,6 +11,7 @@ from endpoints.models import Endpoint, EndpointConfig, Replica
 from mlplatform.api.presenters.instants import instant
 from mlplatform.api.presenters.logs import log_json
 from mlplatform.core.logs import LogSlice
+from mlplatform.core.translation import translated
 
 
 def endpoint_summary_json(endpoint: Endpoint) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def endpoint_summary_json(endpoint: Endpoint) -> dict[str, Any]:
         "name": endpoint.name,
         "arn": endpoint.arn,
         "status": endpoint.status,
-        "failure_reason": endpoint.failure_reason or None,
+        "failure_reason": translated(endpoint.failure_reason) or None,
         "description": endpoint.description,
         "variants": _variants(endpoint.wanted),
         "serving": _variants(endpoint.live),
@@ -35,7 +36,7 @@ def endpoint_json(
     path = {"project": endpoint.project.name, "name": endpoint.name}
     return endpoint_summary_json(endpoint) | {
         "waiting_reason": waiting_reason,
-        "failure": _failure(endpoint.failure),
+        "failure": _failure(endpoint),
         "tags": endpoint.tags,
         "replicas": [replica_json(replica) for replica in replicas],
         "invocations_url": reverse("api:endpoint-invocations", kwargs=path),
@@ -82,11 +83,11 @@ def _variants(config: EndpointConfig | None) -> list[dict[str, Any]]:
     ]
 
 
-def _failure(failure: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not failure:
+def _failure(endpoint: Endpoint) -> dict[str, Any] | None:
+    if not endpoint.failure:
         return None
     return {
-        "reason": failure.get("reason"),
-        "detail": failure.get("detail"),
-        "log_tail": failure.get("log_tail") or [],
+        "reason": translated(endpoint.failure_reason),
+        "detail": endpoint.failure.get("detail"),
+        "log_tail": endpoint.failure.get("log_tail") or [],
     }

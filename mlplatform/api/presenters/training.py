@@ -10,6 +10,7 @@ from jobs.models import JobEvent, TrainingInput, TrainingJob
 from jobs.selectors.training import MetricSeries
 from mlplatform.api.presenters.instants import instant
 from mlplatform.api.presenters.numbers import finite
+from mlplatform.core.translation import translated
 
 _FAILURE_FIELDS = ("kind", "reason", "detail", "row", "column", "exit_code", "signal", "first_line")
 
@@ -23,7 +24,7 @@ def training_job_summary_json(job: TrainingJob) -> dict[str, Any]:
         "secondary_status": job.secondary_status,
         "instance_type": job.instance_type,
         "instance_count": job.instance_count,
-        "failure_reason": job.failure_reason or None,
+        "failure_reason": translated(job.failure_reason) or None,
         "final_metrics": {name: finite(value) for name, value in job.final_metrics.items()},
         "billable_s": job.billable_s,
         "created_at": instant(job.created_at),
@@ -38,7 +39,7 @@ def training_job_json(
     return training_job_summary_json(job) | {
         "secondary_status_transitions": transitions(list(events), job),
         "waiting_reason": waiting_reason,
-        "failure": _failure(job.failure),
+        "failure": _failure(job),
         "hyperparameters": job.hyperparameters,
         "channels": {found.channel: _channel(found) for found in job.inputs.all()},
         "queue": job.queue,
@@ -82,10 +83,13 @@ def metric_series_json(series: MetricSeries) -> dict[str, Any]:
     }
 
 
-def _failure(failure: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not failure:
+def _failure(job: TrainingJob) -> dict[str, Any] | None:
+    if not job.failure:
         return None
-    return {name: failure.get(name) for name in _FAILURE_FIELDS} | {"log_tail": failure.get("log_tail") or []}
+    return {name: job.failure.get(name) for name in _FAILURE_FIELDS} | {
+        "reason": translated(job.failure_said),
+        "log_tail": job.failure.get("log_tail") or [],
+    }
 
 
 def _channel(found: TrainingInput) -> dict[str, Any]:

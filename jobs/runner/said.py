@@ -1,0 +1,47 @@
+"""What a job process says with a template, read as what anybody may have written. Django-free, pure.
+
+A template is filled in with `str.format`, so that only plain places are taken, each once: no attribute is looked up,
+and what comes of it is no longer than what was read. Called by `jobs.runner.outcome`.
+"""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Any, Final
+
+from mlplatform.core.text import from_json
+
+_DEPTH_MAX: Final = 4
+
+
+def said_read(said: Any, *, message: str) -> str:
+    """`message` with its template, if `said` is one that gives this message; else as it is."""
+    if not isinstance(said, dict) or not _is_template(said, _DEPTH_MAX):
+        return message
+    found = from_json(said)
+    return found if found == message else message
+
+
+def _is_template(value: Any, depth: int) -> bool:
+    """Whether it is what `to_json` makes of a Text."""
+    if not isinstance(value, dict) or not depth:
+        return False
+    template, params = value.get("template"), value.get("params")
+    if not isinstance(template, str) or not template or not isinstance(params, dict):
+        return False
+    return sorted(params) == _places(template) and all(_is_param(given, depth) for given in params.values())
+
+
+def _is_param(value: Any, depth: int) -> bool:
+    return isinstance(value, (str, int, float)) or _is_template(value, depth - 1)
+
+
+def _places(template: str) -> list[str] | None:
+    """The names of its places in order; None where one is more than a name."""
+    try:
+        found = [piece[1:] for piece in Formatter().parse(template) if piece[1] is not None]
+    except ValueError:
+        return None
+    if not all(str(name).isidentifier() and (spec, how) == ("", None) for name, spec, how in found):
+        return None
+    return sorted(str(name) for name, _, _ in found)
