@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 REFUSALS_EVERY = timedelta(minutes=1)
 """The same refusal of the same person is kept once in this time, so that nobody can fill the log with them."""
+REFUSALS_MAX = 60
+"""So many in this time of one person at one address are kept with what they were about; of more, only the actions."""
 OPERATOR = "operator"
 """Who acts from the command line: whoever has the machine, and no user of the platform."""
 
@@ -116,16 +118,16 @@ def audit_refuse(
     Called by the faces, after the transaction of what was tried has been rolled back.
     """
     who = actor.user if actor else user
-    again = AuditEvent.objects.filter(
+    recent = AuditEvent.objects.filter(
         at__gt=clock.now() - REFUSALS_EVERY,
         outcome=AuditOutcome.REFUSED,
-        action=action,
-        target=_clean(target, 200),
         user_id=who.pk if who else None,
-        project_id=actor.project.pk if actor else None,
         address=_origin.get().address,
     )
-    if not again.exists():
+    if recent.count() >= REFUSALS_MAX:
+        target = ""
+    project_id = actor.project.pk if actor else None
+    if not recent.filter(action=action, target=_clean(target, 200), project_id=project_id).exists():
         audit_record(
             actor=actor,
             action=action,

@@ -1,9 +1,9 @@
 """Who sends one wrong access key after another is answered without asking the database.
 
-A secret has 240 bits and cannot be guessed; this is against the load and the noise of trying. Counted per address in
-the memory of each web process: a row per wrong key would cost more than the look-up it saves. Keys that were right
-shortly before are still taken from such an address, because colleagues may share it. The gateway needs none of this:
-it compares digests in memory, and looks for new keys four times a second at most.
+A secret has 240 bits and cannot be guessed; this is against the load and the noise of trying. Counted per address
+(IPv6: per /64) in the memory of each web process: a row per wrong key would cost more than the look-up it saves.
+Keys that were right shortly before are still taken from such an address, because colleagues may share it. The gateway
+needs none of this: it compares digests in memory, and looks for new keys four times a second at most.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mlplatform.core.access import Actor, actor_for_key
 from mlplatform.core.audit import audit_refuse
 from mlplatform.core.errors import NotAuthenticated, Throttled
 from mlplatform.core.text import text as _
+from mlplatform.core.throttle import network_of
 
 WRONG_MAX = 60
 WINDOW_S = 60.0
@@ -78,7 +79,7 @@ attempts = KeyAttempts()
 
 def actor_for_token(*, token: str, address: str | None) -> Actor:
     """The actor of a bearer token from an address. Raises NotAuthenticated, KeysThrottled."""
-    place = address or ""
+    place = network_of(address)
     digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
     wait_s = attempts.wait_s(place, digest)
     if wait_s:

@@ -22,7 +22,7 @@ from django.http import HttpRequest
 from mlplatform.core import clock
 from mlplatform.core.audit import origin_now
 from mlplatform.core.models import Session
-from mlplatform.core.users import password_was_given
+from mlplatform.core.users import password_is_removed, password_was_given
 
 SIGNED_IN_AT = "signed_in_at"
 SEEN_AT = "seen_at"
@@ -89,8 +89,9 @@ def _signed_in(*, request: HttpRequest, user: User, **_: Any) -> None:
 
 
 def _user_saved(*, instance: User, **_: Any) -> None:
-    """A new password, or the end of being active; `_password` is there until the row is saved."""
-    if not instance.is_active or getattr(instance, "_password", None) is not None:
+    """Another password or none, or the end of being active; `_password` is there until the row is saved."""
+    is_new = getattr(instance, "_password", None) is not None
+    if not instance.is_active or is_new or password_is_removed(instance):
         sessions_end(user=instance)
 
 

@@ -69,7 +69,7 @@ def attempt_begin(*, address: str | None, username: str) -> None:
         SignInThrottled: it may not be made now; it is not counted then.
     """
     now = clock.now()
-    network = _network(address)
+    network = network_of(address)
     known = User.objects.filter(username=username).exists()
     with transaction.atomic():
         _forget(now)
@@ -89,7 +89,7 @@ def attempt_begin(*, address: str | None, username: str) -> None:
 
 def attempt_succeeded(*, address: str | None, username: str) -> None:
     """Takes the attempt back: the name is forgotten at this address, the address has one failure less."""
-    (person, _person), (place, _place) = _subjects(_network(address), username)
+    (person, _person), (place, _place) = _subjects(network_of(address), username)
     with transaction.atomic():
         SignInThrottle.objects.filter(subject=person).delete()
         counted = SignInThrottle.objects.filter(subject=place, n_failures__gt=0)
@@ -121,7 +121,7 @@ def throttle_unlock(
 def _counted(username: str, address: str) -> QuerySet[SignInThrottle]:
     if username:
         return SignInThrottle.objects.filter(username=username)
-    return SignInThrottle.objects.filter(address=_network(address))
+    return SignInThrottle.objects.filter(address=network_of(address))
 
 
 def _subjects(network: str, username: str) -> tuple[tuple[str, Policy], tuple[str, Policy]]:
@@ -132,8 +132,8 @@ def _digest(subject: str) -> str:
     return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _network(address: str | None) -> str:
-    """The address; of IPv6 its /64, which is what one subscriber has."""
+def network_of(address: str | None) -> str:
+    """What attempts are counted by: the address; of IPv6 its /64, which is what one subscriber has."""
     if not address:
         return ""
     found = ipaddress.ip_address(address)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.hashers import is_password_usable
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models.signals import post_delete, post_save, pre_save
@@ -23,6 +24,7 @@ from mlplatform.core.sign_in import SIGN_IN
 _WATCHED = ("username", "email", "first_name", "last_name", "is_active", "is_staff", "is_superuser")
 _ONLY_LOGIN = frozenset({"last_login"})
 _CHANGES = "_changes_to_audit"
+_REMOVED = "_password_was_removed"
 
 
 def users_watch() -> None:
@@ -38,11 +40,18 @@ def password_was_given(user: User) -> bool:
     return GivenPassword.objects.filter(user=user).exists()
 
 
+def password_is_removed(user: User) -> bool:
+    """Whether what is being saved takes the password away, so that nobody can sign in with one."""
+    return bool(getattr(user, _REMOVED, False))
+
+
 def _note_changes(*, instance: User, raw: bool, update_fields: frozenset[str] | None, **_: Any) -> None:
     """What differs from the row, found before it is overwritten."""
     changes: dict[str, Any] = {}
+    removed = False
     if not raw and instance.pk and update_fields != _ONLY_LOGIN:
-        before = User.objects.filter(pk=instance.pk).values(*_WATCHED).first() or {}
+        before = User.objects.filter(pk=instance.pk).values(*_WATCHED, "password").first() or {}
+        removed = is_password_usable(before.pop("password", "!")) and not instance.has_usable_password()
         saved = [name for name in before if update_fields is None or name in update_fields]
         changes = {
             name: [before[name], getattr(instance, name)]
@@ -50,6 +59,7 @@ def _note_changes(*, instance: User, raw: bool, update_fields: frozenset[str] | 
             if before[name] != getattr(instance, name)
         }
     setattr(instance, _CHANGES, changes)
+    setattr(instance, _REMOVED, removed)
 
 
 def _user_saved(
@@ -67,6 +77,8 @@ def _user_saved(
     # `set_password` leaves the plain text here until the row is saved; an upgrade of the hash does not.
     if getattr(instance, "_password", None) is not None:
         _password_changed(instance)
+    if password_is_removed(instance):
+        audit_record(action="password.remove", target=instance.username)
 
 
 def _audit_changes(user: User) -> None:

@@ -15,9 +15,18 @@ from django.test import Client, RequestFactory
 
 from mlplatform.core.access import Actor, project_create
 from mlplatform.core.admin import AuditedAdmin
-from mlplatform.core.audit import Face, Origin, audit_origin, audit_record, audit_refuse, origin_now
+from mlplatform.core.audit import (
+    REFUSALS_MAX,
+    Face,
+    Origin,
+    audit_origin,
+    audit_record,
+    audit_refuse,
+    origin_now,
+)
 from mlplatform.core.audit_middleware import client_address
 from mlplatform.core.models import AuditEvent, GivenPassword, Membership, Role, SignInThrottle
+from mlplatform.core.sessions import session_list
 from tests.audited import audit_log_broken, events_after, newest_event_id
 
 RIGHT = "a long password"
@@ -87,6 +96,18 @@ def test_one_refusal_is_written_once_a_minute_however_often_it_is_tried(alice: A
         audit_refuse(actor=alice, action="model.delete", target="m")
     audit_refuse(actor=alice, action="model.delete", target="n")
     assert [event.target for event in events_after(known)] == ["m", "n"]
+
+
+def test_who_tries_one_name_after_another_does_not_fill_the_log(alice: Actor) -> None:
+    known = newest_event_id()
+    for number in range(REFUSALS_MAX + 50):
+        audit_refuse(actor=alice, action="model.delete", target=f"m-{number}")
+    audit_refuse(actor=alice, action="endpoint.delete", target="e")
+    assert acts(known) == [
+        *[("model.delete", f"m-{number}", "alice") for number in range(REFUSALS_MAX)],
+        ("model.delete", "", "alice"),
+        ("endpoint.delete", "", "alice"),
+    ]
 
 
 def test_what_no_database_takes_is_left_out(alice: Actor) -> None:
@@ -170,6 +191,24 @@ def test_a_password_set_in_the_console_is_audited_without_it_and_is_known_to_be_
     assert ("password.change", "alice", "olivia") in acts(known)
     assert "set by olivia" not in str(list(AuditEvent.objects.values()))
     assert GivenPassword.objects.filter(user=alice.user).exists()
+
+
+def test_a_password_taken_away_in_the_console_is_audited_and_ends_the_sessions(
+    alice: Actor, console: Client
+) -> None:
+    browser = Client()
+    browser.force_login(alice.user)
+    assert session_list(user=alice.user)
+    known = newest_event_id()
+    address = f"/admin/auth/user/{alice.user.pk}/password/"
+    assert console.post(address, {"usable_password": "false", "unset-password": "1"}).status_code == 302
+    assert ("password.remove", "alice", "olivia") in acts(known)
+    assert session_list(user=alice.user) == []
+    known = newest_event_id()
+    user = User.objects.get(pk=alice.user.pk)
+    user.first_name = "A"
+    user.save()
+    assert [action for action, _, _ in acts(known)] == ["user.update"]
 
 
 def test_members_whom_an_operator_adds_are_in_the_projects_own_log(alice: Actor, console: Client) -> None:

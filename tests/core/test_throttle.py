@@ -17,6 +17,8 @@ from django.db import connection
 
 from mlplatform.core import clock, throttle
 from mlplatform.core.audit import Face, Origin, audit_origin
+from mlplatform.core.errors import NotAuthenticated
+from mlplatform.core.key_attempts import WRONG_MAX, KeysThrottled, actor_for_token, attempts
 from mlplatform.core.models import AuditEvent, SignInThrottle
 from mlplatform.core.throttle import ADDRESS, PERSON, SignInThrottled, attempt_begin, attempt_succeeded
 
@@ -226,3 +228,17 @@ def test_a_hundred_attempts_at_once_are_a_hundred_attempts() -> None:
     attempt_succeeded(address=HOME, username="alice")
     assert not SignInThrottle.objects.filter(username="alice").exists()
     assert throttle.throttle_list() == []
+
+
+def test_wrong_keys_from_one_subscribers_network_are_one_count(db: None) -> None:
+    attempts.forget()
+    try:
+        for number in range(WRONG_MAX):
+            with pytest.raises(NotAuthenticated):
+                actor_for_token(token=f"guess.{number}", address=f"2001:db8:0:1::{number:x}")
+        with pytest.raises(KeysThrottled):
+            actor_for_token(token="guess.guess", address="2001:db8:0:1:ffff::1")
+        with pytest.raises(NotAuthenticated):
+            actor_for_token(token="guess.guess", address="2001:db8:0:2::1")
+    finally:
+        attempts.forget()
