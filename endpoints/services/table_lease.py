@@ -82,7 +82,7 @@ def table_leases_sweep() -> list[int]:
     return [
         run_id
         for run_id, owner, expires_at, attempt in held
-        if _is_lost(owner, expires_at) and _lose(TableLease(run_id, owner), attempt)
+        if _is_lost(owner, expires_at) and _lose(TableLease(run_id, owner), expires_at, attempt)
     ]
 
 
@@ -90,13 +90,14 @@ def _is_lost(owner: str, expires_at: datetime | None) -> bool:
     return expires_at is None or expires_at < clock.now() or owner_is_gone(owner=owner)
 
 
-def _lose(lease: TableLease, attempt: int) -> bool:
-    """Whether it is to be tried again."""
+def _lose(lease: TableLease, expires_at: datetime | None, attempt: int) -> bool:
+    """Whether it is to be tried again. One whose lease was renewed since it was looked at is not lost."""
+    rows = lease.rows.filter(lease_expires_at=expires_at)
     logger.warning("table run %d: its worker was lost in attempt %d", lease.run_id, attempt)
     if attempt < ATTEMPTS_MAX:
-        return bool(lease.rows.update(lease_owner="", lease_expires_at=None, n_done=0))
+        return bool(rows.update(lease_owner="", lease_expires_at=None, n_done=0))
     said = _("The worker that carried out this run was lost, in each of {n} attempts", n=attempt)
-    status_update(lease.rows, to=TableRunStatus.FAILED, failure=said, ended_at=clock.now())
+    status_update(rows, to=TableRunStatus.FAILED, failure=said, ended_at=clock.now())
     return False
 
 

@@ -31,7 +31,7 @@ from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
 from mlplatform.core.audit import audit_record
-from mlplatform.core.dispatch import dispatch_after_commit
+from mlplatform.core.dispatch import dispatch_after_commit, dispatch_now
 from mlplatform.core.env import runtime_dir
 from mlplatform.core.errors import Conflict, InvalidRequest, PlatformError
 from mlplatform.core.models import Role
@@ -49,6 +49,7 @@ QUEUE = "cpu"
 TELL_EVERY_S = 2.0
 TIME_LIMIT_S = 3600.0
 RESEND_AFTER_S = 15
+WAITING_MAX = 50
 PATIENCE_S = 120.0
 """How long a run waits for a database that is away."""
 _OVER = _("The run was deleted or given up meanwhile")
@@ -143,18 +144,25 @@ def table_run_sweep(*, resending: Resending | None = None) -> int:
         How many runs were lost.
     """
     lost = table_leases_sweep()
+    due = _due(resending) if resending is not None and QUEUE in queues_served() else []
+    for run_id in dict.fromkeys([*lost, *due]):
+        if not dispatch_now(TASK, object_id=run_id, queue=QUEUE):
+            break  # A broker that is away would keep the host waiting for each of them, and its replicas for it.
+        if resending is not None and run_id in due:
+            resending.sent(run_id)
+    return len(lost)
+
+
+def _due(resending: Resending) -> list[int]:
+    """Runs that nobody has taken and whose message is to be sent again now."""
     now = clock.now()
     # A creation in the future is one from before the clock was set back.
     waiting = TableRun.objects.filter(status=TableRunStatus.IN_PROGRESS, lease_owner="").exclude(
         created_at__range=(now - timedelta(seconds=RESEND_AFTER_S), now)
     )
-    if resending is not None and QUEUE in queues_served():
-        for run_id in resending.due_of(list(waiting.values_list("pk", flat=True)[:50])):
-            dispatch_after_commit(TASK, object_id=run_id, queue=QUEUE)
-            resending.sent(run_id)
-    for run_id in lost:
-        dispatch_after_commit(TASK, object_id=run_id, queue=QUEUE)
-    return len(lost)
+    return resending.due_of(
+        list(waiting.order_by("created_at", "pk").values_list("pk", flat=True)[:WAITING_MAX])
+    )
 
 
 def _version(actor: Actor, dataset: str) -> DatasetVersion:
@@ -242,10 +250,7 @@ def _progress(lease: TableLease, n_done: int) -> bool:
 
 def _record(lease: TableLease, outcome: dict[str, Any]) -> None:
     """Writes the outcome; the rows of a run that is no longer there, or is another attempt's, are removed again."""
-    if _finish(lease, **outcome) or "result_uri" not in outcome:
-        return
-    # Not when it was written, and only the answer of the database was lost.
-    if not TableRun.objects.filter(pk=lease.run_id, result_uri=outcome["result_uri"]).exists():
+    if not _finish(lease, **outcome) and "result_uri" in outcome:
         objects_take_back([outcome["result_uri"]])
 
 

@@ -35,7 +35,7 @@ from mlplatform.core.access import Actor
 from mlplatform.core.env import runtime_dir
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound
 from mlplatform.core.models import NodeKind
-from mlplatform.core.names import uri
+from mlplatform.core.names import uid_new, uri
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.objects import object_store
 from tests.endpoints.conftest import FEATURES, LABELS, HostDriver, IrisParts, PublicGateway
@@ -260,9 +260,12 @@ def test_messages_are_sent_again_only_where_a_worker_listens_and_less_and_less_o
     alice: Actor, waiting_run: TableRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
-    monkeypatch.setattr(
-        tables, "dispatch_after_commit", lambda task, *, object_id, queue: sent.append(object_id)
-    )
+
+    def send(task: str, *, object_id: int, queue: str) -> bool:
+        sent.append(object_id)
+        return True
+
+    monkeypatch.setattr(tables, "dispatch_now", send)
     TableRun.objects.update(created_at=clock.now() - timedelta(minutes=1))
     resending = Resending()
     table_run_sweep(resending=resending)
@@ -271,6 +274,44 @@ def test_messages_are_sent_again_only_where_a_worker_listens_and_less_and_less_o
     table_run_sweep(resending=resending)
     table_run_sweep(resending=resending)
     assert sent == [waiting_run.pk]
+
+
+def test_a_broker_that_is_away_is_asked_once_and_not_for_every_run_that_waits(
+    waiting_run: TableRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the host's loop that asks: while it waits, no lease of a replica is renewed."""
+    asked: list[int] = []
+    monkeypatch.setattr(
+        tables, "dispatch_now", lambda task, *, object_id, queue: bool(asked.append(object_id))
+    )
+    node_beat(kind=NodeKind.WORKER, name="w", started_at=clock.now(), queues=["cpu"])
+    others = [_twin(waiting_run), _twin(waiting_run)]
+    TableRun.objects.update(created_at=clock.now() - timedelta(minutes=1))
+    lost = TableRun.objects.filter(pk__in=[run.pk for run in others])
+    lost.update(lease_owner="a worker", lease_expires_at=clock.now() - timedelta(seconds=1), attempt=1)
+    assert table_run_sweep(resending=Resending()) == 2
+    assert len(asked) == 1
+    assert not lost.exclude(lease_owner="").exists(), "they wait for the next turn"
+
+
+def test_a_lease_that_is_renewed_while_it_is_looked_at_is_not_lost(waiting_run: TableRun) -> None:
+    lease = table_lease_take(run_id=waiting_run.pk)
+    assert lease is not None
+    late, renewed = (clock.now() + timedelta(seconds=s) for s in (-1, 60))
+    lease.rows.update(lease_expires_at=late)
+    with before_the_first(
+        'UPDATE "endpoints_tablerun" SET "lease_owner"',
+        lambda: lease.rows.update(lease_expires_at=renewed),
+    ):
+        assert table_run_sweep() == 0
+    assert lease.rows.exists()
+
+
+def _twin(run: TableRun) -> TableRun:
+    found = TableRun.objects.get(pk=run.pk)
+    found.pk, found.uid = None, uid_new()
+    found.save()
+    return found
 
 
 def test_rows_of_a_run_that_is_deleted_while_they_are_stored_are_removed(
