@@ -158,3 +158,13 @@ def test_a_failure_of_before_templates_is_shown_as_it_is(alice: Person, lost: Tr
     TrainingJob.objects.filter(pk=lost.pk).update(failure={"kind": "Exception", "reason": "{it} broke"})
     said = alice.client.get(alice.url("training-jobs/lost/"), headers=JAPANESE).json()
     assert (said["failure"]["reason"], said["failure_reason"]) == ("{it} broke", "Exception: {it} broke")
+
+
+@pytest.mark.parametrize(
+    "page", ["", "training-jobs/", "training-jobs/lost/", "training-jobs/lost/?tab=events"]
+)
+def test_every_page_that_shows_it_does_too(alice: Person, lost: TrainingJob, client: Any, page: str) -> None:
+    client.force_login(alice.user)
+    shown = client.get(f"/projects/alpha/{page}", headers=JAPANESE).content.decode()
+    assert LOST in shown
+    assert "The worker that ran the job" not in shown
