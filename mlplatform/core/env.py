@@ -25,15 +25,18 @@ def env_text(name: str, default: str = "") -> str:
     return os.environ.get(name, default)
 
 
-def env_int(name: str, default: int) -> int:
-    """The variable as a whole number. Raises ValueError that names the variable and its value."""
+def env_int(name: str, default: int, *, least: int | None = None) -> int:
+    """The variable as a whole number, 0 or at least `least`. Raises ValueError that names variable and value."""
     text = env_text(name)
     if not text:
         return default
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
         raise ValueError(f"{name}={text!r} is not a whole number") from None
+    if least is not None and number != 0 and number < least:
+        raise ValueError(f"{name}={text!r} is not accepted; use 0, or {least} or more")
+    return number
 
 
 def env_flag(name: str, default: bool = False) -> bool:
