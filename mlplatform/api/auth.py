@@ -21,6 +21,7 @@ from mlplatform.core.audit_middleware import client_address
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, NotFound
 from mlplatform.core.key_attempts import actor_for_token
 from mlplatform.core.models import AccessKey, Membership, Role
+from mlplatform.core.sessions import session_goes_on
 from mlplatform.core.text import text as _
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def still_admitted(request: Request, actor: Actor) -> bool:
     """Whether the actor is still a member, with a key or session that is still good: asked while a stream is open."""
     membership = Membership.objects.filter(project=actor.project, user=actor.user, user__is_active=True)
     if actor.key is None:
-        return request.session.exists(request.session.session_key or "") and membership.exists()
+        return session_goes_on(request._request) and membership.exists()
     key = AccessKey.objects.filter(pk=actor.key.pk, revoked_at=None)
     usable = key.filter(expires_at=None) | key.filter(expires_at__gt=clock.now())
     return membership.exists() and usable.exists()

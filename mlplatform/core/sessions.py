@@ -8,7 +8,7 @@ or deleted, at once.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -67,6 +67,15 @@ def session_list(*, user: User) -> list[Session]:
     """The user's sessions that have not ended, the newest first."""
     alive = Session.objects.filter(user_id=user.pk, expire_date__gt=clock.now())
     return list(alive.order_by("-signed_in_at", "session_key"))
+
+
+def session_goes_on(request: HttpRequest) -> bool:
+    """Whether the session that the request came with has not ended meanwhile: asked while a stream is open."""
+    now = clock.now()
+    key = request.session.session_key or ""
+    alive = Session.objects.filter(session_key=key, expire_date__gt=now)
+    too_old = alive.filter(signed_in_at__lt=now - timedelta(seconds=settings.MLPLATFORM_SESSION_MAX_S))
+    return alive.exists() and not too_old.exists()
 
 
 def sessions_end(*, user: User) -> int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.test import AsyncClient, Client
 
+from mlplatform.core import clock
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_append
 from mlplatform.core.models import Membership, Session
@@ -27,12 +30,23 @@ def session_ends(client: Client) -> None:
     Session.objects.all().delete()
 
 
+def session_is_not_used(client: Client) -> None:
+    Session.objects.update(expire_date=clock.now() - timedelta(seconds=1))
+
+
+def session_gets_too_old(client: Client) -> None:
+    most = timedelta(seconds=settings.MLPLATFORM_SESSION_MAX_S)
+    Session.objects.update(signed_in_at=clock.now() - most - timedelta(seconds=1))
+
+
 def leave_project(client: Client) -> None:
     Membership.objects.all().delete()
 
 
 @pytest.mark.parametrize("face", ["page", "REST"])
-@pytest.mark.parametrize("end_right", [sign_out, session_ends, leave_project])
+@pytest.mark.parametrize(
+    "end_right", [sign_out, session_ends, session_is_not_used, session_gets_too_old, leave_project]
+)
 def test_an_open_stream_ends_at_once_with_the_session_or_membership(
     alice: Visitor, face: str, end_right: Callable[[Client], None]
 ) -> None:

@@ -17,6 +17,7 @@ from mlplatform.core.errors import InvalidRequest, PlatformError
 from mlplatform.core.log_events import log_events, log_slice_json
 from mlplatform.core.logs import LogSlice, log_download, log_lines, log_read, log_search, log_tail
 from mlplatform.core.models import LogStream
+from mlplatform.core.sessions import session_goes_on
 from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 
@@ -80,7 +81,7 @@ def _job_log(request: HttpRequest, project: str, name: str) -> LogStream:
 
 def _still_admitted(request: HttpRequest, project: str) -> bool:
     user = User.objects.filter(pk=request.user.pk or 0).first()
-    if user is None or not request.session.exists(request.session.session_key or ""):
+    if user is None or not session_goes_on(request):
         return False
     try:
         actor_for_user(user=user, project_name=project)
