@@ -46,7 +46,14 @@ class ModelAdmin(OperatedAdmin):
     list_filter = ("algorithm", "project")
     list_select_related = ("project", "training_job", "created_by")
     search_fields = ("name", "uid", "artifact_uri")
+    exclude = ("environment",)
+    readonly_fields = ("environment_names",)
     actions = ("delete_models",)
+
+    @admin.display(description=gettext_lazy("environment variables"))
+    def environment_names(self, row: Model) -> str:
+        """Names only: a value may be somebody's secret."""
+        return ", ".join(sorted(row.environment)) or "-"
 
     @admin.action(permissions=["operate"], description=gettext_lazy("Delete models that no endpoint uses"))
     def delete_models(self, request: HttpRequest, queryset: QuerySet[Model]) -> None:

@@ -42,6 +42,14 @@ def test_an_endpoint_s_page_shows_its_replicas_and_a_post_changes_nothing(
     assert operator.post(url, {"name": "other"}).status_code == 403
 
 
+def test_values_of_environment_variables_are_not_shown(operator: Client, iris_model: Model) -> None:
+    iris_model.environment = {"TOKEN": "hush-hush"}
+    iris_model.save()
+    page = operator.get(reverse("admin:endpoints_model_change", args=[iris_model.pk])).content.decode()
+    assert "TOKEN" in page
+    assert "hush-hush" not in page
+
+
 def _act(client: Client, kind: str, action: str, pk: int) -> int:
     url = reverse(f"admin:endpoints_{kind}_changelist")
     return client.post(url, {"action": action, "_selected_action": [pk]}).status_code
