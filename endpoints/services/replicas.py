@@ -20,6 +20,7 @@ from mlplatform.core.logs import log_end
 from mlplatform.core.models import LogStream
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import ReplicaStatus
+from mlplatform.core.storable import storable
 from mlplatform.core.transitions import status_update
 
 LEASE_S = 20
@@ -96,7 +97,7 @@ def replica_failed(*, replica_id: int, host: str, failure: Mapping[str, Any], re
         _owned(replica_id, host),
         to=ReplicaStatus.FAILED,
         **(kept if retried else _NO_PROCESS),
-        failure=dict(failure),
+        failure=storable(dict(failure)),
         ended_at=Coalesce("ended_at", clock.now()),
     )
 

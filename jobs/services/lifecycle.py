@@ -25,7 +25,8 @@ from mlplatform.core.dispatch import dispatch_after_commit
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import LogFenced, log_append, log_end
 from mlplatform.core.models import LogStream
-from mlplatform.core.status import TRAINING_TRANSITIONS, FailureKind, SecondaryStatus, TrainingJobStatus
+from mlplatform.core.status import ACTIVE_TRAINING, FailureKind, SecondaryStatus, TrainingJobStatus
+from mlplatform.core.storable import storable
 from mlplatform.core.text import Text, to_json
 from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update
@@ -34,7 +35,7 @@ LEASE_S: Final = 30
 RENEW_S: Final = 5
 ATTEMPTS_MAX: Final = 3
 TASK: Final = "jobs.training_job_run"
-ACTIVE: Final = tuple(status for status, following in TRAINING_TRANSITIONS.items() if following)
+ACTIVE: Final = tuple(ACTIVE_TRAINING)
 
 
 class LeaseLost(Exception):
@@ -226,6 +227,7 @@ def job_event_add(
     status: SecondaryStatus | None = None,
     at: datetime | None = None,
 ) -> JobEvent:
+    message = storable(message)
     return JobEvent.objects.create(
         job_id=job_id,
         attempt=attempt,
@@ -250,7 +252,7 @@ def _end(rows: QuerySet[TrainingJob], *, outcome: Outcome, artifact: Artifact | 
         raise LeaseLost
     changes: dict[str, Any] = {
         "secondary_status": outcome.secondary_status,
-        "failure": outcome.failure,
+        "failure": storable(outcome.failure),
         "final_metrics": _final_metrics(job.pk),
         "lease_owner": "",
         "lease_expires_at": None,
@@ -264,7 +266,7 @@ def _end(rows: QuerySet[TrainingJob], *, outcome: Outcome, artifact: Artifact | 
             "artifact_uri": artifact.uri,
             "artifact_sha256": artifact.sha256,
             "artifact_bytes": artifact.size_bytes,
-            "manifest": dict(artifact.manifest),
+            "manifest": storable(dict(artifact.manifest)),
         }
     if not status_update(rows, to=outcome.status, **changes):
         raise LeaseLost

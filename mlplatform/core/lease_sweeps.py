@@ -12,7 +12,7 @@ from typing import Final
 
 from django.db import Error as DatabaseError
 
-from mlplatform.core.outages import outage_of
+from mlplatform.core.outages import is_outage
 
 logger = logging.getLogger(__name__)
 LeaseSweep = Callable[[], object]
@@ -31,6 +31,6 @@ def lease_sweeps_run() -> None:
         try:
             run()
         except Exception as error:
-            if isinstance(error, DatabaseError) and outage_of(error) is not None:
+            if isinstance(error, DatabaseError) and is_outage(error):
                 raise
             logger.exception("a sweep of leases broke")

@@ -39,6 +39,11 @@ def outage_of(error: BaseException | None) -> PlatformError | None:
     return None
 
 
+def is_outage(error: BaseException | None) -> bool:
+    """Whether it passes: the same may be tried again."""
+    return isinstance(outage_of(error), TransientError)
+
+
 def patiently(write: Callable[[], T], *, within_s: float) -> T:
     """What `write` answers; while the database is away it is tried again, for so long at most.
 
@@ -50,7 +55,7 @@ def patiently(write: Callable[[], T], *, within_s: float) -> T:
             return write()
         except DatabaseFault as error:
             connection.close()
-            if isinstance(error, DataError) or outage_of(error) is None or time.monotonic() > until:
+            if not is_outage(error) or time.monotonic() > until:
                 raise
             time.sleep(_RETRY_S)
 

@@ -18,7 +18,7 @@ from django.conf import settings
 
 from mlplatform.core import clock
 from mlplatform.core.models import SweepState
-from mlplatform.core.outages import outage_of
+from mlplatform.core.outages import is_outage
 from mlplatform.core.sweeps import Swept, sweep
 from mlplatform.core.text import Text
 
@@ -98,7 +98,7 @@ def retention_sweep() -> Swept:
         try:
             removed, more = _apply(rule, until)
         except Exception as error:
-            if outage_of(error) is not None:
+            if is_outage(error):
                 raise
             logger.exception("the rule %s broke", rule.name)
             broken = error

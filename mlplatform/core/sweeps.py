@@ -21,7 +21,7 @@ from django.db import connection
 
 from mlplatform.core import clock
 from mlplatform.core.models import SweepState
-from mlplatform.core.outages import outage_of
+from mlplatform.core.outages import is_outage
 
 logger = logging.getLogger(__name__)
 TURN_S: Final = 1.0
@@ -167,7 +167,7 @@ def _run(found: Sweep) -> bool:
     try:
         swept = found.run()
     except Exception as error:
-        if isinstance(error, DatabaseError) and outage_of(error) is not None:
+        if isinstance(error, DatabaseError) and is_outage(error):
             raise
         logger.exception("the sweep %s broke", found.name)
         due_at = clock.now() + timedelta(seconds=found.every_s)

@@ -10,7 +10,14 @@ from endpoints import sweeping
 from endpoints.models import Endpoint, Model, Replica
 from endpoints.plan import HEALTH_WINDOW_S
 from endpoints.services.endpoints import VariantRequest, endpoint_create
-from endpoints.services.replicas import LEASE_S, replica_claim, replica_crashed, replica_ready, replica_sweep
+from endpoints.services.replicas import (
+    LEASE_S,
+    replica_claim,
+    replica_crashed,
+    replica_failed,
+    replica_ready,
+    replica_sweep,
+)
 from endpoints.services.rollout import rollout_steps
 from endpoints.sweeping import HostlessSweep
 from mlplatform.core import clock
@@ -40,6 +47,15 @@ def sweep(monkeypatch: pytest.MonkeyPatch) -> HostlessSweep:
     assert made._first_at is not None
     made._first_at -= HEALTH_WINDOW_S + 1
     return made
+
+
+def test_whatever_characters_a_model_server_fails_with_its_host_goes_on(endpoint: Endpoint) -> None:
+    """Postgres takes no NUL: the host would take the refusal for a database that is away, and serve nobody."""
+    replica = Replica.objects.get()
+    failure = {"reason": "a\0b", "said": None, "detail": "\udcff", "log_tail": ["\0"]}
+    assert replica_failed(replica_id=replica.pk, host="a", failure=failure, retried=True)
+    replica.refresh_from_db()
+    assert replica.failure == {"reason": "a\ufffdb", "said": None, "detail": "\ufffd", "log_tail": ["\ufffd"]}
 
 
 def _host_was_silent_for(seconds: float) -> None:

@@ -17,12 +17,14 @@ from jobs.services import sweeping
 from jobs.services.lifecycle import (
     ATTEMPTS_MAX,
     LEASE_S,
+    Artifact,
     Lease,
     LeaseLost,
     stopped,
     training_job_claim,
     training_job_finish,
     training_job_move,
+    training_job_note,
     training_job_release,
     training_job_renew,
     training_job_report,
@@ -37,6 +39,7 @@ from mlplatform.core.logs import log_read
 from mlplatform.core.models import LogStream, Node, NodeKind
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from mlplatform.core.text import text
 from tests.driven_clock import clock_driven
 from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.processes import redis_running
@@ -359,6 +362,25 @@ def test_nothing_is_sent_to_a_queue_without_a_free_place(cast: Cast, tmp_path: P
     with redis_running(tmp_path):
         assert sweep_pending(resending=resending) == 1
     assert waiting.pk in resending.due
+
+
+def test_whatever_characters_a_job_ends_with_its_outcome_is_written(cast: Cast) -> None:
+    """Postgres takes no NUL and nothing takes half a surrogate: a refused outcome would be tried for ever."""
+    job = job_make(cast.alice)
+    lease = _claim(job)
+    said = "a\0b \ud800 \udcff 😀"
+    training_job_note(lease=lease, message=text("Not in the model: {names}", names=said))
+    outcome = internal_failure(said)
+    assert outcome.failure is not None
+    outcome.failure["log_tail"] = [said]
+    artifact = Artifact("s3://b/k", "0" * 64, 1, {"files": [{"name": said}]})
+    training_job_finish(lease=lease, outcome=outcome, artifact=artifact)
+    job.refresh_from_db()
+    clean = "a\ufffdb \ufffd \ufffd 😀"
+    assert job.failure and (job.failure["reason"], job.failure["log_tail"]) == (clean, [clean])
+    assert job.manifest == {"files": [{"name": clean}]}
+    note = job.events.get(secondary_status="")
+    assert note.message == f"Not in the model: {clean}" and note.said["params"] == {"names": clean}
 
 
 def test_processes_that_are_long_gone_are_forgotten(cast: Cast) -> None:
