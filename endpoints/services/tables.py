@@ -27,6 +27,7 @@ from endpoints.services.table_lease import (
     table_leases_sweep,
 )
 from jobs.models import Dataset, DatasetVersion
+from jobs.runner.said import said_text
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.access import Actor
@@ -40,7 +41,8 @@ from mlplatform.core.nodes import queues_served
 from mlplatform.core.objects import object_store, objects_take_back
 from mlplatform.core.outages import outage_of, patiently
 from mlplatform.core.status import EndpointStatus, TableRunStatus
-from mlplatform.core.text import Text, from_json
+from mlplatform.core.storable import storable
+from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update
 
@@ -230,7 +232,7 @@ def _outcome(run: TableRun, lease: TableLease, spec: TableSpec, folder: Path) ->
             if not _progress(lease, line["n_done"]):
                 return {"failure": _OVER}
     if "summary" not in said:
-        return {"failure": from_json(said.get("failure")) or _ended_early(said)}
+        return {"failure": said_text(said["failure"]) if said.get("failure") else _ended_early(said)}
     n_rows = said["summary"].get("n_rows", 0)
     if not _progress(lease, n_rows):
         return {"failure": _OVER}
@@ -257,5 +259,6 @@ def _record(lease: TableLease, outcome: dict[str, Any]) -> None:
 def _finish(lease: TableLease, *, failure: str = "", **values: Any) -> bool:
     status = TableRunStatus.FAILED if failure else TableRunStatus.COMPLETED
     said = failure if isinstance(failure, Text) else failure[:2000]
-    values |= {"failure": said, "ended_at": clock.now(), "lease_owner": "", "lease_expires_at": None}
+    values = storable(values | {"failure": said})
+    values |= {"ended_at": clock.now(), "lease_owner": "", "lease_expires_at": None}
     return bool(patiently(lambda: status_update(lease.rows, to=status, **values), within_s=PATIENCE_S))

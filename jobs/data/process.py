@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs.runner.enclosed import exit_status
+from jobs.runner.said import said_text
 from jobs.runner.sandbox import Mount, Sandbox
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import DataError, FieldError, InvalidRequest
 from mlplatform.core.storage_faults import DATA_DIR, storage_full
 from mlplatform.core.tabular.schema import TableSchema
-from mlplatform.core.text import from_json
 from mlplatform.core.text import text as _
 
 MEMORY_BYTES: Final = 3 * 1024**3
@@ -159,7 +159,7 @@ def _inspection(found: Mapping[str, Any], profile_path: Path) -> Inspection:
         schema=TableSchema.from_dict(found["schema"]),
         n_rows=found["n_rows"],
         columns=found["columns"],
-        warnings=[from_json(warning) for warning in found["warnings"]],
+        warnings=[said_text(warning) for warning in found["warnings"]],
         profile_path=profile_path,
     )
 
@@ -229,11 +229,11 @@ def _answer(out: bytes, err: bytes, returncode: int) -> Any:
 def _error(error: Mapping[str, Any], err: bytes) -> Exception:
     if error["kind"] == "data":
         return DataError(
-            from_json(error["message"]), row=error["row"], column=error["column"], value=error["value"]
+            said_text(error["message"]), row=error["row"], column=error["column"], value=error["value"]
         )
     if error["kind"] == "request":
         return InvalidRequest.for_fields(
-            FieldError(name, from_json(message)) for name, message in error["errors"]
+            FieldError(name, said_text(message)) for name, message in error["errors"]
         )
     if error["kind"] == "memory":
         return DataError(

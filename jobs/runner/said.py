@@ -1,7 +1,8 @@
-"""What a job process says with a template, read as what anybody may have written. Django-free, pure.
+"""What a process in a sandbox says with a template, read as what anybody may have written. Django-free, pure.
 
 A template is filled in with `str.format`, so that only plain places are taken, each once: no attribute is looked up,
-and what comes of it is no longer than what was read. Called by `jobs.runner.outcome`.
+and what comes of it is no longer than what was read. Called by `jobs.runner.outcome` for jobs, and by those who start
+inspections and table runs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final
 from mlplatform.core.text import from_json
 
 _DEPTH_MAX: Final = 4
+_SHOWN_CHARACTERS: Final = 1000
 
 
 def said_read(said: Any, *, message: str) -> str:
@@ -20,6 +22,14 @@ def said_read(said: Any, *, message: str) -> str:
         return message
     found = from_json(said)
     return found if found == message else message
+
+
+def said_text(said: Any) -> str:
+    """What a process that has no other words says: a template that is one, or a plain text; else what it looks like."""
+    if isinstance(said, dict) and _is_template(said, _DEPTH_MAX):
+        found: str = from_json(said)
+        return found
+    return said if isinstance(said, str) else repr(said)[:_SHOWN_CHARACTERS]
 
 
 def _is_template(value: Any, depth: int) -> bool:

@@ -110,6 +110,16 @@ def test_a_process_that_was_taken_over_cannot_pass_off_a_file_of_the_platform_as
             split(path, profile_path)
 
 
+def test_a_process_that_was_taken_over_cannot_have_a_template_filled_in_that_is_none():
+    evil = {"template": "{a:>999999999}", "params": {"a": "x"}}
+    fault = {"kind": "data", "message": evil, "row": 1, "column": "a", "value": ""}
+    refusal = {"kind": "request", "errors": [["label", evil]]}
+    for error in (fault, refusal):
+        found = process._error(error, b"")
+        assert isinstance(found, DataError | InvalidRequest)
+        assert 0 < len(str(found)) < 1000
+
+
 def test_a_process_whose_parent_is_gone_does_nothing(tmp_path: Path):
     request = {
         "limits": {"memory_bytes": 2**30, "cpu_s": 5, "parent_pid": 1},

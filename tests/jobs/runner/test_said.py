@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jobs.runner.failure import failure_from
-from jobs.runner.said import said_read
+from jobs.runner.said import said_read, said_text
 from mlplatform.core.errors import DataError
 from mlplatform.core.text import Text, text, to_json
 from tests.jobs.runner.scripted import follow
@@ -82,3 +82,14 @@ def test_what_an_algorithm_said_itself_has_no_template(tmp_path: Path) -> None:
     )
     assert done.outcome.failure is not None
     assert (done.outcome.failure["reason"], done.outcome.failure["said"]) == ("no such thing", None)
+
+
+def test_who_says_nothing_but_a_template_is_believed_one_that_only_repeats_what_it_says() -> None:
+    found = said_text(json.loads(json.dumps(to_json(text("{inner}!", inner=CELL)))))
+    assert isinstance(found, Text)
+    assert found == "'x' is no number!"
+    assert said_text("plain {text}") == "plain {text}"
+    for template in ("{a:>999999999}", "{a.__class__}", "{a[0]}", "{a}{a}", "{a!r}", "{b}", "{"):
+        said = {"template": template, "params": {"a": "x"}}
+        assert said_text(said) == repr(said)
+    assert len(said_text(["x" * 100_000])) == 1000
