@@ -308,17 +308,9 @@ class _Attempt:
                 lambda: training_job_finish(lease=self._lease, outcome=outcome, artifact=artifact)
             )
         except LeaseLost:
-            # Not when it was written, and only the answer of the database was lost.
-            if artifact is not None and not self._is_recorded(artifact):
+            if artifact is not None:
                 objects_take_back([artifact.uri])
             raise
-
-    def _is_recorded(self, artifact: Artifact) -> bool:
-        """Whether the job refers to the artifact; a database that cannot say keeps it."""
-        try:
-            return TrainingJob.objects.filter(pk=self._job.pk, artifact_uri=artifact.uri).exists()
-        except _AWAY:
-            return True
 
     def _release(self, message: str) -> None:
         self._close()
