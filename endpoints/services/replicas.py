@@ -136,6 +136,7 @@ def replica_instants_mend() -> None:
     A dead host would keep its replicas, and one that is down would not count as down.
     """
     now = clock.now()
+    # Longer than any lease: its host, if it lives, renews it as ever.
     kept = Replica.objects.filter(lease_expires_at__gt=now + timedelta(seconds=2 * LEASE_S))
     down = Replica.objects.exclude(status=ReplicaStatus.IN_SERVICE).filter(
         Q(ended_at__gt=now) | Q(created_at__gt=now, ended_at=None)
@@ -149,15 +150,10 @@ def replica_instants_mend() -> None:
 def replica_sweep() -> int:
     """Gives back the replicas of hosts whose lease has ended: their model servers end with them.
 
-    They count as down since the last sign of life of their host.
+    They count as down since the last sign of life of their host. Leases from before the clock was set back are put
+    right first, by `replica_instants_mend`.
     """
-    now = clock.now()
-    owned = Replica.objects.exclude(host="")
-    # Longer than any lease is one from before the clock was set back; its host, if it lives, renews it as ever.
-    owned.filter(lease_expires_at__gt=now + timedelta(seconds=2 * LEASE_S)).update(
-        lease_expires_at=_lease_end()
-    )
-    late = owned.filter(lease_expires_at__lt=now)
+    late = Replica.objects.exclude(host="").filter(lease_expires_at__lt=clock.now())
     if not late.exists():
         return 0
     return _release(late, ended_at=F("lease_expires_at") - timedelta(seconds=LEASE_S))
