@@ -19,6 +19,8 @@ from mlplatform.core.storage_faults import DATABASE, storage_fault, storage_full
 from mlplatform.core.text import text as _
 
 _BUGS: Final = ("no such table", "no such column", "does not exist", "syntax error")
+_NUL: Final = ("NUL", r"\u0000")
+"""In a text, and in JSON, such as the name of a column."""
 _IMPATIENT_MS: Final = 250
 _RETRY_S: Final = 0.5
 T = TypeVar("T")
@@ -91,7 +93,7 @@ def _of_database(error: DatabaseFault) -> PlatformError | None:
     fault = storage_fault(error, DATABASE)  # Postgres repeats the system's words
     if fault is not None:
         return fault
-    if isinstance(error, DataError) and "NUL" in said:
+    if isinstance(error, DataError) and any(nul in said for nul in _NUL):
         return InvalidRequest(_("A text has the character NUL in it, which none may have"))
     if isinstance(error, IntegrityError | DataError) or any(bug in said for bug in _BUGS):
         return None

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from django.db import DataError, transaction
 from django.test import Client
 
+from jobs.services.datasets import dataset_create_from_upload
+from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.outages import outage_of
 from tests.web.conftest import Visitor
 
 LISTS = ("audit-event-list", "training-job-list", "dataset-list", "endpoint-list", "model-list")
@@ -33,3 +39,14 @@ def test_an_address_with_nul_finds_nothing(alice: Visitor, address: str) -> None
 
 def test_a_user_name_with_nul_signs_nobody_in(db: None) -> None:
     assert Client().post("/login/", {"username": "a\0b", "password": "x"}).status_code == 400
+
+
+def test_nul_in_the_name_of_a_column_is_the_sender_s_fault(alice: Visitor) -> None:
+    rows = b'{"a\\u0000":1,"label":"p"}\n{"a\\u0000":2,"label":"q"}\n'
+    try:
+        with transaction.atomic():
+            dataset_create_from_upload(
+                actor=alice.actor, name="n", file=io.BytesIO(rows), filename="n.jsonl", label="label"
+            )
+    except DataError as error:
+        assert isinstance(outage_of(error), InvalidRequest)
