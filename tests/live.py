@@ -257,8 +257,7 @@ class LivePlatform:
         try:
             if process.status() == psutil.STATUS_ZOMBIE:
                 return False
-            in_arguments = any(folder in argument for argument in process.cmdline())
-            return in_arguments or process.environ().get("MLPLATFORM_DATA_DIR") == folder
+            return any(folder in text for text in (*process.cmdline(), *process.environ().values()))
         except psutil.Error:
             return False
 

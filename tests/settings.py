@@ -16,7 +16,9 @@ from pathlib import Path
 _data_dir = tempfile.mkdtemp(prefix="mlplatform-test-")
 atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
 os.environ["MLPLATFORM_DATA_DIR"] = _data_dir
-(Path(_data_dir) / "db.sqlite3").touch()  # settings for a database that is there: its connections write nothing
+(
+    Path(_data_dir) / "db.sqlite3"
+).touch()  # settings for a database that is there: its connections write nothing
 for _name in ("DATABASE_URL", "CELERY_BROKER_URL", "OBJECT_STORE_URL", "MLPLATFORM_SECRET_KEY"):
     os.environ.pop(_name, None)
 

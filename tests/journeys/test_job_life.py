@@ -78,7 +78,9 @@ def test_a_log_line_without_end_is_cut_and_the_job_goes_on(street: Street, large
     name = unique("line")
     street.job_start(name, train=large, test=large, hyperparameters=LONG)
     wait_until(lambda: "Searching index" in street.log(name), timeout_s=30, what="the job at work")
-    (process,) = (found for found in street.platform.processes() if "jobs.runner" in found.cmdline())
+    (process,) = (
+        found for found in street.platform.processes() if found.cmdline()[1:3] == ["-m", "jobs.runner"]
+    )
     with Path(f"/proc/{process.pid}/fd/1").open("wb", buffering=0) as output:
         for _ in range(8):
             output.write(b"endless " * 131_072)

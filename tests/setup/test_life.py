@@ -49,7 +49,7 @@ def test_the_first_start_says_where_it_is_and_how_to_sign_in_once(own: LivePlatf
 
 def test_every_process_is_under_the_one_that_was_started(own: LivePlatform) -> None:
     below = {process.pid for process in psutil.Process(own.pid).children(recursive=True)}
-    assert {process.pid for process in own.processes()} == below | {own.pid}
+    assert {process.pid for process in own.processes()} <= below | {own.pid}
     assert len(below) >= len(PROCESSES)
 
 

@@ -475,7 +475,7 @@ def test_the_setting_is_obeyed_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_p
 def _groups():
     place = place_find()
     for folder in set() if place is None else set(place.folders.values()):
-        yield from folder.glob("mlplatform-*-job-attempt")
+        yield from folder.glob(f"{control_groups._prefix()}job-attempt")
 
 
 def _lives(process: psutil.Process) -> bool:
