@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.unix_http import unix_call
 from mlplatform.core.access import Actor
-from mlplatform.core.env import runtime_dir
+from mlplatform.core.env import gateway_socket
 from mlplatform.core.errors import ServiceUnavailable
 from mlplatform.core.names import name_check
 
@@ -55,7 +55,7 @@ def endpoint_invoke(
     began = perf_counter()
     try:
         answer = unix_call(
-            str(runtime_dir() / "gateway.sock"),
+            str(gateway_socket()),
             "POST",
             f"{target}?{urlencode({'variant': variant})}" if variant else target,
             body=body,
@@ -72,7 +72,7 @@ def endpoint_invoke(
             % {"name": name, "seconds": TIMEOUT_S}
         ) from None
     except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise ServiceUnavailable(
             _("The gateway cannot be reached: %(reason)s") % {"reason": reason}
         ) from error

@@ -18,6 +18,7 @@ from typing import Final
 
 from mlplatform.core.errors import DataError, InvalidRequest
 from mlplatform.core.tabular.cells import number_cell, shown
+from mlplatform.core.tabular.jsonlines import TOO_DEEP
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, Format
 from mlplatform.core.tabular.source import open_source
 from mlplatform.core.text import text as _
@@ -101,6 +102,8 @@ def _is_json(head: bytes) -> bool:
             json.loads(text.partition(b"\n")[0])
         except ValueError:
             return False
+        except RecursionError:
+            raise DataError(_("is not JSON ({error})", error=TOO_DEEP)) from None
         raise DataError(_("the file is a JSON array; use JSON Lines, one object per line"))
     return text[:1] == b"{" and b'"' in text[:1000]
 

@@ -64,6 +64,11 @@ def data_dir() -> Path:
     return Path(env_text("MLPLATFORM_DATA_DIR") or PROJECT_ROOT / "var").expanduser().resolve()
 
 
+def gateway_socket() -> Path:
+    """The gateway's trusted socket, where it is bound: `gateway.sock` beside the other sockets is a link to it."""
+    return (runtime_dir() / "gateway.sock").resolve()
+
+
 def runtime_dir() -> Path:
     """The folder of unix sockets: `<data dir>/run`, or a short temporary folder where that path is too long."""
     folder = data_dir() / "run"

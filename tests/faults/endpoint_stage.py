@@ -187,10 +187,10 @@ class EndpointStage:
     def gateway_status(self) -> dict[str, Any]:
         """What the gateway tells on its trusted socket; empty while it does not answer."""
         from endpoints.unix_http import unix_call
-        from mlplatform.core.env import runtime_dir
+        from mlplatform.core.env import gateway_socket
 
         try:
-            answer = unix_call(str(runtime_dir() / "gateway.sock"), "GET", "/control/status", timeout_s=5)
+            answer = unix_call(str(gateway_socket()), "GET", "/control/status", timeout_s=5)
         except OSError:
             return {"replicas": []}
         found: dict[str, Any] = json.loads(answer.body)

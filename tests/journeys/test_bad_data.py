@@ -155,6 +155,7 @@ def test_a_label_that_a_model_cannot_hold_exactly_is_refused_as_it_was_written(s
         pytest.param(b"a,b\n1," + b"x" * 20_000_000 + b"\n", id="a cell of 20 MB"),
         pytest.param((b"1," * 200_000 + b"1\n") * 2, id="200,000 columns"),
         pytest.param(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n", id="deep JSON"),
+        pytest.param(b"[" * 100_000 + b"\n", id="deep JSON that never ends"),
     ],
 )
 def test_a_file_that_would_need_too_much_memory_is_refused(street: Street, content: bytes) -> None:

@@ -35,7 +35,9 @@ class Finding(Answer):
 
 
 class DoctorReport(Answer):
-    level = serializers.ChoiceField(choices=["failed", "warning", "ok"], help_text="The worst of all findings.")
+    level = serializers.ChoiceField(
+        choices=["failed", "warning", "ok"], help_text="The worst of all findings."
+    )
     checked_at = serializers.DateTimeField()
     took_s = serializers.FloatField()
     version = serializers.CharField()

@@ -23,6 +23,7 @@ from mlplatform.core.tabular.text import text_array
 from mlplatform.core.text import text as _
 
 BLOCK_BYTES: Final = 4 * 1024 * 1024
+TOO_DEEP: Final = _("it is nested too deeply")
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _ARROW_TYPES = {
@@ -145,7 +146,8 @@ class JsonLinesReader:
             if b"\\u" in line:
                 json.dumps(found, ensure_ascii=False).encode()  # an escape may be half of a character
         except (ValueError, RecursionError) as error:
-            raise DataError(_("is not JSON ({error})", error=str(error)[:120]), row=row) from None
+            said = TOO_DEEP if isinstance(error, RecursionError) else str(error)[:120]
+            raise DataError(_("is not JSON ({error})", error=said), row=row) from None
         if not isinstance(found, dict):
             raise DataError(
                 _("is {value}, a JSON object is expected", value=shown(json.dumps(found))), row=row
