@@ -15,8 +15,8 @@ from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from endpoints.models import Endpoint, Replica, TableRun
 from mlplatform.core import clock
 from mlplatform.core.amounts import time_text
-from mlplatform.core.checks.nodes import node_findings
-from mlplatform.core.doctor import Finding, Level, doctor_check
+from mlplatform.core.health.checks.nodes import node_findings
+from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import nodes_alive
 from mlplatform.core.status import EndpointStatus, ReplicaStatus, TableRunStatus

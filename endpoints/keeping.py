@@ -14,12 +14,12 @@ from django.db import transaction
 from endpoints.models import EndpointMetric, Replica, TableRun
 from endpoints.server_spec import socket_folder
 from mlplatform.core.env import data_dir, runtime_dir
-from mlplatform.core.leftovers import leftovers
+from mlplatform.core.keeping.leftovers import leftovers
+from mlplatform.core.keeping.object_references import ObjectReference, object_reference
+from mlplatform.core.keeping.retention import retention
 from mlplatform.core.logs import log_streams_remove
-from mlplatform.core.object_references import ObjectReference, object_reference
-from mlplatform.core.objects import objects_bury
-from mlplatform.core.retention import retention
 from mlplatform.core.status import ReplicaStatus, TableRunStatus
+from mlplatform.core.storage.objects import objects_bury
 from mlplatform.core.text import text as _
 
 object_reference(ObjectReference(_("model"), "endpoints.Model", "models", ("artifact_uri",)))

@@ -1,7 +1,7 @@
 """Lays a model's files out for its server: download or link, check the digest, unpack safely. Django-free.
 
-Called by hosts on a thread. What is accepted of an archive is `mlplatform.core.archives`. What was laid out is used
-again when the server is started again, as long as no file of it has changed: a large model is back sooner.
+Called by hosts on a thread. What is accepted of an archive is `mlplatform.core.storage.archives`. What was laid out
+is used again when the server is started again, as long as no file of it has changed: a large model is back sooner.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from mlplatform.core.archives import ArchiveError, archive_unpack
 from mlplatform.core.errors import PlatformError, StorageFull, StorageReadOnly
-from mlplatform.core.storage_faults import MODEL_FOLDER as MODEL_FOLDER_DISK
-from mlplatform.core.storage_faults import storage_told
-from mlplatform.core.store import ObjectStore
+from mlplatform.core.storage.archives import ArchiveError, archive_unpack
+from mlplatform.core.storage.faults import MODEL_FOLDER as MODEL_FOLDER_DISK
+from mlplatform.core.storage.faults import storage_told
+from mlplatform.core.storage.store import ObjectStore
 from mlplatform.core.text import text as _
 from mlplatform.core.text import text_of
 

@@ -28,7 +28,7 @@ from jobs.runner.control_groups import control_group_make
 from jobs.runner.enclosed import EnclosedProcess, SandboxFailed
 from jobs.runner.sandbox import hand_over
 from jobs.runner.spec import PARENT_AT_STDIN
-from mlplatform.core.store import ObjectStore
+from mlplatform.core.storage.store import ObjectStore
 from mlplatform.core.text import text as _
 from mlplatform.core.text import text_of
 

@@ -34,8 +34,8 @@ from endpoints.services import replicas as rows
 from jobs.instance_types import cpus_here, instance_type_get
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import LogFenced, log_append, log_end
-from mlplatform.core.objects import object_store
 from mlplatform.core.status import ReplicaStatus
+from mlplatform.core.storage.objects import object_store
 from mlplatform.core.text import Text, to_json
 from mlplatform.core.text import text as _
 

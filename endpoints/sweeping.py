@@ -12,7 +12,7 @@ from endpoints.services.replicas import replica_instants_mend, replica_sweep
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
 from jobs.services.sweeping import Resending
-from mlplatform.core.lease_sweeps import lease_sweep
+from mlplatform.core.keeping.lease_sweeps import lease_sweep
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import nodes_alive
 

@@ -18,11 +18,11 @@ from jobs.runner.isolation import BUBBLEWRAP
 from jobs.selectors.instances import queue_use
 from mlplatform.core import clock
 from mlplatform.core.amounts import time_text
-from mlplatform.core.checks.nodes import node_findings
-from mlplatform.core.doctor import Finding, Level, doctor_check
+from mlplatform.core.health.checks.nodes import node_findings
+from mlplatform.core.health.doctor import Finding, Level, doctor_check
+from mlplatform.core.health.probes import broker_state
 from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.nodes import nodes_alive, queues_served
-from mlplatform.core.probes import broker_state
 from mlplatform.core.startup.holder import runs_under_up
 from mlplatform.core.status import ACTIVE_TRAINING, SecondaryStatus, TrainingJobStatus
 from mlplatform.core.text import Text

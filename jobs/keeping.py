@@ -12,10 +12,10 @@ from pathlib import Path
 from jobs.models import MetricChunk, TrainingJob
 from jobs.services.clearing import attempt_dir, work_dir
 from jobs.services.lifecycle import ACTIVE
-from mlplatform.core.leftovers import leftovers
+from mlplatform.core.keeping.leftovers import leftovers
+from mlplatform.core.keeping.object_references import ObjectReference, object_reference
+from mlplatform.core.keeping.retention import retention
 from mlplatform.core.logs import log_streams_remove
-from mlplatform.core.object_references import ObjectReference, object_reference
-from mlplatform.core.retention import retention
 from mlplatform.core.status import TERMINAL_TRAINING
 from mlplatform.core.text import text as _
 

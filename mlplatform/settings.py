@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "mlplatform.core.request_id.RequestIdMiddleware",
-    "mlplatform.core.audit_middleware.AuditOriginMiddleware",
+    "mlplatform.core.audit.middleware.AuditOriginMiddleware",
     "mlplatform.web.sessions.ReadingSessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -193,7 +193,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 
 # People
-AUTHENTICATION_BACKENDS = ["mlplatform.core.sign_in.ThrottledBackend"]
+AUTHENTICATION_BACKENDS = ["mlplatform.core.people.sign_in.ThrottledBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -204,7 +204,7 @@ LOGIN_REDIRECT_URL = "web:home"
 LOGOUT_REDIRECT_URL = "web:login"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_ENGINE = "mlplatform.core.sessions"
+SESSION_ENGINE = "mlplatform.core.people.sessions"
 SESSION_COOKIE_AGE = env_int("MLPLATFORM_SESSION_IDLE_S", 24 * 3600)
 MLPLATFORM_SESSION_MAX_S = env_int("MLPLATFORM_SESSION_MAX_S", 14 * 24 * 3600)
 CSRF_COOKIE_SAMESITE = "Lax"

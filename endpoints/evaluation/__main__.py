@@ -13,7 +13,7 @@ from endpoints.evaluation.spec import TableSpec
 from endpoints.evaluation.table import TableFailed, table_send
 from endpoints.serving.lifeline import Lifeline
 from mlplatform.core.errors import DataError, PlatformError
-from mlplatform.core.storage_faults import storage_fault
+from mlplatform.core.storage.faults import storage_fault
 from mlplatform.core.text import text_of, to_json
 
 

@@ -9,11 +9,11 @@ from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replic
 from endpoints.selectors.samples import endpoint_sample_row
 from endpoints.selectors.snippets import endpoint_snippets
 from endpoints.selectors.traffic import endpoint_traffic
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import nodes_alive
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 
 __all__ = [

@@ -6,9 +6,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, Model
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
+from mlplatform.core.people.access import Actor
 
 MODEL_ORDERS = {"created": "created_at", "name": "name", "algorithm": "algorithm", "size": "artifact_bytes"}
 

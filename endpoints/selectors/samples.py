@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from endpoints.models import Endpoint, Model
 from jobs.models import DatasetVersion, TrainingInput
 from mlplatform.core.errors import NotFound, TransientError
-from mlplatform.core.objects import object_store
+from mlplatform.core.storage.objects import object_store
 
 TRAIN_CHANNEL = "train"
 

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, TableRun
 from endpoints.selectors.endpoints import endpoint_get
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor
+from mlplatform.core.storage.objects import object_store
 
 ROWS_MAX = 1000
 

@@ -8,9 +8,9 @@ from endpoints.services.endpoints import endpoint_create
 from endpoints.services.models import model_create, model_delete
 from endpoints.services.variants import VariantRequest
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, name_with_time
+from mlplatform.core.people.access import Actor
 
 
 def training_job_deploy(

@@ -21,11 +21,11 @@ from endpoints.services.variants import (
 )
 from jobs.services.request_checks import tags_check
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, project_lock
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, name_with_time, uid_new
+from mlplatform.core.people.access import Actor, project_lock
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus
 from mlplatform.core.transitions import status_update

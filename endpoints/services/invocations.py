@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.unix_http import unix_call
-from mlplatform.core.access import Actor
 from mlplatform.core.env import gateway_socket
 from mlplatform.core.errors import ServiceUnavailable
 from mlplatform.core.names import name_check
+from mlplatform.core.people.access import Actor
 
 TIMEOUT_S = 60.0
 BODY_MAX_BYTES = 6 * 1024 * 1024

@@ -20,13 +20,13 @@ from jobs.algorithms.registry import ALGORITHMS
 from jobs.models import TrainingJob
 from jobs.services.request_checks import environment_check
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, project_lock
-from mlplatform.core.archives import ArchiveError, archive_read_file
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
 from mlplatform.core.models import Role
 from mlplatform.core.names import name_check, uid_new, uri, uri_split
-from mlplatform.core.objects import object_store, objects_bury, objects_take_back
+from mlplatform.core.people.access import Actor, project_lock
+from mlplatform.core.storage.archives import ArchiveError, archive_read_file
+from mlplatform.core.storage.objects import object_store, objects_bury, objects_take_back
 
 MANIFEST_NAME = "manifest.json"
 _MANIFEST_LIMIT_BYTES = 4 * 1024 * 1024

@@ -20,7 +20,7 @@ from mlplatform.core.logs import log_end
 from mlplatform.core.models import LogStream
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import ReplicaStatus
-from mlplatform.core.storable import storable
+from mlplatform.core.storage.storable import storable
 from mlplatform.core.transitions import status_update
 
 LEASE_S = 20

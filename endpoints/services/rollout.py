@@ -39,9 +39,9 @@ from mlplatform.core.logs import log_stream_create, log_stream_delete
 from mlplatform.core.models import NodeKind
 from mlplatform.core.names import uid_new
 from mlplatform.core.nodes import nodes_alive
-from mlplatform.core.objects import objects_bury
 from mlplatform.core.revisions import revision_bump
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
+from mlplatform.core.storage.objects import objects_bury
 from mlplatform.core.text import text as _
 from mlplatform.core.text import to_json
 from mlplatform.core.transitions import status_update

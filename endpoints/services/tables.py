@@ -30,18 +30,18 @@ from jobs.models import Dataset, DatasetVersion
 from jobs.runner.said import said_text
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.dispatch import dispatch_after_commit, dispatch_now
 from mlplatform.core.env import runtime_dir
 from mlplatform.core.errors import Conflict, InvalidRequest, PlatformError
+from mlplatform.core.health.outages import outage_of, patiently
 from mlplatform.core.models import Role
 from mlplatform.core.names import uid_new, uri
 from mlplatform.core.nodes import queues_served
-from mlplatform.core.objects import object_store, objects_take_back
-from mlplatform.core.outages import outage_of, patiently
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus, TableRunStatus
-from mlplatform.core.storable import storable
+from mlplatform.core.storage.objects import object_store, objects_take_back
+from mlplatform.core.storage.storable import storable
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update

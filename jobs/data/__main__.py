@@ -15,7 +15,7 @@ from typing import Any
 
 from jobs.data.limits import limits_set
 from mlplatform.core.errors import DataError, InvalidRequest, PlatformError
-from mlplatform.core.storage_faults import is_disk_full
+from mlplatform.core.storage.faults import is_disk_full
 from mlplatform.core.text import to_json
 
 

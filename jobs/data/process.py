@@ -20,7 +20,7 @@ from jobs.runner.said import said_text
 from jobs.runner.sandbox import Mount, Sandbox
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import DataError, FieldError, InvalidRequest
-from mlplatform.core.storage_faults import DATA_DIR, storage_full
+from mlplatform.core.storage.faults import DATA_DIR, storage_full
 from mlplatform.core.tabular.schema import TableSchema
 from mlplatform.core.text import text as _
 

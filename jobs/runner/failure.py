@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlplatform.core.errors import DataError, PlatformError
-from mlplatform.core.storage_faults import JOB_FOLDER, is_disk_full, storage_full
+from mlplatform.core.storage.faults import JOB_FOLDER, is_disk_full, storage_full
 from mlplatform.core.text import Text, to_json
 from mlplatform.core.text import text as _
 

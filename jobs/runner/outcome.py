@@ -20,7 +20,7 @@ from jobs.runner.follow import Cause, Ending
 from jobs.runner.process import STOPPED
 from jobs.runner.said import said_read
 from mlplatform.core.status import FailureKind, SecondaryStatus, TrainingJobStatus
-from mlplatform.core.storage_faults import JOB_FOLDER, says_disk_full, storage_full
+from mlplatform.core.storage.faults import JOB_FOLDER, says_disk_full, storage_full
 from mlplatform.core.text import Text, to_json
 from mlplatform.core.text import text as _
 

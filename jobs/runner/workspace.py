@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs.runner.sandbox import hand_over
-from mlplatform.core.store import ObjectStore
+from mlplatform.core.storage.store import ObjectStore
 
 HOST: Final = "algo-1"
 _FOLDERS: Final = (

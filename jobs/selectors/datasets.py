@@ -16,10 +16,10 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from jobs.models import Dataset, DatasetVersion, TrainingInput
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound
-from mlplatform.core.objects import object_store
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
+from mlplatform.core.people.access import Actor
+from mlplatform.core.storage.objects import object_store
 from mlplatform.core.text import text as _
 
 ORDERS: Final = {

@@ -8,9 +8,9 @@ from django.db.models import Count, Q
 
 from jobs.instance_types import instance_type_list
 from jobs.models import TrainingJob
-from mlplatform.core.access import Actor
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import nodes_alive
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 
 

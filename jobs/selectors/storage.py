@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Sum
 
 from jobs.models import DatasetVersion, TrainingJob
-from mlplatform.core.access import Actor
+from mlplatform.core.people.access import Actor
 
 
 @dataclass(frozen=True)

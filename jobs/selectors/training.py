@@ -18,11 +18,11 @@ from jobs.models import JobEvent, TrainingJob
 from jobs.selectors.instances import queue_use
 from jobs.selectors.metrics import MetricSeries, training_job_metrics
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import InvalidRequest, NotFound
-from mlplatform.core.objects import object_store
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from mlplatform.core.storage.objects import object_store
 from mlplatform.core.translation import translated
 
 __all__ = [

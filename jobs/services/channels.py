@@ -17,7 +17,7 @@ from jobs.models import Dataset, DatasetVersion, TrainingInput
 from mlplatform.core import names
 from mlplatform.core.errors import FieldError, InvalidRequest
 from mlplatform.core.models import Project
-from mlplatform.core.objects import object_store
+from mlplatform.core.storage.objects import object_store
 from mlplatform.core.tabular.schema import TableSchema
 from mlplatform.core.text import text as _
 

@@ -11,8 +11,8 @@ from jobs.data.fractions import fractions_check
 from jobs.models import DatasetVersion
 from jobs.services.dataset_publish import name_free_check
 from mlplatform.core import names
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest
+from mlplatform.core.people.access import Actor
 
 DESCRIPTION_MAX: Final = 10_000
 TAGS_MAX: Final = 50

@@ -19,9 +19,9 @@ from jobs.services.dataset_fetch import https_fetch
 from jobs.services.dataset_publish import Draft, filename_clean
 from jobs.services.dataset_staging import too_large
 from mlplatform.core import names
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import DataError, InvalidRequest, NotFound
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor
+from mlplatform.core.storage.objects import object_store
 
 Label = str | int | None
 

@@ -18,11 +18,11 @@ from django.utils.translation import gettext as _
 from jobs.data.process import Inspection
 from jobs.models import Dataset, DatasetVersion
 from mlplatform.core import clock, names
-from mlplatform.core.access import Actor
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.errors import Conflict, FieldError, NotFound
-from mlplatform.core.objects import object_store, objects_take_back
-from mlplatform.core.store import StoredObject
+from mlplatform.core.people.access import Actor
+from mlplatform.core.storage.objects import object_store, objects_take_back
+from mlplatform.core.storage.store import StoredObject
 
 SUFFIXES: Final = {"csv": ".csv", "parquet": ".parquet", "jsonlines": ".jsonl"}
 _GZIP_MAGIC = b"\x1f\x8b"

@@ -17,9 +17,9 @@ from typing import Final, Protocol
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from mlplatform.core.disk_room import disk_room_check
 from mlplatform.core.errors import InvalidRequest, TooLarge
-from mlplatform.core.storage_faults import DATA_DIR, storage_told
+from mlplatform.core.keeping.disk_room import disk_room_check
+from mlplatform.core.storage.faults import DATA_DIR, storage_told
 
 CHUNK_BYTES: Final = 1024 * 1024
 _PREFIX = "dataset-"

@@ -29,12 +29,12 @@ from jobs.services.dataset_drafts import (
 from jobs.services.dataset_publish import Draft, dataset_publish, version_publish
 from jobs.services.dataset_staging import Upload, staging_folder, upload_receive
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.errors import Conflict
 from mlplatform.core.models import Role
-from mlplatform.core.objects import objects_bury
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import TERMINAL_TRAINING
+from mlplatform.core.storage.objects import objects_bury
 from mlplatform.core.tabular.schema import TableSchema
 
 

@@ -44,13 +44,13 @@ from jobs.services.lifecycle import (
 from jobs.services.owners import owner_new
 from jobs.services.reporting import Reporter
 from jobs.services.worker_state import WorkerState
-from mlplatform.core.disk_room import disk_room_for_jobs
 from mlplatform.core.errors import NotFound, PlatformError, StorageFull, TransientError
+from mlplatform.core.keeping.disk_room import disk_room_for_jobs
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store, objects_take_back
 from mlplatform.core.status import FailureKind, SecondaryStatus
-from mlplatform.core.storage_faults import JOB_FOLDER, storage_fault
+from mlplatform.core.storage.faults import JOB_FOLDER, storage_fault
+from mlplatform.core.storage.objects import object_store, objects_take_back
 from mlplatform.core.text import text as _
 from mlplatform.core.text import text_of
 

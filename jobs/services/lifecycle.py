@@ -26,7 +26,7 @@ from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import LogFenced, log_append, log_end
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import ACTIVE_TRAINING, FailureKind, SecondaryStatus, TrainingJobStatus
-from mlplatform.core.storable import storable
+from mlplatform.core.storage.storable import storable
 from mlplatform.core.text import Text, to_json
 from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update

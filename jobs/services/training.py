@@ -28,14 +28,14 @@ from jobs.services.request_checks import (
     tags_check,
 )
 from mlplatform.core import clock, names
-from mlplatform.core.access import Actor
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.dispatch import dispatch_after_commit
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, LimitExceeded, NotFound
 from mlplatform.core.logs import log_stream_create, log_stream_delete
 from mlplatform.core.models import Project, Role
-from mlplatform.core.objects import objects_bury
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from mlplatform.core.storage.objects import objects_bury
 from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update
 

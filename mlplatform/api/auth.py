@@ -16,12 +16,12 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, actor_for_user, operator_require
-from mlplatform.core.audit_middleware import client_address
+from mlplatform.core.audit.middleware import client_address
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, NotFound
-from mlplatform.core.key_attempts import actor_for_token
 from mlplatform.core.models import AccessKey, Membership, Role
-from mlplatform.core.sessions import session_goes_on
+from mlplatform.core.people.access import Actor, actor_for_user, operator_require
+from mlplatform.core.people.key_attempts import actor_for_token
+from mlplatform.core.people.sessions import session_goes_on
 from mlplatform.core.text import text as _
 
 if TYPE_CHECKING:

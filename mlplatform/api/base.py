@@ -24,9 +24,9 @@ from mlplatform.api.auth import Rule
 from mlplatform.api.idempotency import answer_once
 from mlplatform.api.parsers import LimitedUploadHandler, StrictJSONParser, UploadParser
 from mlplatform.api.schema import OperationSchema
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import FieldError, InvalidRequest
 from mlplatform.core.pages import Page
+from mlplatform.core.people.access import Actor
 
 M = TypeVar("M", bound=Model)
 

@@ -15,7 +15,7 @@ from rest_framework.views import set_rollback
 
 from mlplatform.api.refusals import refusal_audit
 from mlplatform.core.errors import AccessDenied, DataError, FieldError, PlatformError
-from mlplatform.core.outages import outage_of
+from mlplatform.core.health.outages import outage_of
 from mlplatform.core.request_id import request_id_of
 from mlplatform.core.translation import translated, translated_errors
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlplatform.core.bounded import Late, bounded_calls
+from mlplatform.core.health.bounded import Late, bounded_calls
+from mlplatform.core.health.probes import broker_probe, database_probe, store_probe
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import nodes_alive
-from mlplatform.core.probes import broker_probe, database_probe, store_probe
 
 LIMIT_S = 2.0
 KEPT_S = 1.0

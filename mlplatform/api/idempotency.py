@@ -19,9 +19,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import InvalidRequest, PlatformError
 from mlplatform.core.models import IdempotentRequest
+from mlplatform.core.people.access import Actor
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from mlplatform.core.access import Actor
-from mlplatform.core.audit import audit_refuse
+from mlplatform.core.audit.record import audit_refuse
+from mlplatform.core.people.access import Actor
 
 
 def refusal_audit(*, request: Request, view: APIView) -> None:

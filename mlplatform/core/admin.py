@@ -21,8 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, access_key_revoke
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import (
     AccessKey,
@@ -36,8 +35,9 @@ from mlplatform.core.models import (
     SweepState,
 )
 from mlplatform.core.nodes import ALIVE_S
+from mlplatform.core.people.access import Actor, access_key_revoke
+from mlplatform.core.people.throttle import throttle_unlock
 from mlplatform.core.revisions import revision_bump
-from mlplatform.core.throttle import throttle_unlock
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]
@@ -152,7 +152,7 @@ admin.site.unregister([User, Group])
 
 @admin.register(User)
 class PlatformUserAdmin(AuditedAdmin, UserAdmin):  # type: ignore[type-arg]
-    """Django's own. `mlplatform.core.users` audits rows of users, whoever changes them; here are their rights."""
+    """Django's own. `core.people.users` audits rows of users, whoever changes them; here are their rights."""
 
     def audit(self, row: Model, verb: str, message: Any) -> None:
         """Nothing more."""

@@ -11,10 +11,10 @@ class CoreConfig(AppConfig):
     name = "mlplatform.core"
 
     def ready(self) -> None:
-        from mlplatform.core.sessions import sessions_watch
-        from mlplatform.core.users import users_watch
+        from mlplatform.core.people.sessions import sessions_watch
+        from mlplatform.core.people.users import users_watch
 
         users_watch()
         sessions_watch()
-        import_module("mlplatform.core.checks")
-        import_module("mlplatform.core.keeping")
+        import_module("mlplatform.core.health.checks")
+        import_module("mlplatform.core.keeping.floor")

@@ -19,10 +19,10 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.db import Error as DatabaseFault
 
-from mlplatform.core.disk_room import disk_room_check
 from mlplatform.core.errors import NotAuthenticated, PlatformError, ServiceUnavailable, Throttled, TooLarge
-from mlplatform.core.key_attempts import actor_for_token
-from mlplatform.core.outages import outage_of
+from mlplatform.core.health.outages import outage_of
+from mlplatform.core.keeping.disk_room import disk_room_check
+from mlplatform.core.people.key_attempts import actor_for_token
 from mlplatform.core.text import text as _
 
 Message = MutableMapping[str, Any]

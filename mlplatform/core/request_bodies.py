@@ -16,7 +16,7 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 
 from mlplatform.core.errors import TransientError
-from mlplatform.core.storage_faults import storage_fault
+from mlplatform.core.storage.faults import storage_fault
 
 
 class SpoolingHandler(ASGIHandler):

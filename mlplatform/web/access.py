@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from mlplatform.core.access import Actor, actor_for_user, operator_require
 from mlplatform.core.errors import NotAuthenticated
+from mlplatform.core.people.access import Actor, actor_for_user, operator_require
 
 
 def page_user(request: HttpRequest) -> User:

@@ -11,8 +11,8 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from mlplatform.core.access import project_list
 from mlplatform.core.models import Membership, Project, Role
+from mlplatform.core.people.access import project_list
 from mlplatform.web.access import request_actor
 from mlplatform.web.preferences import page_settings
 

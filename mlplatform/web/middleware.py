@@ -11,11 +11,11 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
-from mlplatform.core.audit import audit_refuse
+from mlplatform.core.audit.record import audit_refuse
 from mlplatform.core.errors import AccessDenied, NotAuthenticated, PlatformError
-from mlplatform.core.outages import outage_of
+from mlplatform.core.health.outages import outage_of
+from mlplatform.core.people.sessions import session_touch
 from mlplatform.core.request_id import request_id_of
-from mlplatform.core.sessions import session_touch
 from mlplatform.web.access import request_actor
 from mlplatform.web.acts import act_of
 from mlplatform.web.problems import problem_of

@@ -19,7 +19,7 @@ from jobs.selectors.datasets import dataset_list
 from jobs.selectors.queues import QueueState, queue_states
 from jobs.selectors.storage import StorageUse, storage_use
 from jobs.selectors.training import training_job_counts, training_job_list
-from mlplatform.core.access import Actor, access_key_list
+from mlplatform.core.people.access import Actor, access_key_list
 from mlplatform.core.status import EndpointStatus, TrainingJobStatus
 from mlplatform.web.progress import remaining_s
 from mlplatform.web.templatetags.figures import count

@@ -10,7 +10,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from mlplatform.core.errors import PlatformError
-from mlplatform.core.outages import is_database_away
+from mlplatform.core.health.outages import is_database_away
 from mlplatform.core.request_id import request_id_of
 from mlplatform.core.translation import translated
 from mlplatform.web.preferences import page_settings

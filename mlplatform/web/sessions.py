@@ -9,7 +9,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import Error as DatabaseFault
 from django.http import HttpRequest, HttpResponse
 
-from mlplatform.core.outages import impatient, outage_of
+from mlplatform.core.health.outages import impatient, outage_of
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from django.test import override_settings
 from rest_framework.test import APIClient
 
 from mlplatform.api import health
-from mlplatform.core.access import Actor, access_key_create, project_create
-from mlplatform.core.key_attempts import attempts
 from mlplatform.core.models import Membership, Project, Role
+from mlplatform.core.people.access import Actor, access_key_create, project_create
+from mlplatform.core.people.key_attempts import attempts
 
 BASE = "/api/v1"
 

@@ -11,8 +11,8 @@ from jobs.services.datasets import dataset_create_from_sample, dataset_split
 from jobs.services.execution import training_job_run
 from jobs.services.training import ChannelRequest, training_job_create
 from jobs.services.worker_state import WorkerState
-from mlplatform.core.access import project_create
 from mlplatform.core.models import Role
+from mlplatform.core.people.access import project_create
 from tests.api.conftest import Person, person
 
 NAME = "knn"

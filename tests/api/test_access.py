@@ -121,6 +121,6 @@ def test_an_unknown_role_is_refused_with_those_there_are(alice: Person) -> None:
 
 
 def _other_project() -> object:
-    from mlplatform.core.access import project_create
+    from mlplatform.core.people.access import project_create
 
     return project_create(user=User.objects.create_user("zoe"), name="zeta")

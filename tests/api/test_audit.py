@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.models import AuditEvent
 from tests.api.conftest import Person
 

@@ -17,8 +17,8 @@ from endpoints.models import Endpoint
 from endpoints.services.models import model_create
 from jobs.services.training import ChannelRequest, training_job_create, training_job_stop
 from mlplatform.api.refusals import action_of
-from mlplatform.core.access import access_key_create
 from mlplatform.core.models import AuditOutcome, Role
+from mlplatform.core.people.access import access_key_create
 from mlplatform.core.status import EndpointStatus
 from tests.api.conftest import BASE, Person, person
 from tests.api.test_routes import ROUTES

@@ -16,12 +16,12 @@ from jobs.models import TrainingJob
 from jobs.services.training import ChannelRequest, training_job_create
 from mlplatform.core import clock
 from mlplatform.core import log_events as events_module
-from mlplatform.core.access import access_key_revoke
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_append, log_end
 from mlplatform.core.models import AccessKey, LogStream, Membership
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import access_key_revoke
+from mlplatform.core.storage.objects import object_store
 from tests.api.conftest import Person
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,8 +9,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from mlplatform.api import health
-from mlplatform.core import clock, doctor
-from mlplatform.core.doctor import Finding, Level, doctor_check
+from mlplatform.core import clock
+from mlplatform.core.health import doctor
+from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.text import text as _

@@ -8,7 +8,7 @@ import pytest
 
 from endpoints.models import Endpoint, TableRun
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.storage.objects import object_store
 from tests.api.conftest import Person
 
 ROWS = [

@@ -10,8 +10,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from mlplatform.core.access import access_key_create, project_create
 from mlplatform.core.body_limit import BodyLimit
+from mlplatform.core.people.access import access_key_create, project_create
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from mlplatform.core import clock
+from mlplatform.core.keeping.tombstones import tombstones_carry_out
 from mlplatform.core.models import NodeKind, ObjectTombstone, Project
 from mlplatform.core.names import uri
 from mlplatform.core.nodes import node_beat, nodes_alive
-from mlplatform.core.objects import object_store
-from mlplatform.core.tombstones import tombstones_carry_out
+from mlplatform.core.storage.objects import object_store
 from tests.driven_clock import clock_driven
 
 DAY_S = 86400

@@ -29,12 +29,12 @@ from jobs.runner.pack import model_pack
 from jobs.runner.spec import ChannelSpec, JobSpec
 from jobs.runner.workspace import ChannelSource, Workspace
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, project_create
 from mlplatform.core.env import PROJECT_ROOT, runtime_dir
 from mlplatform.core.logs import log_stream_create
 from mlplatform.core.models import Membership, Role
 from mlplatform.core.names import uid_new, uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor, project_create
+from mlplatform.core.storage.objects import object_store
 from tests.endpoints.loop_thread import LoopThread
 
 FEATURES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]

@@ -33,9 +33,9 @@ from endpoints.services.endpoints import (
 )
 from endpoints.sweeping import HostlessSweep
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, LimitExceeded, NotFound
 from mlplatform.core.models import LogStream, Node
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 from tests.driven_clock import DrivenClock, clock_driven
 from tests.transitions import Transitions, transitions_recorded

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from endpoints.models import Endpoint, Model
 from endpoints.services.endpoints import VariantRequest, endpoint_create
-from mlplatform.core.access import Actor
+from mlplatform.core.people.access import Actor
 
 KINDS = ("model", "endpointconfig", "productionvariant", "endpoint", "replica", "tablerun")
 

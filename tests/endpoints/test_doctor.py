@@ -12,12 +12,12 @@ from endpoints.models import Endpoint, Model, Replica, TableRun
 from endpoints.services.endpoints import VariantRequest, endpoint_create
 from endpoints.services.replicas import replica_claim
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
-from mlplatform.core.doctor import Finding, Level
+from mlplatform.core.health.doctor import Finding, Level
 from mlplatform.core.logs import log_stream_create
 from mlplatform.core.models import NodeKind
 from mlplatform.core.names import uid_new
 from mlplatform.core.nodes import node_beat
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 from tests.jobs.training.cast import dataset_make
 

@@ -34,10 +34,10 @@ from endpoints.services.replicas import (
 )
 from endpoints.services.rollout import rollout_step, rollout_steps
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, LimitExceeded, NotFound
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import node_beat
+from mlplatform.core.people.access import Actor
 from mlplatform.core.revisions import revision_value
 from tests.interleaving import before_the_first_transaction
 

@@ -12,8 +12,8 @@ from django.core.management import call_command
 
 from endpoints.management.commands import first_run
 from jobs.models import Dataset, TrainingJob
-from mlplatform.core.access import project_create
 from mlplatform.core.models import Membership, Project
+from mlplatform.core.people.access import project_create
 from mlplatform.core.startup.banner import PREFIX
 
 pytestmark = pytest.mark.django_db

@@ -19,10 +19,10 @@ from endpoints.services.models import model_create
 from jobs import instance_types
 from jobs.runner import sandbox
 from jobs.runner.pack import model_pack
-from mlplatform.core.access import Actor, access_key_create
 from mlplatform.core.logs import log_tail
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor, access_key_create
+from mlplatform.core.storage.objects import object_store
 from tests.endpoints.conftest import HostDriver, PublicGateway
 from tests.faults.load import Load
 from tests.live import Client

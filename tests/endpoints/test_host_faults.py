@@ -16,9 +16,9 @@ from endpoints import plan, replicas, served
 from endpoints.models import Endpoint, Model, ProductionVariant, Replica
 from endpoints.services.endpoints import VariantRequest, endpoint_create
 from jobs import instance_types
-from mlplatform.core.access import Actor
 from mlplatform.core.logs import log_tail
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor
+from mlplatform.core.storage.objects import object_store
 from mlplatform.core.translation import translated
 from tests.endpoints.conftest import HostDriver
 

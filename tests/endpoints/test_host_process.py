@@ -16,9 +16,9 @@ from django.db import connection
 
 from endpoints.models import Endpoint, Model, Replica
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete
-from mlplatform.core.access import Actor
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.models import Node
+from mlplatform.core.people.access import Actor
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]

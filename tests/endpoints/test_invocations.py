@@ -23,8 +23,8 @@ from endpoints.services.endpoints import (
     endpoint_update,
     endpoint_update_weights,
 )
-from mlplatform.core.access import Actor, access_key_create, access_key_revoke
 from mlplatform.core.errors import NotFound, ServiceUnavailable
+from mlplatform.core.people.access import Actor, access_key_create, access_key_revoke
 from tests.endpoints.conftest import HostDriver, PublicGateway, gateway_running
 
 pytestmark = pytest.mark.slow

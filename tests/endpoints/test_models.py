@@ -14,11 +14,11 @@ from endpoints.services.replicas import replica_claim, replica_gone, replica_rea
 from endpoints.services.rollout import rollout_steps
 from jobs.models import TrainingJob
 from jobs.services.training import training_job_delete
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound, TransientError
 from mlplatform.core.models import LogStream
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor
+from mlplatform.core.storage.objects import object_store
 from tests.endpoints.conftest import LABELS, TrainedModel
 from tests.interleaving import before_the_first_transaction
 

@@ -11,9 +11,9 @@ import pytest
 from endpoints.models import Endpoint, EndpointConfig, Model, Replica
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete, endpoint_update
 from endpoints.unix_http import unix_call
-from mlplatform.core.access import Actor
 from mlplatform.core.logs import log_tail
 from mlplatform.core.models import LogStream
+from mlplatform.core.people.access import Actor
 from tests.endpoints.conftest import HostDriver
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 
 from endpoints.models import Model
 from endpoints.services.endpoints import VariantRequest, endpoint_create
-from mlplatform.core.access import Actor
 from mlplatform.core.env import data_dir, runtime_dir
+from mlplatform.core.people.access import Actor
 from tests.endpoints.conftest import HostDriver
 from tests.polling import wait_until
 from tests.sandboxes import sandboxed

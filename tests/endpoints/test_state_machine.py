@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 from endpoints.models import Model
 from endpoints.services.endpoints import VariantRequest
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
 from mlplatform.core.names import uid_new, uri
+from mlplatform.core.people.access import Actor
 from tests.endpoints.simulation import PlayedServer, World, played_servers
 from tests.jobs.training.life import interrupted_by
 from tests.profiles import machine_settings

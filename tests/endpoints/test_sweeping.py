@@ -20,10 +20,10 @@ from endpoints.services.replicas import (
 from endpoints.services.rollout import rollout_steps
 from endpoints.sweeping import HostlessSweep
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
-from mlplatform.core.lease_sweeps import lease_sweeps_run
+from mlplatform.core.keeping.lease_sweeps import lease_sweeps_run
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import node_beat
+from mlplatform.core.people.access import Actor
 
 
 @pytest.fixture

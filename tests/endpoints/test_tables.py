@@ -31,13 +31,13 @@ from jobs.models import TrainingInput, TrainingJob
 from jobs.services.datasets import dataset_create_from_upload, dataset_delete
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
 from mlplatform.core.env import runtime_dir
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound
 from mlplatform.core.models import NodeKind
 from mlplatform.core.names import uid_new, uri
 from mlplatform.core.nodes import node_beat
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor
+from mlplatform.core.storage.objects import object_store
 from tests.endpoints.conftest import FEATURES, LABELS, HostDriver, IrisParts, PublicGateway
 from tests.interleaving import before_the_first
 from tests.polling import wait_until

@@ -18,11 +18,11 @@ from django.core.management import call_command
 from django.db import connection
 
 from endpoints.services.models import model_create
-from mlplatform.core.access import Actor, access_key_create, project_create
 from mlplatform.core.env import runtime_dir
 from mlplatform.core.models import Role
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor, access_key_create, project_create
+from mlplatform.core.storage.objects import object_store
 from tests.endpoints.conftest import TrainedModel, iris, knn_iris
 from tests.faults.endpoint_stage import EndpointStage
 

@@ -29,8 +29,8 @@ from jobs.services.channels import ChannelRequest
 from jobs.services.clearing import work_dir
 from mlplatform.core.logs import log_download, log_read
 from mlplatform.core.models import LogStream
-from mlplatform.core.objects import object_store
 from mlplatform.core.status import SecondaryStatus
+from mlplatform.core.storage.objects import object_store
 from tests.jobs.training.cast import Cast, dataset_make, job_make, store_path
 from tests.polling import wait_until
 

@@ -18,8 +18,8 @@ WHAT = (
     "tests/jobs/training/test_selectors.py",
     "tests/core/test_logs.py",
     "tests/core/test_pages.py",
-    "tests/core/test_audit.py",
-    "tests/core/test_throttle.py",
+    "tests/core/audit/test_audit.py",
+    "tests/core/people/test_throttle.py",
     "tests/web/test_audit_pages.py",
     "tests/web/test_nul.py",
 )

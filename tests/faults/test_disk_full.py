@@ -22,14 +22,14 @@ from jobs.runner.outcome import Tail, outcome_of
 from jobs.runner.pack import model_pack
 from jobs.services.datasets import dataset_create_from_upload, dataset_split
 from jobs.services.worker_state import WorkerState
-from mlplatform.core.access import access_key_create
-from mlplatform.core.disk_room import disk_room_forget
 from mlplatform.core.dispatch import dispatch_now
 from mlplatform.core.env import runtime_dir
 from mlplatform.core.errors import StorageFull, StorageReadOnly, TransientError
-from mlplatform.core.objects import object_store
+from mlplatform.core.keeping.disk_room import disk_room_forget
+from mlplatform.core.people.access import access_key_create
 from mlplatform.core.startup.redis import redis_process, redis_program
-from mlplatform.core.store import ObjectStore
+from mlplatform.core.storage.objects import object_store
+from mlplatform.core.storage.store import ObjectStore
 from tests.contracts.job_folder import JobFolder
 from tests.disks import MIB, Disk, disk_mounted
 from tests.jobs.training.cast import Cast, cast_make, job_make

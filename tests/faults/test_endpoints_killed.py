@@ -22,9 +22,9 @@ from endpoints.services.models import model_create
 from endpoints.services.tables import table_run_create, table_run_execute
 from jobs.runner.pack import model_pack
 from jobs.services.datasets import dataset_create_from_upload
-from mlplatform.core.access import Actor
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor
+from mlplatform.core.storage.objects import object_store
 from tests.endpoints.conftest import FEATURES, IrisParts
 from tests.faults.endpoint_fixtures import *  # noqa: F403
 from tests.faults.endpoint_stage import (

@@ -15,7 +15,7 @@ import pytest
 
 from endpoints.models import Endpoint
 from endpoints.services.endpoints import VariantRequest, endpoint_create
-from mlplatform.core.access import Actor
+from mlplatform.core.people.access import Actor
 from tests.faults.endpoint_fixtures import *  # noqa: F403
 from tests.faults.endpoint_stage import EndpointStage, n_files
 from tests.faults.load import Answered, Caller, in_loop

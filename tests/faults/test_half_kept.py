@@ -16,11 +16,11 @@ from django.conf import settings
 
 from jobs.models import Dataset
 from mlplatform.core import clock
-from mlplatform.core.leftovers import leftovers_clear
+from mlplatform.core.keeping.leftovers import leftovers_clear
+from mlplatform.core.keeping.sweeps import sweep_now
 from mlplatform.core.models import ObjectTombstone
-from mlplatform.core.objects import object_store
-from mlplatform.core.store import files_below, is_staged
-from mlplatform.core.sweeps import sweep_now
+from mlplatform.core.storage.objects import object_store
+from mlplatform.core.storage.store import files_below, is_staged
 from tests.jobs.training.cast import Cast, dataset_make
 from tests.jobs.training.processes import managed, python_running
 from tests.polling import wait_until
@@ -35,8 +35,9 @@ from django.contrib.auth.models import User
 from django.db.models.signals import post_save, pre_save
 from jobs.models import DatasetVersion
 from jobs.services.datasets import dataset_create_from_upload, dataset_delete
-from mlplatform.core import store, tombstones
-from mlplatform.core.access import actor_for_user
+from mlplatform.core.storage import store
+from mlplatform.core.keeping import tombstones
+from mlplatform.core.people.access import actor_for_user
 
 def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -24,8 +24,8 @@ from jobs.services.execution import training_job_run
 from jobs.services.sweeping import sweep_owners
 from jobs.services.worker_state import WorkerState
 from mlplatform.core.env import PROJECT_ROOT
-from mlplatform.core.objects import object_store
-from mlplatform.core.store import ObjectStore, files_below, is_staged
+from mlplatform.core.storage.objects import object_store
+from mlplatform.core.storage.store import ObjectStore, files_below, is_staged
 from tests.faults.stage import assert_log_whole, assert_model_whole
 from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.processes import python_running
@@ -39,7 +39,7 @@ NEW = b"new!" * 100_000
 _WRITER = """
 import json, os, signal, sys
 from pathlib import Path
-from mlplatform.core.store import ObjectStore
+from mlplatform.core.storage.store import ObjectStore
 
 store = ObjectStore(sys.argv[1])
 NAMES = ("mkdir", "link", "rename", "fsync", "unlink", "sendfile", "open")
@@ -164,7 +164,7 @@ def test_an_object_and_its_folder_are_on_the_disk_before_it_has_its_name(tmp_pat
 _TRACED = """
 import os, sys
 from pathlib import Path
-from mlplatform.core.store import ObjectStore, is_staged
+from mlplatform.core.storage.store import ObjectStore, is_staged
 
 root = Path(sys.argv[1])
 store = ObjectStore(f"file://{root}")
@@ -201,7 +201,7 @@ from endpoints.models import Model
 from endpoints.services import models as model_services
 from jobs.models import JobEvent
 from jobs.services import execution
-from mlplatform.core.store import ObjectStore
+from mlplatform.core.storage.store import ObjectStore
 
 def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -244,7 +244,7 @@ if what == "attempt":
     main(*rest)
 else:
     from django.contrib.auth.models import User
-    from mlplatform.core.access import actor_for_user
+    from mlplatform.core.people.access import actor_for_user
     alice = actor_for_user(user=User.objects.get(username="alice"), project_name="alpha")
     model_services.model_create(actor=alice, name="m", training_job=rest[0])
 sys.exit("the point was not reached")

@@ -55,8 +55,8 @@ class Writer(threading.Thread):
         from jobs.services.channels import ChannelRequest
         from jobs.services.metrics import MetricPoint
         from jobs.services.training import training_job_create
-        from mlplatform.core.access import actor_for_user
         from mlplatform.core.log_lines import LogLine
+        from mlplatform.core.people.access import actor_for_user
         from mlplatform.core.status import SecondaryStatus
 
         actor = actor_for_user(user=User.objects.get(username="alice"), project_name="alpha")

@@ -9,10 +9,10 @@ from django.test import Client
 from jobs.doctor import sandbox_check
 from jobs.runner.isolation import Isolation
 from mlplatform.core import clock
-from mlplatform.core.access import project_create
-from mlplatform.core.doctor import Level
+from mlplatform.core.health.doctor import Level
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import node_beat
+from mlplatform.core.people.access import project_create
 
 ENCLOSED = Isolation("/usr/bin/bwrap")
 MISSING = Isolation(reason="bubblewrap is not installed", missing=True)

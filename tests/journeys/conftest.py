@@ -13,7 +13,7 @@ from tests.polling import wait_until
 
 _CHARLIE = """
 from django.contrib.auth.models import User
-from mlplatform.core.access import project_create
+from mlplatform.core.people.access import project_create
 project_create(user=User.objects.create_user("charlie", password="a long password"), name="gamma")
 """
 

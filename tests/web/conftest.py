@@ -13,8 +13,8 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 from django.urls import reverse
 
-from mlplatform.core.access import Actor, project_create
 from mlplatform.core.models import Membership, Project, Role
+from mlplatform.core.people.access import Actor, project_create
 
 
 @dataclass(frozen=True)

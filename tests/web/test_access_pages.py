@@ -8,9 +8,9 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from mlplatform.core import clock
-from mlplatform.core.access import actor_for_key
 from mlplatform.core.models import AccessKey, Membership, NodeKind
 from mlplatform.core.nodes import node_beat
+from mlplatform.core.people.access import actor_for_key
 from tests.web.conftest import Visitor
 
 

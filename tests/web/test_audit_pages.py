@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from mlplatform.core.audit import audit_record
+from mlplatform.core.audit.record import audit_record
 from mlplatform.core.models import AuditEvent
 from mlplatform.web.acts import ACTIONS, NOT_AUDITED
 from mlplatform.web.audit_words import ACTION_WORDS

@@ -17,8 +17,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from endpoints.models import Endpoint
 from endpoints.services.models import model_create
 from jobs.services.training import ChannelRequest, training_job_create, training_job_stop
-from mlplatform.core.access import access_key_create
 from mlplatform.core.models import AuditOutcome, Role
+from mlplatform.core.people.access import access_key_create
 from mlplatform.core.status import EndpointStatus
 from mlplatform.web.acts import ACTIONS
 from tests.audited import audit_log_broken, events_after, everything, newest_event_id

@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from mlplatform.core import doctor
-from mlplatform.core.doctor import Finding, Level, doctor_check
+from mlplatform.core.health import doctor
+from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.text import text as _
 from tests.web.conftest import Visitor
 

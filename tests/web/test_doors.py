@@ -13,12 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from rest_framework.test import APIClient
 
-from mlplatform.core.access import access_key_create
-from mlplatform.core.audit import Face, Origin, audit_origin
-from mlplatform.core.key_attempts import WRONG_MAX, attempts
-from mlplatform.core.members import member_remove
+from mlplatform.core.audit.record import Face, Origin, audit_origin
 from mlplatform.core.models import AuditEvent, GivenPassword, Session
-from mlplatform.core.sessions import SEEN_AT, SEEN_STEP_S, SIGNED_IN_AT, sessions_end
+from mlplatform.core.people.access import access_key_create
+from mlplatform.core.people.key_attempts import WRONG_MAX, attempts
+from mlplatform.core.people.members import member_remove
+from mlplatform.core.people.sessions import SEEN_AT, SEEN_STEP_S, SIGNED_IN_AT, sessions_end
 from tests.api.test_routes import ROUTES
 from tests.api.test_routes import address as api_address
 from tests.web.conftest import Visitor

@@ -11,9 +11,9 @@ from django.test import Client
 from django.utils.html import strip_tags
 
 from mlplatform.core import clock
+from mlplatform.core.keeping.retention import retention_sweep
+from mlplatform.core.keeping.sweeps import sweep_now
 from mlplatform.core.models import AuditEvent, ObjectTombstone
-from mlplatform.core.retention import retention_sweep
-from mlplatform.core.sweeps import sweep_now
 from tests.web.conftest import Visitor
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 
 from jobs.services.datasets import dataset_create_from_upload
 from mlplatform.core.errors import InvalidRequest
-from mlplatform.core.outages import outage_of
+from mlplatform.core.health.outages import outage_of
 from tests.web.conftest import Visitor
 
 LISTS = ("audit-event-list", "training-job-list", "dataset-list", "endpoint-list", "model-list")

@@ -11,8 +11,8 @@ from jobs.runner.outcome import Outcome
 from jobs.services.lifecycle import training_job_claim, training_job_finish, training_job_report
 from jobs.services.metrics import MetricPoint
 from mlplatform.core import clock
+from mlplatform.core.keeping.retention import retention_sweep
 from mlplatform.core.log_lines import LogLine
-from mlplatform.core.retention import retention_sweep
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 from tests.jobs.training.cast import job_make
 from tests.web.conftest import Visitor

@@ -24,9 +24,9 @@ from endpoints.services.models import model_create
 from jobs.models import Dataset, TrainingJob
 from jobs.services.datasets import dataset_create_from_sample, dataset_split
 from jobs.services.training import ChannelRequest, training_job_create
-from mlplatform.core.access import Actor, project_create
 from mlplatform.core.errors import DataError, PlatformError
 from mlplatform.core.models import Membership, Project, Role
+from mlplatform.core.people.access import Actor, project_create
 from mlplatform.core.startup.banner import PREFIX
 from mlplatform.core.status import EndpointStatus, TrainingJobStatus
 

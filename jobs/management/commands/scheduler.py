@@ -26,10 +26,10 @@ from jobs.services.sweeping import (
     sweep_stopping,
 )
 from mlplatform.core import clock
-from mlplatform.core.lease_sweeps import lease_sweeps_run
+from mlplatform.core.keeping.lease_sweeps import lease_sweeps_run
+from mlplatform.core.keeping.sweeps import SweepThread
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
-from mlplatform.core.sweeps import SweepThread
 
 logger = logging.getLogger("scheduler")
 INTERVAL_S = 1.0

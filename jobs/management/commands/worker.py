@@ -29,7 +29,7 @@ from jobs.services.sweeping import sweep_owners
 from jobs.services.worker_state import WorkerState, worker_state
 from mlplatform.core import clock
 from mlplatform.core.broker import app
-from mlplatform.core.disk_room import disk_room_for_jobs
+from mlplatform.core.keeping.disk_room import disk_room_for_jobs
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
 from mlplatform.core.text import to_json

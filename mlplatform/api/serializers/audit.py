@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from mlplatform.api.fields import Answer, OneOfField
 from mlplatform.api.serializers.lists import ListQuery, order_field
-from mlplatform.core.audit import Face
+from mlplatform.core.audit.record import Face
 from mlplatform.core.models import AuditOutcome
 
 _FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)

@@ -27,14 +27,14 @@ from mlplatform.api.serializers.access import (
 )
 from mlplatform.api.serializers.lists import listed
 from mlplatform.core import clock
-from mlplatform.core.access import (
+from mlplatform.core.people.access import (
     Actor,
     access_key_create,
     access_key_list,
     access_key_revoke,
     project_list,
 )
-from mlplatform.core.members import member_list, member_remove, member_set
+from mlplatform.core.people.members import member_list, member_remove, member_set
 
 
 class ProjectListView(ApiView):

@@ -12,7 +12,7 @@ from mlplatform.api.base import ApiView, page_response
 from mlplatform.api.schema import operation
 from mlplatform.api.serializers.audit import AuditEvent, AuditEventQuery
 from mlplatform.api.serializers.lists import listed
-from mlplatform.core.audit_log import AuditFilter, audit_event_list, audit_event_row
+from mlplatform.core.audit.log import AuditFilter, audit_event_list, audit_event_row
 
 _PAGE = ("order", "limit", "cursor")
 

@@ -13,7 +13,7 @@ from mlplatform.api.presenters.platform import instance_type_json
 from mlplatform.api.schema import operation
 from mlplatform.api.serializers.lists import listed
 from mlplatform.api.serializers.platform import InstanceType, InstanceTypeQuery
-from mlplatform.core.access import Actor
+from mlplatform.core.people.access import Actor
 
 
 class InstanceTypeListView(ApiView):

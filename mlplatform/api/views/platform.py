@@ -14,8 +14,8 @@ from mlplatform.api.presenters.platform import worker_json
 from mlplatform.api.schema import operation
 from mlplatform.api.serializers.lists import listed
 from mlplatform.api.serializers.platform import DoctorReport, Health, Worker
-from mlplatform.core.doctor import doctor_report
-from mlplatform.core.doctor_text import doctor_json
+from mlplatform.core.health.doctor import doctor_report
+from mlplatform.core.health.doctor_text import doctor_json
 from mlplatform.core.models import Node
 from mlplatform.core.translation import translated
 

@@ -1,4 +1,4 @@
-"""A browser's session: see `mlplatform.core.sessions`."""
+"""A browser's session: see `mlplatform.core.people.sessions`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ class Session(AbstractBaseSession):
 
     @classmethod
     def get_session_store_class(cls) -> type[SessionBase]:
-        from mlplatform.core.sessions import SessionStore
+        from mlplatform.core.people.sessions import SessionStore
 
         return SessionStore

@@ -8,7 +8,7 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from mlplatform.core.sign_in import password_attempt
+from mlplatform.core.people.sign_in import password_attempt
 
 
 class SignInForm(AuthenticationForm):

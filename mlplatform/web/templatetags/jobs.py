@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from django import template
 
-from mlplatform.core.retention import retention_rules
+from mlplatform.core.keeping.retention import retention_rules
 from mlplatform.web import statuses
 from mlplatform.web.templatetags.figures import bytes_text
 

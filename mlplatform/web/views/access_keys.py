@@ -14,9 +14,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from mlplatform.core import clock
-from mlplatform.core.access import access_key_create, access_key_list, access_key_revoke
 from mlplatform.core.errors import NotFound
 from mlplatform.core.models import AccessKey
+from mlplatform.core.people.access import access_key_create, access_key_list, access_key_revoke
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.access_keys import AccessKeyForm
 from mlplatform.web.rendering import page_response

@@ -10,11 +10,11 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
 
 from mlplatform.core import clock
-from mlplatform.core.audit_log import FORMATS, AuditFilter, audit_event_export, audit_event_list
+from mlplatform.core.audit.log import FORMATS, AuditFilter, audit_event_export, audit_event_list
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import InvalidRequest
-from mlplatform.core.members import member_list
 from mlplatform.core.models import AuditOutcome, Role
+from mlplatform.core.people.members import member_list
 from mlplatform.core.text import text as _
 from mlplatform.web.access import page_actor
 from mlplatform.web.audit_words import action_options

@@ -26,9 +26,9 @@ from jobs.services.datasets import (
     dataset_update,
     dataset_version_add,
 )
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import AccessDenied, NotFound, PlatformError
 from mlplatform.core.models import Role
+from mlplatform.core.people.access import Actor
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.datasets import LabelForm, SampleForm, SplitForm, UploadForm, UriForm, VersionForm
 from mlplatform.web.rendering import page_response, redirect_response

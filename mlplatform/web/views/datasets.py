@@ -21,9 +21,9 @@ from jobs.selectors.datasets import (
     dataset_version_get,
     dataset_versions,
 )
-from mlplatform.core.access import Actor
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import NotFound
+from mlplatform.core.people.access import Actor
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.scatter_matrix import scatter_matrix
 from mlplatform.web.forms.datasets import SplitForm

@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from mlplatform.core.doctor import Finding, Level, Report, doctor_report
-from mlplatform.core.doctor_text import doctor_text
+from mlplatform.core.health.doctor import Finding, Level, Report, doctor_report
+from mlplatform.core.health.doctor_text import doctor_text
 from mlplatform.core.text import Text
 from mlplatform.web.access import page_operator
 from mlplatform.web.rendering import page_response

@@ -12,9 +12,9 @@ from endpoints.selectors.endpoints import endpoint_get
 from endpoints.selectors.models import model_list
 from endpoints.services.endpoints import endpoint_create, endpoint_update, endpoint_update_weights
 from jobs.instance_types import instance_type_list
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, InvalidRequest, LimitExceeded, PlatformError
 from mlplatform.core.models import Role
+from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.endpoints import EndpointForm, weights_from_post

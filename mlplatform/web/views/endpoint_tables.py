@@ -15,12 +15,12 @@ from endpoints.selectors.tables import table_run_get, table_run_rows
 from endpoints.services.tables import table_run_create
 from jobs.models import Dataset
 from jobs.selectors.datasets import dataset_list
-from mlplatform.core.access import Actor
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import Role
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import TableRunStatus
+from mlplatform.core.storage.objects import object_store
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.confusion import confusion_rows

@@ -30,9 +30,9 @@ from endpoints.selectors.samples import endpoint_sample_is_real
 from endpoints.selectors.traffic import endpoint_request_counts
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
 from jobs.selectors.datasets import dataset_list
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import NotFound, PlatformError
 from mlplatform.core.models import LogStream, Role
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor

@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from mlplatform.core.access import project_create, project_list
 from mlplatform.core.errors import AccessDenied, PlatformError
+from mlplatform.core.people.access import project_create, project_list
 from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor, page_user
 from mlplatform.web.context import LAST_PROJECT

@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import InvalidRequest, NotFound
-from mlplatform.core.members import member_list, member_remove, member_set
 from mlplatform.core.models import Membership, Role
+from mlplatform.core.people.access import Actor
+from mlplatform.core.people.members import member_list, member_remove, member_set
 from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 from mlplatform.web.rendering import page_response

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_GET, require_http_methods
 from endpoints.selectors.models import model_get, model_list, model_uses
 from endpoints.services.models import model_create, model_delete
 from jobs.selectors.training import training_job_list
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, PlatformError
 from mlplatform.core.models import Role
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import TrainingJobStatus
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor

@@ -17,8 +17,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mlplatform.core.errors import InvalidRequest, PlatformError
-from mlplatform.core.sessions import PASSWORD_GIVEN, session_list
-from mlplatform.core.throttle import SignInThrottled
+from mlplatform.core.people.sessions import PASSWORD_GIVEN, session_list
+from mlplatform.core.people.throttle import SignInThrottled
 from mlplatform.core.translation import translated, translated_error
 from mlplatform.web.access import page_user
 from mlplatform.web.forms.session import OwnPasswordForm

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from mlplatform.core.errors import PlatformError
-from mlplatform.core.outages import outage_of
+from mlplatform.core.health.outages import outage_of
 from mlplatform.core.request_id import request_id_of
 from mlplatform.web.problems import problem_of, problem_response
 

@@ -14,9 +14,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from mlplatform.core.audit import audit_record
-from mlplatform.core.sessions import sessions_end
-from mlplatform.core.throttle import SignInThrottled
+from mlplatform.core.audit.record import audit_record
+from mlplatform.core.people.sessions import sessions_end
+from mlplatform.core.people.throttle import SignInThrottled
 from mlplatform.core.translation import translated
 from mlplatform.web.access import page_user
 from mlplatform.web.forms.session import SignInForm

@@ -12,10 +12,10 @@ from endpoints.services.deployments import training_job_deploy
 from jobs.instance_types import instance_type_list
 from jobs.models import TrainingJob
 from jobs.selectors.training import training_job_get
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import Conflict, LimitExceeded, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.names import NAME_MAX_LENGTH
+from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.training_jobs import folded

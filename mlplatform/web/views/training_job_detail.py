@@ -15,7 +15,7 @@ from jobs.models import JobEvent, TrainingJob
 from jobs.selectors.training import training_job_events, training_job_metrics, training_job_waiting_reason
 from jobs.services.training import training_job_clone_request
 from mlplatform.core import clock
-from mlplatform.core.access import Actor
+from mlplatform.core.people.access import Actor
 from mlplatform.web.charts.training_jobs import metric_groups
 from mlplatform.web.failures import failure_context
 from mlplatform.web.forms.training_jobs import TrainingJobForm

@@ -11,13 +11,13 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from jobs.selectors.training import training_job_get
-from mlplatform.core.access import actor_for_user
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import InvalidRequest, PlatformError
 from mlplatform.core.log_events import log_events, log_slice_json
 from mlplatform.core.logs import LogSlice, log_download, log_lines, log_read, log_search, log_tail
 from mlplatform.core.models import LogStream
-from mlplatform.core.sessions import session_goes_on
+from mlplatform.core.people.access import actor_for_user
+from mlplatform.core.people.sessions import session_goes_on
 from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 

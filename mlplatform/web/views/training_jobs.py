@@ -32,11 +32,11 @@ from jobs.services.training import (
     training_job_stop,
 )
 from mlplatform.core import clock, names
-from mlplatform.core.access import Actor
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import Conflict, FieldError, NotFound, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.nodes import queues_served
+from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.training_jobs import metric_figure, metric_groups

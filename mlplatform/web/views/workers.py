@@ -12,11 +12,11 @@ from django.views.decorators.http import require_GET
 from jobs.instance_types import InstanceType, instance_type_list
 from jobs.selectors.instances import instance_type_usage
 from jobs.selectors.queues import queue_states
-from mlplatform.core.access import Actor
+from mlplatform.core.keeping.retention import SWEEP as RETENTION
+from mlplatform.core.keeping.retention import RetentionRule, retention_rules
 from mlplatform.core.models import Node, SweepState
 from mlplatform.core.nodes import node_list, nodes_alive
-from mlplatform.core.retention import SWEEP as RETENTION
-from mlplatform.core.retention import RetentionRule, retention_rules
+from mlplatform.core.people.access import Actor
 from mlplatform.web.access import page_actor
 from mlplatform.web.rendering import page_response
 from mlplatform.web.shortlist import short_list

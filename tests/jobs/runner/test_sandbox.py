@@ -24,7 +24,7 @@ from jobs.runner.pack import model_pack
 from jobs.runner.sandbox import N_PROCESSES, Sandbox
 from jobs.runner.workspace import ChannelSource, Workspace
 from mlplatform.core.env import PROJECT_ROOT
-from mlplatform.core.store import ObjectStore
+from mlplatform.core.storage.store import ObjectStore
 from tests.jobs.runner.scripted import Recorder, follow, start
 from tests.polling import wait_until
 

@@ -11,7 +11,7 @@ import pytest
 
 from jobs.runner.workspace import ChannelFeeder, ChannelSource, Workspace, _clone
 from mlplatform.core.errors import NotFound
-from mlplatform.core.store import ObjectStore
+from mlplatform.core.storage.store import ObjectStore
 from tests.polling import wait_until
 
 URI = "s3://mlplatform-123456789012/data/one.csv"

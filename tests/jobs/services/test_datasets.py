@@ -18,11 +18,11 @@ from jobs.models import Dataset, DatasetVersion, TrainingInput, TrainingJob
 from jobs.selectors import datasets as selectors
 from jobs.services import datasets as services
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, project_create
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, NotFound, TooLarge, TransientError
 from mlplatform.core.models import LogStream, Membership, Role
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor, project_create
 from mlplatform.core.status import TrainingJobStatus
+from mlplatform.core.storage.objects import object_store
 from mlplatform.core.tabular.read import read_batches
 from mlplatform.core.tabular.schema import TableSchema
 from tests.interleaving import before_the_first_transaction

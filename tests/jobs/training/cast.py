@@ -14,10 +14,10 @@ from jobs.models import Dataset, DatasetVersion, TrainingJob
 from jobs.services.channels import ChannelRequest
 from jobs.services.training import training_job_create
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, project_create
 from mlplatform.core.models import Membership, Project, Role
 from mlplatform.core.names import uid_new, uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.people.access import Actor, project_create
+from mlplatform.core.storage.objects import object_store
 from mlplatform.core.tabular.schema import TableSchema
 
 KNN = {"k": "1", "predictor_type": "classifier", "sample_size": "20"}

@@ -39,17 +39,17 @@ from jobs.services.lifecycle import (
 from jobs.services.metrics import MetricPoint
 from jobs.services.sweeping import Resending, sweep_leases, sweep_pending, sweep_stopping
 from jobs.services.training import training_job_delete, training_job_stop
-from mlplatform.core.access import Actor
 from mlplatform.core.errors import AccessDenied, Conflict, NotFound
+from mlplatform.core.keeping.orphans import orphans_bury
+from mlplatform.core.keeping.tombstones import tombstones_carry_out
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_download, log_read
 from mlplatform.core.models import LogStream, NodeKind, ObjectTombstone
 from mlplatform.core.names import uri
 from mlplatform.core.nodes import node_beat
-from mlplatform.core.objects import object_store, objects_take_back
-from mlplatform.core.orphans import orphans_bury
+from mlplatform.core.people.access import Actor
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
-from mlplatform.core.tombstones import tombstones_carry_out
+from mlplatform.core.storage.objects import object_store, objects_take_back
 from tests.driven_clock import DrivenClock
 from tests.jobs.training.cast import Cast, job_make
 from tests.memory_broker import MemoryBroker

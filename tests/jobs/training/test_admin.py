@@ -13,9 +13,9 @@ from django.urls import reverse
 from jobs.models import Dataset, DatasetVersion, TrainingJob
 from jobs.services.lifecycle import training_job_claim, training_job_finish
 from mlplatform.core import clock
-from mlplatform.core.access import access_key_create
 from mlplatform.core.models import AccessKey, Membership, Node, NodeKind, Project
 from mlplatform.core.nodes import node_beat
+from mlplatform.core.people.access import access_key_create
 from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.test_delete import COMPLETED
 

@@ -16,7 +16,7 @@ from jobs.services.training import training_job_clone_request, training_job_crea
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, LimitExceeded
 from mlplatform.core.models import LogStream
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.storage.objects import object_store
 from tests.jobs.training.cast import KNN, Cast, dataset_make, job_make
 
 

@@ -15,8 +15,8 @@ from mlplatform.core.errors import Conflict, NotFound
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.models import LogChunk, LogStream
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from mlplatform.core.storage.objects import object_store
 from tests.jobs.training.cast import Cast, job_make, store_path
 
 COMPLETED = Outcome(TrainingJobStatus.COMPLETED, SecondaryStatus.COMPLETED, "Training job completed")

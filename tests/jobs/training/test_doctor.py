@@ -14,7 +14,7 @@ from jobs.services.lifecycle import training_job_claim
 from jobs.services.training import training_job_stop
 from mlplatform.core import clock
 from mlplatform.core.broker import app
-from mlplatform.core.doctor import Finding, Level
+from mlplatform.core.health.doctor import Finding, Level
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import node_beat
 from tests.jobs.training.cast import Cast, job_make

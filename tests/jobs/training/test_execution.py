@@ -28,7 +28,7 @@ from mlplatform.core import clock
 from mlplatform.core.errors import TransientError
 from mlplatform.core.logs import log_read
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.storage.objects import object_store
 from tests.jobs.training.cast import KNN, ROWS, Cast, dataset_make, job_make, store_path
 from tests.jobs.training.scripts import FOREVER, MODEL, Running, program, run
 from tests.polling import wait_until

@@ -22,7 +22,7 @@ from mlplatform.core.broker import app
 from mlplatform.core.logs import log_read
 from mlplatform.core.models import Node
 from mlplatform.core.names import uri
-from mlplatform.core.objects import object_store
+from mlplatform.core.storage.objects import object_store
 from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.processes import managed, redis_running, worker_running
 from tests.polling import wait_until

@@ -10,10 +10,10 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mlplatform.core import clock
-from mlplatform.core.access import Actor, access_key_create, access_key_list, access_key_revoke
-from mlplatform.core.audit import OPERATOR
+from mlplatform.core.audit.record import OPERATOR
 from mlplatform.core.errors import PlatformError
 from mlplatform.core.models import AccessKey, Project, Role
+from mlplatform.core.people.access import Actor, access_key_create, access_key_list, access_key_revoke
 
 
 class Command(BaseCommand):

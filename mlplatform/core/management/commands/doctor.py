@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from mlplatform.core.doctor import Level, doctor_examine
-from mlplatform.core.doctor_text import doctor_json, doctor_text
+from mlplatform.core.health.doctor import Level, doctor_examine
+from mlplatform.core.health.doctor_text import doctor_json, doctor_text
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from mlplatform.core.amounts import size_text
 from mlplatform.core.errors import PlatformError
-from mlplatform.core.orphans import LISTED, OrphanReport, grace_s, orphans_bury, orphans_report
+from mlplatform.core.keeping.orphans import LISTED, OrphanReport, grace_s, orphans_bury, orphans_report
 
 DEFAULT_GRACE_S = 24 * 3600
 

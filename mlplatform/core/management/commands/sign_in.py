@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from mlplatform.core.throttle import throttle_list, throttle_unlock
+from mlplatform.core.people.throttle import throttle_list, throttle_unlock
 
 
 class Command(BaseCommand):

@@ -1,0 +1,193 @@
+"""What the platform does by itself, over and over: a registry of sweeps, and the turn that runs those that are due.
+
+Rooms register with `@sweep` in modules that their AppConfig imports when ready. The scheduler takes turns on threads
+of their own, so that a store that hangs never holds up leases; those that look at everything there is have one to
+themselves. Any number of schedulers may run: a sweep's row says when it is due, and who runs it moves that on first. A
+sweep does a bounded piece of work and says whether more is waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from mlplatform.core import clock
+from mlplatform.core.health.outages import is_outage
+from mlplatform.core.models import SweepState
+
+logger = logging.getLogger(__name__)
+TURN_S: Final = 1.0
+LEASE_S: Final = 900
+"""A sweep whose process was killed, or lost the database, is due again after this, where it says nothing else."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one run did. `again`: more of the same is waiting, and is to be done at the next turn."""
+
+    n_done: int = 0
+    again: bool = False
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    name: str
+    every_s: int
+    run: Callable[[], Swept]
+    wanted: Callable[[], bool]
+    rest_s: int = 0
+    lease_s: int = LEASE_S
+    slow: bool = False
+
+
+_SWEEPS: Final[dict[str, Sweep]] = {}
+
+
+def sweep(
+    name: str,
+    *,
+    every_s: int,
+    wanted: Callable[[], bool] = lambda: True,
+    rest_s: int = 0,
+    lease_s: int = LEASE_S,
+    slow: bool = False,
+) -> Callable[[Callable[[], Swept]], Callable[[], Swept]]:
+    """Registers a sweep that is due `every_s` seconds after it ended last, over all schedulers together.
+
+    Args:
+        wanted: Asked when it is due, and cheap: without anything to do nothing is written either.
+        rest_s: How long it waits after the database was away, for those who waited to write what they had done; also
+            after the clock was set or the machine slept, when all that is in use looks old.
+        lease_s: After this it is due again where it did not come to its end.
+        slow: It may take minutes, and has none of the others wait for it.
+    """
+
+    def register(run: Callable[[], Swept]) -> Callable[[], Swept]:
+        _SWEEPS[name] = Sweep(name, every_s, run, wanted, rest_s, lease_s, slow)
+        return run
+
+    return register
+
+
+def sweeps_turn(*, slow: bool | None = None) -> int:
+    """Runs every sweep that is due; how many that were. One that breaks is logged and due again at its time.
+
+    Args:
+        slow: Only those that are, or are not; None for all.
+    """
+    known = {state.name: state for state in SweepState.objects.all()}
+    turn = [found for found in _SWEEPS.values() if slow in {None, found.slow}]
+    return sum(_run(found) for found in turn if _take(found, known.get(found.name)))
+
+
+def sweeps_rest() -> None:
+    """Puts off the sweeps that are to rest after the database was away or the clock was set, if it may have been."""
+    now = clock.now()
+    for found in _SWEEPS.values():
+        if found.rest_s:
+            due_at = now + timedelta(seconds=found.rest_s)
+            SweepState.objects.get_or_create(name=found.name, defaults={"due_at": due_at})
+            SweepState.objects.filter(name=found.name, due_at__lt=due_at).update(due_at=due_at)
+
+
+def sweep_now(name: str) -> Swept:
+    """Runs one sweep here and now, due or not; raises what it raises. For commands and tests."""
+    found = _SWEEPS[name]
+    began_at = clock.now()
+    swept = found.run()
+    _record(found, began_at, swept)
+    return swept
+
+
+class SweepThread(threading.Thread):
+    """Takes turns of the slow sweeps, or of the others, until `end`; a database that is away is waited for."""
+
+    def __init__(self, *, slow: bool) -> None:
+        super().__init__(name="slow sweeps" if slow else "sweeps", daemon=True)
+        self._slow = slow
+        self._ended = threading.Event()
+        self._clock_watch = clock.ClockWatch()
+        self._was_away = True  # nobody knows what was before
+
+    def run(self) -> None:
+        try:
+            while not self._ended.wait(TURN_S):
+                self.turn()
+        finally:
+            connection.close()
+
+    def end(self) -> None:
+        """Asks it to end after the sweep that runs; what is left then is the next one's."""
+        self._ended.set()
+
+    def turn(self) -> None:
+        """One turn. A database that is away is logged, not raised."""
+        try:
+            self._was_away |= self._clock_watch.jumped()
+            if self._was_away:
+                sweeps_rest()
+            self._was_away = False
+            sweeps_turn(slow=self._slow)
+        except DatabaseError as error:
+            logger.warning("sweeps wait, the database is away: %s", error)
+            self._was_away = True
+            connection.close()
+        except Exception:
+            logger.exception("a turn of sweeps broke")
+            connection.close()
+
+
+def _take(found: Sweep, state: SweepState | None) -> bool:
+    """Whether the sweep is due and nobody else took it."""
+    now = clock.now()
+    if state is None:
+        SweepState.objects.bulk_create([SweepState(name=found.name, due_at=now)], ignore_conflicts=True)
+        state = SweepState.objects.get(name=found.name)
+    # A time further off than any that is ever set was written by a clock that has been put right since.
+    furthest_s = max(found.every_s, found.lease_s, found.rest_s)
+    if now < state.due_at <= now + timedelta(seconds=2 * furthest_s):
+        return False
+    if not found.wanted():
+        return False
+    mine = SweepState.objects.filter(name=found.name, due_at=state.due_at)
+    return bool(mine.update(due_at=now + timedelta(seconds=found.lease_s), began_at=now))
+
+
+def _run(found: Sweep) -> bool:
+    began_at, begun = clock.now(), time.monotonic()
+    try:
+        swept = found.run()
+    except Exception as error:
+        if isinstance(error, DatabaseError) and is_outage(error):
+            raise
+        logger.exception("the sweep %s broke", found.name)
+        due_at = clock.now() + timedelta(seconds=found.every_s)
+        said = f"{type(error).__name__}: {error}"[:300]
+        SweepState.objects.filter(name=found.name).update(due_at=due_at, error=said)
+        return True
+    if swept.n_done:
+        logger.info("%s: %d done in %.1f s", found.name, swept.n_done, time.monotonic() - begun)
+    _record(found, began_at, swept)
+    return True
+
+
+def _record(found: Sweep, began_at: datetime, swept: Swept) -> None:
+    now = clock.now()
+    values: dict[str, Any] = {
+        "due_at": now if swept.again else now + timedelta(seconds=found.every_s),
+        "began_at": began_at,
+        "ended_at": now,
+        "n_done": swept.n_done,
+        "error": "",
+        "detail": swept.detail,
+    }
+    SweepState.objects.update_or_create(name=found.name, defaults=values)
