@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from endpoints.gateway.routing import RoutingTable, Version
+from endpoints.gateway.tally import error_line
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +57,12 @@ class TableKeeper:
             try:
                 loop = asyncio.get_running_loop()
                 table = await loop.run_in_executor(self._thread, self._load_table, self.version)
-            except Exception:
+            except Exception as error:
                 if not self._is_failing:
-                    logger.exception("the routing table could not be loaded; the one at hand stays in use")
+                    logger.warning(
+                        "the routing table could not be loaded; the one at hand stays in use: %s",
+                        error_line(error),
+                    )
                 self._is_failing = True
                 return False
             self._is_failing = False

@@ -99,6 +99,11 @@ class Tally:
         return counts
 
 
+def error_line(error: Exception) -> str:
+    """One line for the log: a full disk or a database that is away comes and goes, and its traceback says no more."""
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
 class TallyWriter:
     """Writes a tally every `every_s`, and a last time at the end.
 
@@ -131,10 +136,13 @@ class TallyWriter:
         ):  # whether it was written is unknown: better one count too many than one lost
             self._tally.give_back(taken)
             raise
-        except Exception:
+        except Exception as error:
             self._tally.give_back(taken)
             if not self._is_failing:
-                logger.exception("invocation counts could not be written; they are kept and tried again")
+                logger.warning(
+                    "invocation counts could not be written; they are kept and tried again: %s",
+                    error_line(error),
+                )
             self._is_failing = True
         else:
             self._is_failing = False

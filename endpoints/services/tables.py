@@ -168,6 +168,8 @@ def _due(resending: Resending) -> list[int]:
 
 
 def _version(actor: Actor, dataset: str) -> DatasetVersion:
+    if not dataset:
+        raise InvalidRequest.for_field("dataset", gettext("Choose a dataset."))
     name, _at, number = dataset.partition("@")
     found = Dataset.objects.select_related("latest").filter(project=actor.project, name=name).first()
     version = found.latest if found else None

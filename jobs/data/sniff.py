@@ -40,6 +40,8 @@ _FOREIGN: Final = {
     b"\xfe\xff": _("is UTF-16 text; save it as UTF-8"),
     b"\xd0\xcf\x11\xe0": _("is an Excel workbook; save the table as CSV"),
 }
+_TAR: Final = _("is a tar archive; unpack it and upload the table in it")
+_TAR_AT: Final = 257
 _ACCEPTED = _("CSV, Parquet or JSON Lines is accepted")
 
 
@@ -79,6 +81,8 @@ def layout_sniff(
         if head.startswith(magic):
             raise DataError(_("the file {what}; {accepted}", what=what, accepted=_ACCEPTED))
     if b"\0" in head:
+        if head[_TAR_AT:].startswith(b"ustar"):
+            raise DataError(_("the file {what}; {accepted}", what=_TAR, accepted=_ACCEPTED))
         raise DataError(_("the file is binary; {accepted}", accepted=_ACCEPTED))
     if _is_json(head):
         return Layout("jsonlines")

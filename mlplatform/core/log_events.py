@@ -1,4 +1,5 @@
-"""A log as server-sent events, for any face: `log` events with new lines, a comment while nothing comes, one `end`."""
+"""A log as server-sent events, for any face: `log` events with new lines, a comment while nothing comes, one `end`
+or, when the reader may no longer read it, one `denied`."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ async def log_events(
     """Events from byte offset `after` until the log has ended.
 
     Args:
-        allowed: asked again every second, however much is written; the stream ends when the reader's right to it does.
+        allowed: asked again every second, however much is written; the stream ends, with `denied`, when the reader's
+            right to it does.
 
     Yields:
         `id` is the offset to resume from (`Last-Event-ID`), `data` the slice as `log_slice_json` has it.
@@ -34,6 +36,7 @@ async def log_events(
     while True:
         if time.monotonic() - admitted_at >= ADMIT_EVERY_S:
             if not await sync_to_async(_asked)(allowed):
+                yield _event("denied", {"next": after}, after)
                 return
             admitted_at = time.monotonic()
         try:

@@ -27,7 +27,7 @@ export class LogSource extends EventTarget {
     return this.#ask(regular ? { search: pattern, regular: 1 } : { search: pattern });
   }
 
-  /** Events "slice" (detail: the slice) from `offset` on, then one "end"; "stale" (detail: lost or not) in between. */
+  /** Events "slice" (detail: the slice) from `offset` on, then one "end" or "denied"; "stale" (detail: lost or not) in between. */
   follow(offset) {
     this.offset = offset;
     if (this.streamAddress) this.#open();
@@ -51,11 +51,14 @@ export class LogSource extends EventTarget {
       this.offset = slice.next;
       this.dispatchEvent(new CustomEvent("slice", { detail: slice }));
     });
-    events.addEventListener("end", () => {
-      this.close();
-      this.#stale(false);
-      this.dispatchEvent(new Event("end"));
-    });
+    // Denied: the reader has signed out or left the project; to come back would be in vain.
+    for (const last of ["end", "denied"]) {
+      events.addEventListener(last, () => {
+        this.close();
+        this.#stale(false);
+        this.dispatchEvent(new Event(last));
+      });
+    }
     events.addEventListener("error", () => this.#lost(events));
   }
 

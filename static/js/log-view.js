@@ -27,6 +27,7 @@ class LogView extends HTMLElement {
     this.source.addEventListener("slice", (event) => this.received(event.detail));
     this.source.addEventListener("stale", (event) => this.classList.toggle("is-stale", event.detail));
     this.source.addEventListener("end", () => this.classList.add("is-ended"));
+    this.source.addEventListener("denied", () => this.classList.add("is-denied"));
     this.unbindToolbar = bindToolbar(this);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     this.onHash = () => this.openPermalink();

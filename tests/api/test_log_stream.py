@@ -137,20 +137,24 @@ def test_a_silent_stream_is_kept_open(
 def test_an_open_stream_ends_at_once_with_the_right_to_it(
     alice: Person, job: TrainingJob, talks: bool, end_right: Callable[[Person], None]
 ) -> None:
-    async def follow() -> float:
+    async def follow() -> tuple[float, str]:
         found = events(await opened(alice))
         await sync_to_async(write)(job, "before")
         assert (await within(10, found))[0] == "log"
         await sync_to_async(end_right)(alice)
         ended_at = time.monotonic()
+        name, event_id, data = "log", "", {}
+        while name == "log":
+            if talks:
+                await sync_to_async(write)(job, "after")
+            name, event_id, data = await within(10, found)
+        assert data == {"next": int(event_id)}
         with pytest.raises(StopAsyncIteration):
-            while True:
-                if talks:
-                    await sync_to_async(write)(job, "after")
-                await within(10, found)
-        return time.monotonic() - ended_at
+            await within(10, found)
+        return time.monotonic() - ended_at, name
 
-    assert asyncio.run(follow()) < 5
+    seconds, last = asyncio.run(follow())
+    assert (last, seconds < 5) == ("denied", True)
 
 
 @pytest.mark.parametrize("given", ["x", "-1", "9" * 40])

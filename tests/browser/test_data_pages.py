@@ -287,8 +287,8 @@ def test_a_page_that_refreshes_itself_leaves_focus_and_selection_where_they_are(
         pass
     signed_in_page.wait_for_function("element => !element.isConnected", arg=old)
     expect(signed_in_page.get_by_role("link", name="All training jobs")).to_be_focused()
-    heading = signed_in_page.get_by_role("heading", name="Running now")
+    heading = signed_in_page.get_by_role("heading", name="Waiting or running")
     heading.evaluate("element => getSelection().selectAllChildren(element)")
     with signed_in_page.expect_response(lambda response: response.url.endswith(HOME)):
         pass
-    assert signed_in_page.evaluate("getSelection().toString()") == "Running now"
+    assert signed_in_page.evaluate("getSelection().toString()") == "Waiting or running"

@@ -166,6 +166,8 @@ def test_who_may_and_what_is_accepted(
         table_run_create(actor=charlie, endpoint="iris", dataset="iris-test")
     with pytest.raises(InvalidRequest, match="no dataset"):
         table_run_create(actor=alice, endpoint="iris", dataset="other")
+    with pytest.raises(InvalidRequest, match="Choose a dataset"):
+        table_run_create(actor=alice, endpoint="iris", dataset="")
     with pytest.raises(InvalidRequest, match="it has AllTraffic"):
         table_run_create(actor=alice, endpoint="iris", dataset="iris-test@1", variant="B")
     with pytest.raises(InvalidRequest, match="dataset"):

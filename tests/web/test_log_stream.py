@@ -66,6 +66,7 @@ def test_an_open_stream_ends_at_once_with_the_session_or_membership(
         assert b"before" in await asyncio.wait_for(anext(events), 10)
         await sync_to_async(end_right)(browser)
         ended_at = time.monotonic()
+        assert b"event: denied" in await asyncio.wait_for(anext(events), 10)
         with pytest.raises(StopAsyncIteration):
             await asyncio.wait_for(anext(events), 10)
         return time.monotonic() - ended_at

@@ -111,6 +111,19 @@ def test_a_running_job_makes_the_list_refresh_itself(alice: Visitor) -> None:
     assert 'hx-trigger="every 3s"' not in text_of(alice.get("training-job-list", {"status": "Completed"}))
 
 
+def test_an_attempt_that_was_lost_is_no_success_in_the_line_of_stages(alice: Visitor) -> None:
+    dataset_make(alice.actor)
+    job = job_make(alice.actor, "retried")
+    for status in ("Training", "Interrupted", "Pending"):
+        JobEvent.objects.create(job=job, attempt=1, secondary_status=status, message="x", at=clock.now())
+    stages = alice.get("training-job-detail", name="retried").context["stages"]
+    assert {stage.status: stage.tone_when_left for stage in stages} == {
+        "Pending": "good",
+        "Training": "good",
+        "Interrupted": "warning",
+    }
+
+
 def test_the_form_for_a_dataset_is_filled_with_what_follows_from_it(alice: Visitor) -> None:
     dataset_make(alice.actor)
     page = text_of(alice.get("training-job-new", {"train": "flags"}))

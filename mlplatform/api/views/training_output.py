@@ -56,7 +56,8 @@ class TrainingJobLogStreamView(ApiView):
     )
     def get(self, request: Request, project: str, name: str) -> HttpResponseBase:
         """`log` events have the JSON of the log; their id is the offset after them, so that a client that
-        comes back with `Last-Event-ID` misses nothing. Comments keep a silent stream open; `end` comes last.
+        comes back with `Last-Event-ID` misses nothing. Comments keep a silent stream open; `end` comes last,
+        or `denied` when the right to read the log has ended: do not come back then.
         """
         actor = self.actor
         job = training_job_get(actor=actor, name=name)

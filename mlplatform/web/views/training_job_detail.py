@@ -16,6 +16,7 @@ from jobs.selectors.training import training_job_events, training_job_metrics, t
 from jobs.services.training import training_job_clone_request
 from mlplatform.core import clock
 from mlplatform.core.people.access import Actor
+from mlplatform.core.status import TONES
 from mlplatform.web.charts.training_jobs import metric_groups
 from mlplatform.web.failures import failure_context
 from mlplatform.web.forms.training_jobs import TrainingJobForm
@@ -65,6 +66,11 @@ class Stage:
 
     status: str
     seconds: float | None
+
+    @property
+    def tone_when_left(self) -> str:
+        """What is behind us went well, but for what was a trouble in itself: an attempt that was lost."""
+        return "warning" if TONES.get(self.status) == "warning" else "good"
 
 
 def _stages(job: TrainingJob, events: list[JobEvent]) -> list[Stage]:

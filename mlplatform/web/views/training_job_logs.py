@@ -48,7 +48,7 @@ def log_download_answer(stream: LogStream, filename: str) -> DownloadResponse:
 
 
 async def log_stream_answer(request: HttpRequest, project: str, stream: LogStream) -> StreamingHttpResponse:
-    """The stream's events; they end when the reader signs out or leaves the project."""
+    """The stream's events; they end, with `denied`, when the reader signs out or leaves the project."""
     resume = request.headers.get("Last-Event-ID") or request.GET.get("after") or "0"
     after = int(resume) if resume.isdecimal() and len(resume) < 17 else 0
     events = log_events(stream=stream, after=after, allowed=lambda: _still_admitted(request, project))

@@ -397,6 +397,8 @@ def test_counts_survive_a_flush_that_fails(stage: Stage, caplog: pytest.LogCaptu
     for _ in range(3):
         stage.invoke()
     poll(lambda: "disk full" in caplog.text)
+    assert "OSError: disk full" in caplog.text
+    assert "Traceback" not in caplog.text
     assert stage.flushed == []
     stage.flush_error = None
     poll(lambda: sum(counts.n_requests for counts in stage.flushed) == 3)

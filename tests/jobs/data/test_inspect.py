@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,15 @@ def inspect(tmp_path: Path):
         return file_inspect(path, **options).to_dict()
 
     return run
+
+
+def tarred(data: bytes, mode: str) -> bytes:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode=mode) as archive:
+        member = tarfile.TarInfo("table.csv")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return sink.getvalue()
 
 
 def _types(found) -> list[str]:
@@ -184,6 +194,8 @@ def test_other_bytes_need_an_encoding(inspect):
         (b"%PDF-1.4", "PDF"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
         (b"a\0b,1\n", "binary"),
+        (tarred(b"a,b\n1,2\n", "w"), "tar archive; unpack it"),
+        (tarred(b"a,b\n1,2\n", "w:gz"), "tar archive; unpack it"),
         (b'[{"a": 1}]\n', "one object per line"),
         (b"a,b\n", "no data row"),
         (b"a,b\n1,2\n3,4,5\n", "row 2: has 3 fields, 2 are expected"),
