@@ -22,7 +22,7 @@ from mlplatform.core.health.checks.nodes import node_findings
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.health.probes import broker_state
 from mlplatform.core.models import Node, NodeKind
-from mlplatform.core.nodes import nodes_alive, queues_served
+from mlplatform.core.nodes import node_is_gone, node_runs_here, nodes_alive, queues_served
 from mlplatform.core.startup.holder import runs_under_up
 from mlplatform.core.status import ACTIVE_TRAINING, SecondaryStatus, TrainingJobStatus
 from mlplatform.core.text import Text
@@ -33,6 +33,9 @@ UNSWEPT_S: Final = 60
 """A lease that ran out is swept within seconds; the sweeper itself waits for 30 s after the database was away."""
 WAITING_S: Final = 120
 """So long a job with a free place may wait: its message was lost, and the sweeper has sent it again several times."""
+
+DEAF_S: Final = 20
+"""A worker that has only just been started may still be connecting."""
 
 
 @doctor_check("workers", title=_("Workers"), reads_database=True)
@@ -47,7 +50,7 @@ def workers_check() -> Iterator[Finding]:
     for queue, n_waiting, oldest_at in _waiting_by_queue():
         if queue not in served:
             yield _unserved(queue, n_waiting, oldest_at)
-    yield from _deaf(served)
+    yield from _deaf()
 
 
 @doctor_check("jobs", title=_("Training jobs"), reads_database=True)
@@ -114,8 +117,13 @@ def _unserved(queue: str, n_waiting: int, oldest_at: datetime) -> Finding:
     )
 
 
-def _deaf(served: frozenset[str]) -> Iterator[Finding]:
+def _deaf() -> Iterator[Finding]:
     """Workers whose heart beats while nobody takes messages: after a broker was away, Celery has been seen to do so."""
+    begun_before = clock.now() - timedelta(seconds=DEAF_S)
+    workers = [node for node in nodes_alive(kind=NodeKind.WORKER) if not node_is_gone(node)]
+    if not workers or max(node.started_at for node in workers) > begun_before:
+        return
+    served = {queue for node in workers for queue in node.queues}
     try:
         state = broker_state(queues=tuple(sorted(served)))
     except Exception as error:
@@ -128,16 +136,18 @@ def _deaf(served: frozenset[str]) -> Iterator[Finding]:
         said = _(
             "{n} messages wait in the broker, and no worker takes them although there are free places", n=n
         )
-        yield Finding("workers", Level.FAILED, said, _restart_workers())
+        yield Finding("workers", Level.FAILED, said, _restart_workers(workers))
 
 
-def _restart_workers() -> Text:
-    pids = ", ".join(str(node.pid) for node in nodes_alive(kind=NodeKind.WORKER))
-    if runs_under_up():
+def _restart_workers(workers: list[Node]) -> Text:
+    """A number to kill is told of processes alone that run on this machine: elsewhere it is another's."""
+    pids = " ".join(str(node.pid) for node in workers if node_runs_here(node))
+    if pids and runs_under_up():
         return _(
             "End the worker (`kill {pids}`): `manage.py up` starts another, which connects anew.", pids=pids
         )
-    return _("Restart the worker (process {pids}), so that it connects to the broker anew.", pids=pids)
+    names = ", ".join(f"{node.name} ({node.hostname})" for node in workers)
+    return _("Restart the worker {names}, so that it connects to the broker anew.", names=names)
 
 
 def _unswept() -> Iterator[Finding]:

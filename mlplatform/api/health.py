@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mlplatform.core.health.bounded import Late, bounded_calls
 from mlplatform.core.health.probes import broker_probe, database_probe, store_probe
+from mlplatform.core.keeping.disk_room import disk_room_for_jobs
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import nodes_alive
 
@@ -22,7 +23,9 @@ PARTS = ("database", "broker", "store", "workers", "hosts")
 
 @dataclass(frozen=True)
 class ComponentHealth:
-    """`ok`; `failing` where it answers wrongly or not at all; `away` where nobody of the kind is running."""
+    """`ok`; `degraded` where its disk is below the floor, so that nothing new is taken in; `failing` where it answers
+    wrongly or not at all; `away` where nobody of the kind is running.
+    """
 
     status: str
     detail: str = ""
@@ -44,7 +47,7 @@ def health() -> dict[str, ComponentHealth]:
 
 def overall(components: dict[str, ComponentHealth]) -> str:
     """`failing` without the database or the store, `degraded` while anything else is not in order."""
-    if any(components[name].status != "ok" for name in ("database", "store")):
+    if any(components[name].status == "failing" for name in ("database", "store")):
         return "failing"
     return "ok" if all(component.status == "ok" for component in components.values()) else "degraded"
 
@@ -54,7 +57,7 @@ def _check_all() -> dict[str, ComponentHealth]:
         {
             "health-database": _records,
             "health-broker": lambda: {"broker": _answered(broker_probe)},
-            "health-store": lambda: {"store": _answered(store_probe)},
+            "health-store": lambda: {"store": _store()},
         },
         limit_s=LIMIT_S,
     )
@@ -71,6 +74,13 @@ def _records() -> dict[str, ComponentHealth]:
         "workers": _alive(NodeKind.WORKER),
         "hosts": _alive(NodeKind.HOST),
     }
+
+
+def _store() -> ComponentHealth:
+    latency_ms, low = store_probe(), disk_room_for_jobs()
+    if low is None:
+        return ComponentHealth("ok", latency_ms=latency_ms)
+    return ComponentHealth("degraded", f"the disk of {low.place} is below its floor", latency_ms)
 
 
 def _alive(kind: NodeKind) -> ComponentHealth:

@@ -11,10 +11,13 @@ from django.db.models import QuerySet
 
 from mlplatform.core import clock
 from mlplatform.core.models import Node, NodeKind
+from mlplatform.core.process_identity import process_identity, process_is_alive, process_is_gone
 
 ALIVE_S = 15
 HEARTBEAT_S = 5
 VERSION = "0.1.0"
+PROCESS = "process"
+"""What a heartbeat calls the identity of its process, in its details."""
 
 
 def node_beat(
@@ -36,7 +39,7 @@ def node_beat(
             "pid": os.getpid(),
             "version": VERSION,
             "concurrency": concurrency,
-            "info": info or {},
+            "info": {**(info or {}), PROCESS: process_identity()},
             "started_at": started_at,
             "seen_at": clock.now(),
         },
@@ -47,6 +50,16 @@ def node_beat(
 def node_gone(*, kind: NodeKind, name: str) -> None:
     """Removes the heartbeat of a process that ends in order."""
     Node.objects.filter(kind=kind, name=name).delete()
+
+
+def node_is_gone(node: Node) -> bool:
+    """Whether its process has certainly ended, which can be told on its own machine only."""
+    return process_is_gone(str(node.info.get(PROCESS, "")))
+
+
+def node_runs_here(node: Node) -> bool:
+    """Whether its very process, and no other of that number, runs on this machine."""
+    return process_is_alive(str(node.info.get(PROCESS, "")))
 
 
 def nodes_alive(*, kind: NodeKind | None = None) -> QuerySet[Node]:

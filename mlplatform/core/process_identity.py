@@ -42,6 +42,11 @@ def process_is_gone(identity: str) -> bool:
     return bool(stat) and (stat[_START] != start or _is_only_a_zombie(int(pid), stat))
 
 
+def process_is_alive(identity: str) -> bool:
+    """Whether that very process runs on this machine; False for one of another, and whenever it is not known."""
+    return bool(identity) and identity.partition(".")[0] == _machine() and not process_is_gone(identity)
+
+
 @cache
 def _machine() -> str:
     """One boot of one machine, and one process id namespace on it."""

@@ -72,8 +72,8 @@ def failure_cause(kind: str) -> Cause:
         FailureKind.STORAGE_FULL: Cause(
             _("The disk is full"),
             _(
-                "An operator has to make room on the disk named here; deleting datasets, models and old jobs makes "
-                "room too. Then run the job again."
+                "An operator has to make room on the disk named here. As soon as there is a little, deleting datasets, "
+                "models and old jobs makes more. Then run the job again."
             ),
         ),
         FailureKind.INTERNAL: Cause(

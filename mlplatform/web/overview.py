@@ -19,8 +19,10 @@ from jobs.selectors.datasets import dataset_list
 from jobs.selectors.queues import QueueState, queue_states
 from jobs.selectors.storage import StorageUse, storage_use
 from jobs.selectors.training import training_job_counts, training_job_list
+from mlplatform.core.keeping.disk_room import disk_room_for_jobs
 from mlplatform.core.people.access import Actor, access_key_list
 from mlplatform.core.status import EndpointStatus, TrainingJobStatus
+from mlplatform.core.translation import translated
 from mlplatform.web.progress import remaining_s
 from mlplatform.web.templatetags.figures import count
 
@@ -65,6 +67,8 @@ class Disk:
     total_bytes: int
     free_bytes: int
     project: StorageUse
+    low: str
+    """What is below the disk floor; empty where nothing is."""
 
     @property
     def fraction(self) -> float:
@@ -135,10 +139,16 @@ def _endpoint_row(endpoint: Endpoint) -> EndpointRow:
     )
 
 
+def disk_low() -> str:
+    """What is below the disk floor here, in the reader's language: no job begins, whoever serves the queues."""
+    low = disk_room_for_jobs()
+    return str(translated(low.words)) if low else ""
+
+
 def _disk(actor: Actor) -> Disk:
     usage = shutil.disk_usage(settings.DATA_DIR)
     # What a quota or the system keeps for itself belongs to neither, as `df` counts.
-    return Disk(usage.used, usage.used + usage.free, usage.free, storage_use(actor=actor))
+    return Disk(usage.used, usage.used + usage.free, usage.free, storage_use(actor=actor), disk_low())
 
 
 def _steps(

@@ -89,7 +89,8 @@ def _next_step(status: int) -> str:
         )
     if status == 507:
         return _(
-            "Tell an operator. Deleting datasets, jobs and models that are no longer needed makes room too."
+            "Tell an operator, who can enlarge the disk or free a few MiB on it. As soon as there is a little room, "
+            "deleting datasets, jobs and models that are no longer needed makes more."
         )
     if status >= 500:
         return _("Try again in a moment. If it stays, give an operator the request id below.")

@@ -194,11 +194,11 @@ def test_a_full_disk_is_told_and_the_page_still_opens(patient: Patient) -> None:
         patient.disk.free()
     assert code == 1
     assert "0 bytes of 1 GiB free" in found["disk"]["summary"]
-    assert "Make room" in found["disk"]["remedy"]
+    assert "First enlarge that disk" in found["disk"]["remedy"]
     assert "takes no writes" in found["database"]["summary"]
-    assert "Make room" in found["database"]["remedy"]
+    assert "First enlarge that disk" in found["database"]["remedy"]
     assert found["store"]["summary"] == "The object store is full"
-    assert "Make room" in found["store"]["remedy"]
+    assert "First enlarge that disk" in found["store"]["remedy"]
     assert "0 bytes of 1 GiB free" in page and "The object store is full" in page
     assert rest["level"] == "failed"
     assert "kill " not in json.dumps(report)  # nobody is to end what only cannot write down that it lives

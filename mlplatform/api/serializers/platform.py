@@ -8,7 +8,7 @@ from mlplatform.api.fields import Answer, StrictSerializer
 
 
 class Component(Answer):
-    status = serializers.ChoiceField(choices=["ok", "failing", "away"])
+    status = serializers.ChoiceField(choices=["ok", "degraded", "failing", "away"])
     detail = serializers.CharField(allow_blank=True)
     latency_ms = serializers.FloatField(allow_null=True)
 

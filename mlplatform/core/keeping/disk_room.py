@@ -24,6 +24,8 @@ from mlplatform.core.text import text as _
 
 FLOOR_BYTES: Final = 1024**3
 FLOOR_SHARE: Final = 0.02
+FULL_BYTES: Final = 1024**2
+"""With less the database can hardly write, so that nothing can be deleted and nobody can sign in."""
 KEPT_S: Final = 1.0
 
 Place = tuple[Text, Path]
@@ -60,11 +62,21 @@ def disk_room_check(*, n_bytes: int = 0) -> None:
     if low is not None:
         raise InsufficientStorage(
             _(
-                "There is too little room to take this in: {words}. Delete datasets, models and old jobs, or "
-                "enlarge the disk, and try again",
+                "There is too little room to take this in: {words}. {remedy}",
                 words=low.words,
+                remedy=disk_room_remedy(free_bytes=low.free_bytes),
             )
         )
+
+
+def disk_room_remedy(*, free_bytes: int) -> Text:
+    """How room is made on a disk: on one that is full, nothing of ours can be deleted before."""
+    if free_bytes < FULL_BYTES:
+        return _(
+            "First enlarge that disk, or free a few MiB on it beside the platform: without them nothing can be deleted "
+            "here and nobody can sign in. Then delete datasets, models and old jobs."
+        )
+    return _("Delete datasets, models and old jobs, or enlarge the disk.")
 
 
 def disk_room_for_jobs() -> DiskRoom | None:

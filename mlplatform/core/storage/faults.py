@@ -42,8 +42,8 @@ def storage_fault(error: BaseException, place: Text = DATA_DIR) -> TransientErro
 def storage_full(place: Text) -> StorageFull:
     return StorageFull(
         _(
-            "The disk of {place} is full. Make room on it (delete datasets, models and old jobs, or enlarge it) "
-            "and try again; nothing has to be restarted",
+            "The disk of {place} is full. First enlarge that disk, or free a few MiB on it beside the platform; then "
+            "delete datasets, models and old jobs. Nothing has to be restarted.",
             place=place,
         )
     )

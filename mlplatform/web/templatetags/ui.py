@@ -109,13 +109,17 @@ def bars(
 
 
 @register.simple_tag
-def meter(fraction: float | str | None, label: str) -> SafeString:
-    """A progress bar; indeterminate where the fraction is not known (a template passes "" for what is missing)."""
+def meter(fraction: float | str | None, label: str, state: str = "") -> SafeString:
+    """A progress bar; indeterminate where the fraction is not known (a template passes "" for what is missing).
+
+    Its `state` is "full" or "low", which colour it as a warning or as a fault.
+    """
     if not isinstance(fraction, int | float):
         return format_html('<progress class="meter" aria-label="{}"></progress>', label)
     shown = max(0.0, min(1.0, fraction))
     return format_html(
-        '<progress class="meter" max="1" value="{}" aria-label="{}">{}%</progress>',
+        '<progress class="{}" max="1" value="{}" aria-label="{}">{}%</progress>',
+        f"meter {state}".strip(),
         f"{shown:.4f}",
         label,
         round(100 * shown),

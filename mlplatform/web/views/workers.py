@@ -15,9 +15,10 @@ from jobs.selectors.queues import queue_states
 from mlplatform.core.keeping.retention import SWEEP as RETENTION
 from mlplatform.core.keeping.retention import RetentionRule, retention_rules
 from mlplatform.core.models import Node, SweepState
-from mlplatform.core.nodes import node_list, nodes_alive
+from mlplatform.core.nodes import node_is_gone, node_list, nodes_alive
 from mlplatform.core.people.access import Actor
 from mlplatform.web.access import page_actor
+from mlplatform.web.overview import disk_low
 from mlplatform.web.rendering import page_response
 from mlplatform.web.shortlist import short_list
 
@@ -55,16 +56,23 @@ class KeptRow:
 def worker_list(request: HttpRequest, project: str) -> HttpResponse:
     actor = page_actor(request, project)
     alive = {node.pk for node in nodes_alive()}
-    rows = [NodeRow(node, "Alive" if node.pk in alive else "Silent") for node in node_list()]
+    rows = [NodeRow(node, _status(node, alive)) for node in node_list()]
     queues = queue_states(actor=actor)
     context = {
         "queues": queues,
+        "disk_low": disk_low(),
         "starved": [queue for queue in queues if queue.n_waiting and not queue.served],
         "nodes": short_list(rows, request.GET, orders=_ORDERS, default="kind", text=_text),
         "kept": _kept(),
         "instance_types": _instance_types(actor, {queue.name for queue in queues if queue.served}),
     }
     return page_response(request, "workers/list.html", context)
+
+
+def _status(node: Node, alive: set[int]) -> str:
+    if node.pk in alive:
+        return "Alive"
+    return "Ended" if node_is_gone(node) else "Silent"
 
 
 def _kept() -> list[KeptRow]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from django.db import connection
 
@@ -19,6 +20,7 @@ from mlplatform.core import clock
 from mlplatform.core.env import data_dir
 from mlplatform.core.health.checks import clock as clock_checks
 from mlplatform.core.health.checks import disk as disk_checks
+from mlplatform.core.health.checks import nodes as node_checks
 from mlplatform.core.health.checks import sqlite as sqlite_checks
 from mlplatform.core.health.checks.broker import broker_check
 from mlplatform.core.health.checks.clock import clock_check
@@ -29,7 +31,8 @@ from mlplatform.core.health.checks.nodes import gateway_check, scheduler_check
 from mlplatform.core.health.checks.store import store_check
 from mlplatform.core.health.doctor import Finding, Level
 from mlplatform.core.models import Node, NodeKind
-from mlplatform.core.nodes import node_beat
+from mlplatform.core.nodes import PROCESS, node_beat
+from mlplatform.core.process_identity import process_identity
 from mlplatform.core.text import text as _
 from tests.disks import disk_mounted
 
@@ -57,6 +60,14 @@ def beat(
     Node.objects.filter(pk=node.pk).update(seen_at=clock.now() - timedelta(seconds=seen_ago_s), **given)
     node.refresh_from_db()
     return node
+
+
+def ended_identity() -> str:
+    """What a process said of itself that has ended since."""
+    program = "from mlplatform.core.process_identity import process_identity; print(process_identity())"
+    return subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 # ---- disks
@@ -212,7 +223,7 @@ def test_a_full_store_is_told_as_full(settings: Any, tmp_path: Path) -> None:
         small.fill()
         found = only(store_check())
     assert (found.level, str(found.summary)) == (Level.FAILED, "The object store is full")
-    assert "Make room" in found.remedy
+    assert "First enlarge that disk" in found.remedy
 
 
 # ---- clock
@@ -259,17 +270,40 @@ def test_a_process_that_nobody_runs_is_told_with_the_command(db: None, kind: Nod
 
 
 def test_a_silent_process_that_still_exists_is_told_with_its_number(db: None) -> None:
-    began = psutil.Process(os.getpid()).create_time()
-    beat(
-        NodeKind.SCHEDULER,
-        seen_ago_s=40,
-        pid=os.getpid(),
-        hostname=socket.gethostname(),
-        started_at=clock.now() - timedelta(seconds=clock.now().timestamp() - began - 5),
-    )
+    beat(NodeKind.SCHEDULER, seen_ago_s=40)
     found = only(scheduler_check())
     assert "was heard of last 40 s ago" in found.summary
     assert f"kill -KILL {os.getpid()}" in found.remedy
+
+
+def test_a_number_that_is_another_processs_by_now_is_not_told_to_be_killed(db: None) -> None:
+    machine, pid, start = process_identity().split(".")
+    beat(NodeKind.SCHEDULER, seen_ago_s=40, info={PROCESS: f"{machine}.{pid}.{int(start) - 1}"})
+    found = only(scheduler_check())
+    assert found.level == Level.FAILED and "kill" not in found.remedy
+    beat(NodeKind.SCHEDULER, seen_ago_s=40, info={PROCESS: f"elsewhere.{pid}.{start}"})
+    assert "kill" not in only(scheduler_check()).remedy
+
+
+def test_a_process_that_was_killed_is_known_before_its_heartbeat_is_out_of_date(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = beat(NodeKind.SCHEDULER, "killed", seen_ago_s=1, info={PROCESS: ended_identity()})
+    assert only(scheduler_check()).level == Level.FAILED, "nobody starts it again"
+    monkeypatch.setattr(node_checks, "runs_under_up", lambda: True)
+    found = only(scheduler_check())
+    assert found.level == Level.WARNING and "starts it again" in found.remedy and "kill" not in found.remedy
+    assert f"The scheduler has just ended (process {ended.pid})" == found.summary
+    Node.objects.filter(pk=ended.pk).update(seen_at=clock.now() - timedelta(seconds=40))
+    assert only(scheduler_check()).level == Level.FAILED, "nobody did"
+
+
+def test_a_killed_gateway_is_no_second_one(db: None) -> None:
+    beat(NodeKind.GATEWAY, "killed", seen_ago_s=1, info={PROCESS: ended_identity(), "host": "0.0.0.0"})
+    beat(NodeKind.GATEWAY, "now", started_ago_s=1)
+    found = [each for each in gateway_check() if "alive" in each.summary]
+    assert only(found).summary.startswith("now is alive")
+    assert list(exposure_check()) == [], "the address of the dead one is nobody's"
 
 
 def test_a_process_that_was_started_again_is_no_complaint_but_many_are(db: None) -> None:
@@ -279,7 +313,8 @@ def test_a_process_that_was_started_again_is_no_complaint_but_many_are(db: None)
     for number in (2, 3):
         beat(NodeKind.SCHEDULER, f"old-{number}", seen_ago_s=600, started_ago_s=900)
     found = only(scheduler_check())
-    assert found.level == Level.WARNING and "3 times" in found.summary
+    assert found.level == Level.WARNING and "The scheduler ended without a word" in found.summary
+    assert "3 times" in found.summary
 
 
 def test_nobody_is_called_dead_while_the_database_takes_no_heartbeats(transactional_db: None) -> None:

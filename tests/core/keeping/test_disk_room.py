@@ -27,9 +27,12 @@ from jobs.services.execution import training_job_run
 from jobs.services.lifecycle import Artifact, training_job_claim, training_job_finish, training_job_report
 from jobs.services.sweeping import Resending, sweep_pending
 from jobs.services.worker_state import WorkerState
+from mlplatform.api import health
 from mlplatform.core import clock
 from mlplatform.core.body_limit import BodyLimit
 from mlplatform.core.errors import InsufficientStorage
+from mlplatform.core.health.checks.disk import disk_findings, disks
+from mlplatform.core.health.doctor import Level
 from mlplatform.core.keeping.disk_room import FLOOR_BYTES, disk_floor_bytes, disk_room_check, disk_room_forget
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_read
@@ -38,6 +41,7 @@ from mlplatform.core.names import uri
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.people.access import access_key_create
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from mlplatform.core.storage.faults import STORE, storage_full
 from mlplatform.core.storage.objects import object_store
 from tests.disks import MIB, Disk, disk_mounted
 from tests.jobs.training.cast import Cast, cast_make, job_make
@@ -199,6 +203,40 @@ def test_rest_and_pages_say_what_to_do(cast: Cast, disk: Path, client: Client) -
     page = client.post("/projects/alpha/datasets/+new/?from=sample", {"name": "new", "sample": "iris"})
     assert page.status_code in {400, 507}
     assert "must stay free" in page.content.decode()
+
+
+def test_home_and_health_give_the_disk_as_reason_below_the_floor(
+    cast: Cast, disk: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_kept", None)
+    job_make(cast.alice, "waiting")
+    client.force_login(cast.alice.user)
+    page = client.get("/projects/alpha/").content.decode()
+    assert "Nobody serves the queue cpu" in page and 'class="meter low"' not in page
+    _low(disk)
+    for address in ("/projects/alpha/", "/projects/alpha/workers/"):
+        page = client.get(address).content.decode()
+        assert "No job begins now: the disk of" in page and "Nobody serves the queue" not in page
+    assert 'class="meter low"' in client.get("/projects/alpha/").content.decode()
+    told = client.get("/api/v1/health/").json()
+    assert told["status"] == "degraded"
+    assert told["components"]["store"] | {"latency_ms": 0} == {
+        "status": "degraded",
+        "detail": "the disk of the object store is below its floor",
+        "latency_ms": 0,
+    }
+
+
+def test_on_a_full_disk_the_first_remedy_is_one_that_needs_no_room(cast: Cast, disk: Path) -> None:
+    Disk(disk).fill()
+    disk_room_forget()
+    with pytest.raises(
+        InsufficientStorage, match="First enlarge that disk, or free a few MiB on it beside the platform"
+    ):
+        disk_room_check()
+    assert "First enlarge that disk" in str(storage_full(STORE).message)
+    found = next(disk_findings(disks([(disk, STORE)])[0], floor_bytes=FLOOR))
+    assert found.level == Level.FAILED and found.remedy.startswith("First enlarge that disk")
 
 
 def _is_sent_again(job: TrainingJob) -> bool:

@@ -15,8 +15,9 @@ from jobs.services.training import training_job_stop
 from mlplatform.core import clock
 from mlplatform.core.broker import app
 from mlplatform.core.health.doctor import Finding, Level
-from mlplatform.core.models import NodeKind
-from mlplatform.core.nodes import node_beat
+from mlplatform.core.models import Node, NodeKind
+from mlplatform.core.nodes import PROCESS, node_beat
+from mlplatform.core.process_identity import process_identity
 from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.processes import redis_running
 
@@ -82,6 +83,22 @@ def test_messages_that_no_living_worker_takes_are_told(db: None, tmp_path: Path,
             broker.default_channel.client.delete("cpu")
     assert found.level == Level.FAILED
     assert "1 messages wait in the broker, and no worker takes them" in found.summary
+    assert "kill" not in found.remedy, "nobody would start another"
+
+
+def test_messages_wait_for_a_worker_that_was_only_just_killed_or_started(
+    db: None, tmp_path: Path, settings: Any
+) -> None:
+    worker_beats()
+    with redis_running(tmp_path), app.connection(settings.CELERY_BROKER_URL) as broker:
+        broker.default_channel.client.lpush("cpu", "a message")
+        Node.objects.update(started_at=clock.now())
+        assert only(workers_check()).level == Level.OK, "it may still be connecting"
+        identity = process_identity().rpartition(".")[0] + ".1"
+        Node.objects.update(started_at=clock.now() - 5 * MINUTES, info={PROCESS: identity})
+        found = list(workers_check())
+        broker.default_channel.client.delete("cpu")
+    assert [each for each in found if "messages wait" in each.summary or "kill" in each.remedy] == []
 
 
 def test_a_job_whose_lease_ran_out_and_was_not_swept_is_told(job: TrainingJob) -> None:

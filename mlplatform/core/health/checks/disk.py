@@ -15,7 +15,7 @@ from mlplatform.core.amounts import size_text
 from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.health.probes import store_folder
-from mlplatform.core.keeping.disk_room import disk_floor_bytes
+from mlplatform.core.keeping.disk_room import disk_floor_bytes, disk_room_remedy
 from mlplatform.core.text import Text, text_join
 from mlplatform.core.text import text as _
 
@@ -100,8 +100,9 @@ def _complaints(disk: Disk, floor_bytes: int) -> Iterator[Finding]:
                 floor=size_text(floor_bytes),
             ),
             _(
-                "Make room: delete datasets, models and old jobs, or enlarge the disk; OBJECT_STORE_URL moves the "
-                "objects elsewhere. The floor is MLPLATFORM_DISK_FLOOR_BYTES. Nothing has to be restarted."
+                "{remedy} OBJECT_STORE_URL moves the objects elsewhere. The floor is MLPLATFORM_DISK_FLOOR_BYTES. "
+                "Nothing has to be restarted.",
+                remedy=disk_room_remedy(free_bytes=disk.free_bytes),
             ),
         )
     if disk.free_files_share < _FILES_FEW:

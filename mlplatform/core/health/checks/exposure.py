@@ -14,6 +14,7 @@ from django.conf import settings
 from mlplatform.core.env import data_dir, env_text
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.models import Node, NodeKind
+from mlplatform.core.nodes import node_is_gone
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
 
@@ -32,7 +33,7 @@ def settings_check() -> Iterator[Finding]:
 @doctor_check("exposure", title=_("Network"), reads_database=True)
 def exposure_check() -> Iterator[Finding]:
     """Where the gateways listen, as their heartbeats say."""
-    gateways = Node.objects.filter(kind=NodeKind.GATEWAY)
+    gateways = [node for node in Node.objects.filter(kind=NodeKind.GATEWAY) if not node_is_gone(node)]
     addresses = sorted({str(node.info["host"]) for node in gateways if node.info.get("host")})
     opened = [address for address in addresses if not is_loopback(address)]
     public = str(settings.MLPLATFORM_PUBLIC_URL)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
-import psutil
 from django.utils.dateparse import parse_datetime
 
 from mlplatform.core import clock
@@ -19,13 +18,19 @@ from mlplatform.core.env import runtime_dir
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.health.probes import database_takes_writes
 from mlplatform.core.models import Node, NodeKind
-from mlplatform.core.nodes import ALIVE_S, VERSION
+from mlplatform.core.nodes import ALIVE_S, VERSION, node_is_gone, node_runs_here
 from mlplatform.core.startup.holder import runs_under_up
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
 
 RESTARTS_MANY: Final = 3
 SWEEP_LATE_S: Final = 60
+_SUBJECTS: Final = {
+    NodeKind.WORKER: _("The worker"),
+    NodeKind.HOST: _("The host of model servers"),
+    NodeKind.GATEWAY: _("The gateway"),
+    NodeKind.SCHEDULER: _("The scheduler"),
+}
 _STARTED_BY_UP: Final = _(
     "`manage.py up` starts it again by itself; its lines in the output of `manage.py up` say why it ended."
 )
@@ -68,16 +73,20 @@ def node_findings(*, check: str, kind: NodeKind, nobody: Text, command: str) -> 
         command: The arguments of `manage.py` that start one.
     """
     nodes = list(Node.objects.filter(kind=kind))
-    alive = [node for node in nodes if _silent_s(node) <= ALIVE_S]
-    silent = [node for node in nodes if _silent_s(node) > ALIVE_S]
+    heard = [node for node in nodes if _silent_s(node) <= ALIVE_S]
+    ended = [node for node in heard if node_is_gone(node)]
+    alive = [node for node in heard if node not in ended]
+    silent = [node for node in nodes if node not in alive]
     if silent and not database_takes_writes():
         return [_unheard(check, silent)]
+    if not alive and ended and runs_under_up():
+        return [_just_ended(check, kind, ended)]
     if not alive:
         return [Finding(check, Level.FAILED, _nobody(nobody, silent), _remedy_for(silent, command))]
     lost = [node for node in silent if not _was_replaced(node, alive)]
     wrong = [
         *(_lost(check, node, command) for node in lost),
-        *_restarts(check, len(silent) - len(lost)),
+        *_restarts(check, kind, len(silent) - len(lost)),
         *_versions(check, alive),
     ]
     return wrong or [Finding(check, Level.OK, _alive(alive))]
@@ -96,6 +105,13 @@ def _unheard(check: str, silent: list[Node]) -> Finding:
         ),
         _("Mend the database first, or the disk that it lies on; nothing has to be restarted."),
     )
+
+
+def _just_ended(check: str, kind: NodeKind, ended: list[Node]) -> Finding:
+    """Known before its heartbeat is out of date; if none is started meanwhile, that is told as a failure then."""
+    last = max(ended, key=lambda node: node.seen_at)
+    said = _("{what} has just ended (process {pid})", what=_SUBJECTS[kind], pid=last.pid)
+    return Finding(check, Level.WARNING, said, _STARTED_BY_UP)
 
 
 def _alive(alive: list[Node]) -> Text:
@@ -119,7 +135,7 @@ def _nobody(nobody: Text, silent: list[Node]) -> Text:
 
 
 def _remedy_for(silent: list[Node], command: str) -> Text:
-    hanging = next((node for node in silent if _still_runs(node)), None)
+    hanging = next((node for node in silent if node_runs_here(node)), None)
     return _start_again(command) if hanging is None else _end_hanging(hanging, command)
 
 
@@ -130,7 +146,7 @@ def _lost(check: str, node: Node, command: str) -> Finding:
         host=node.hostname,
         time=time_text(_silent_s(node)),
     )
-    if _still_runs(node):
+    if node_runs_here(node):
         return Finding(check, Level.WARNING, said, _end_hanging(node, command))
     remedy = _(
         "If it is not meant to run any more, this goes away an hour after its last sign. Otherwise: {start}",
@@ -163,9 +179,13 @@ def _was_replaced(node: Node, alive: list[Node]) -> bool:
     return any(each.hostname == node.hostname and each.started_at >= before for each in alive)
 
 
-def _restarts(check: str, n_replaced: int) -> Iterator[Finding]:
+def _restarts(check: str, kind: NodeKind, n_replaced: int) -> Iterator[Finding]:
     if n_replaced >= RESTARTS_MANY:
-        said = _("It ended without a word and was started again {n} times within the last hour", n=n_replaced)
+        said = _(
+            "{what} ended without a word and was started again {n} times within the last hour",
+            what=_SUBJECTS[kind],
+            n=n_replaced,
+        )
         remedy = _(
             "Its lines in the platform's output say why; without any, the kernel may have killed it for want of memory "
             "(`dmesg`)."
@@ -188,7 +208,7 @@ def _versions(check: str, alive: list[Node]) -> Iterator[Finding]:
 def _late_sweeps() -> Iterator[Finding]:
     for node in Node.objects.filter(kind=NodeKind.SCHEDULER):
         swept_at = _swept_at(node)
-        if _silent_s(node) > ALIVE_S or swept_at is None:
+        if _silent_s(node) > ALIVE_S or node_is_gone(node) or swept_at is None:
             continue
         late_s = (clock.now() - swept_at).total_seconds()
         if late_s > SWEEP_LATE_S:
@@ -209,17 +229,6 @@ def _swept_at(node: Node) -> datetime | None:
 
 def _silent_s(node: Node) -> float:
     return (clock.now() - node.seen_at).total_seconds()
-
-
-def _still_runs(node: Node) -> bool:
-    """Whether the process of the heartbeat runs on this machine, and its number is not another's by now."""
-    if node.hostname != socket.gethostname():
-        return False
-    try:
-        began = psutil.Process(node.pid).create_time()
-    except psutil.Error:
-        return False
-    return began <= node.started_at.timestamp() + 1
 
 
 def _refuses(name: str) -> bool:
