@@ -37,6 +37,7 @@ _WORDS: Final = {
     "Failed": gettext_noop("Failed"),
     "Alive": gettext_noop("Alive"),
     "Silent": gettext_noop("Silent"),
+    "Ended": gettext_noop("Ended"),
     "Served": gettext_noop("Served"),
     "Nobody serves it": gettext_noop("Nobody serves it"),
     "Active": gettext_noop("Active"),

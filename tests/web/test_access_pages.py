@@ -11,6 +11,7 @@ from mlplatform.core import clock
 from mlplatform.core.models import AccessKey, Membership, NodeKind
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.people.access import actor_for_key
+from mlplatform.core.process_identity import process_identity
 from tests.web.conftest import Visitor
 
 
@@ -103,11 +104,16 @@ def test_workers_shows_who_is_alive_and_who_is_silent(alice: Visitor) -> None:
     now = clock.now()
     node_beat(kind=NodeKind.WORKER, name="w1", started_at=now, queues=["cpu"], concurrency=2)
     silent = node_beat(kind=NodeKind.HOST, name="h1", started_at=now)
-    type(silent).objects.filter(pk=silent.pk).update(seen_at=now - timedelta(minutes=5))
+    ended = node_beat(kind=NodeKind.HOST, name="h2", started_at=now)
+    machine, pid, start = process_identity().split(".")
+    ended.info["process"] = f"{machine}.{pid}.{int(start) + 1}"  # our number, given to it before us
+    ended.save()
+    type(silent).objects.filter(pk__in=[silent.pk, ended.pk]).update(seen_at=now - timedelta(minutes=5))
     response = alice.get("worker-list")
     assert {row.node.name: row.status for row in response.context["nodes"].items} == {
         "w1": "Alive",
         "h1": "Silent",
+        "h2": "Ended",
     }
     queues = {queue.name: queue for queue in response.context["queues"]}
     assert (queues["cpu"].n_workers, queues["cpu"].n_slots, queues["gpu"].served) == (1, 2, False)
