@@ -238,7 +238,7 @@ class LivePlatform:
     def _is_set_up(self) -> bool:
         """The first run is a process of its own and ends when all is deployed."""
         return "mlplatform is running" in self.log and not any(
-            "first_run" in _command_line(process) for process in self.processes()
+            "first_run" in command_line(process) for process in self.processes()
         )
 
     def _wait_until(self, what: str, condition: Any, timeout_s: float) -> None:
@@ -262,7 +262,7 @@ class LivePlatform:
             return False
 
 
-def _command_line(process: psutil.Process) -> list[str]:
+def command_line(process: psutil.Process) -> list[str]:
     """Its arguments; none of a process that has ended meanwhile."""
     try:
         return process.cmdline()

@@ -22,7 +22,7 @@ import pytest
 from tests.disks import MIB, Disk, disk_mounted
 from tests.faults.stage import HeldData
 from tests.journeys.street import Street, unique
-from tests.live import Answer, Client, LivePlatform
+from tests.live import Answer, Client, LivePlatform, command_line
 from tests.polling import wait_until
 from tests.postgres import Postgres, postgres_running
 
@@ -134,7 +134,7 @@ def _processes(platform: LivePlatform) -> dict[str, int]:
     """The long-running processes by what they are."""
     found = {}
     for process in platform.processes():
-        arguments = process.cmdline()
+        arguments = command_line(process)
         for name in ("web", "gateway", "worker", "host", "scheduler"):
             if name in arguments and any(argument.endswith("manage.py") for argument in arguments):
                 found[name] = process.pid

@@ -23,7 +23,7 @@ import psutil
 import pytest
 
 from tests.disks import Disk, disk_mounted
-from tests.live import ROOT, LivePlatform, platform_running
+from tests.live import ROOT, LivePlatform, command_line, platform_running
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("doctor")]
@@ -61,7 +61,7 @@ class Patient:
         found = [
             each
             for each in self.platform.processes()
-            if all(word in " ".join(each.cmdline()) for word in words)
+            if all(word in " ".join(command_line(each)) for word in words)
         ]
         return min(found, key=lambda each: float(each.create_time()))
 

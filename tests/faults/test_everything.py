@@ -19,7 +19,7 @@ import pytest
 
 from tests.faults.stage import HeldData
 from tests.journeys.street import Street
-from tests.live import LivePlatform, platform_running
+from tests.live import LivePlatform, command_line, platform_running
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("everything")]
@@ -74,7 +74,7 @@ def part(platform: LivePlatform, word: str) -> psutil.Process:
     found: list[psutil.Process] = []
     for process in platform.processes():
         with contextlib.suppress(psutil.Error):
-            if process.name() == word or word in process.cmdline()[1:3]:
+            if process.name() == word or word in command_line(process)[1:3]:
                 found.append(process)
     assert len(found) == 1, f"{word}: {found}"
     return found[0]

@@ -13,9 +13,11 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from tests.journeys.street import Street, refused, unique
+from tests.live import command_line
 from tests.polling import wait_until
 
 ROW = "5.9,3.0,4.2,1.5"
@@ -89,9 +91,13 @@ def pair(street: Street, models: tuple[str, str]) -> Iterator[str]:
 
 
 def test_variants_get_traffic_by_their_weights(street: Street, pair: str) -> None:
-    found = answered_by(street, pair, 400)
-    assert 260 <= found["A"] <= 340, found
-    assert found["A"] + found["B"] == 400
+    """On a busy machine a server may be slow to answer its host and get no requests for a moment: then once more."""
+    for _attempt in range(3):
+        found = answered_by(street, pair, 400)
+        assert found["A"] + found["B"] == 400
+        if 260 <= found["A"] <= 340:
+            return
+    raise AssertionError(found)
 
 
 def test_a_variant_can_be_asked_for(street: Street, pair: str) -> None:
@@ -270,14 +276,21 @@ def test_a_table_that_does_not_fit_the_model_is_refused(street: Street) -> None:
     refused(answer, field="variant", words=("AllTraffic",))
 
 
+def descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
 def model_server(street: Street, uid: str, *, missing_ok: bool = False) -> int | None:
     """The process id of the model server of a replica."""
     found = [
         below.pid
         for process in street.platform.processes()
-        if any(uid[:16] in item for item in process.cmdline())
-        for below in (process, *process.children(recursive=True))  # in a sandbox it does not say whose it is
-        if below.cmdline()[1:3] == ["-m", "endpoints.serving"]
+        if any(uid[:16] in item for item in command_line(process))
+        for below in (process, *descendants(process))  # in a sandbox it does not say whose it is
+        if command_line(below)[1:3] == ["-m", "endpoints.serving"]
     ]
     assert found or missing_ok, f"no model server of replica {uid}"
     return found[0] if found else None

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.street import Street, refused, unique
+from tests.live import command_line
 from tests.polling import wait_until
 
 LONG = {"k": 2000, "sample_size": 30_000, "mini_batch_size": 20}
@@ -46,7 +47,7 @@ def test_a_running_job_stops_when_asked(street: Street, large: str, input_mode: 
     assert job["failure"] is None
     assert street.post(f"training-jobs/{name}/stop/").json == job
     refused(street.post("training-jobs/iris-knn/stop/"), status=409, words=("Completed",))
-    assert not [found for found in street.platform.processes() if "jobs.runner" in found.cmdline()]
+    assert not [found for found in street.platform.processes() if "jobs.runner" in command_line(found)]
 
 
 def test_a_job_over_its_maximum_run_time_is_stopped_and_says_so(street: Street, large: str) -> None:
@@ -64,7 +65,7 @@ def test_a_job_killed_from_outside_says_by_which_signal(street: Street, large: s
     street.job_start(name, train=large, test=large, hyperparameters=LONG)
     wait_until(lambda: "Searching index" in street.log(name), timeout_s=30, what="the job at work")
     for process in street.platform.processes():
-        if "jobs.runner" in process.cmdline():
+        if "jobs.runner" in command_line(process):
             process.send_signal(signal.SIGKILL)
     job = street.job_ended(name)
     failure = job["failure"]
@@ -79,7 +80,7 @@ def test_a_log_line_without_end_is_cut_and_the_job_goes_on(street: Street, large
     street.job_start(name, train=large, test=large, hyperparameters=LONG)
     wait_until(lambda: "Searching index" in street.log(name), timeout_s=30, what="the job at work")
     (process,) = (
-        found for found in street.platform.processes() if found.cmdline()[1:3] == ["-m", "jobs.runner"]
+        found for found in street.platform.processes() if command_line(found)[1:3] == ["-m", "jobs.runner"]
     )
     with Path(f"/proc/{process.pid}/fd/1").open("wb", buffering=0) as output:
         for _ in range(8):

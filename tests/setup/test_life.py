@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live import Client, LivePlatform, platform_running
+from tests.live import Client, LivePlatform, command_line, platform_running
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live")]
@@ -29,7 +29,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePlatform]:
 
 def process_of(platform: LivePlatform, word: str) -> psutil.Process:
     """The process whose command line has the word."""
-    [found] = [process for process in platform.processes() if word in process.cmdline()]
+    [found] = [process for process in platform.processes() if word in command_line(process)]
     return found
 
 
@@ -64,7 +64,7 @@ def test_nothing_listens_but_the_one_port(own: LivePlatform) -> None:
 
 
 def test_the_idle_platform_is_small(own: LivePlatform) -> None:
-    used = {" ".join(process.cmdline())[-60:]: proportional_mb(process) for process in own.processes()}
+    used = {" ".join(command_line(process))[-60:]: proportional_mb(process) for process in own.processes()}
     assert sum(used.values()) < IDLE_LIMIT_MB, used
 
 
@@ -73,7 +73,9 @@ def test_a_part_that_dies_comes_back(own: LivePlatform, word: str) -> None:
     before = process_of(own, word)
     before.kill()
     wait_until(
-        lambda: any(word in process.cmdline() and process.pid != before.pid for process in own.processes()),
+        lambda: any(
+            word in command_line(process) and process.pid != before.pid for process in own.processes()
+        ),
         what=f"another {word}",
     )
     wait_until(lambda: is_healthy(own), timeout_s=40, what=f"health after the death of {word}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,11 +25,14 @@ DAY_S = 24 * 3600
 
 
 @pytest.fixture(autouse=True)
-def data_dir(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    settings.DATA_DIR = tmp_path
-    settings.OBJECT_STORE_URL = f"file://{tmp_path / 'store'}"
-    monkeypatch.setenv("MLPLATFORM_DATA_DIR", str(tmp_path))
-    return tmp_path
+def data_dir(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose path is so short that its sockets lie in it."""
+    folder = Path(tempfile.mkdtemp(prefix="left-"))
+    settings.DATA_DIR = folder
+    settings.OBJECT_STORE_URL = f"file://{folder / 'store'}"
+    monkeypatch.setenv("MLPLATFORM_DATA_DIR", str(folder))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
