@@ -166,7 +166,7 @@ def test_an_upload_that_cannot_be_staged_is_refused_by_rest_and_by_the_page_and_
     client = Client(headers={"Authorization": f"Bearer {key.key_id}.{secret}"})
     answer = client.post("/api/v1/projects/alpha/datasets/", {"name": "flags", "file": _upload()})
     assert (answer.status_code, answer["Content-Type"]) == (fault.status, "application/problem+json")
-    assert fault.words in answer.json()["detail"] and "try again" in answer.json()["detail"]
+    assert fault.words in answer.json()["detail"] and "othing has to be restarted" in answer.json()["detail"]
     assert answer["Retry-After"]
     browser = Client(enforce_csrf_checks=False)
     browser.force_login(User.objects.get(username="alice"))
