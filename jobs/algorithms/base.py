@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from jobs.algorithms.hyperparameters import Hyperparameter
-from mlplatform.core.errors import FieldError, InvalidRequest
+from mlplatform.core.errors import DataError, FieldError, InvalidRequest
 from mlplatform.core.text import text as _
 from mlplatform.core.text import text_of
 
@@ -45,6 +45,15 @@ class DataFacts:
     label_is_text: bool = False
 
 
+UNLABELLED_CONTENT_TYPES: Final = (
+    "text/csv",
+    "text/csv;label_size=0",
+    "application/x-parquet",
+    "application/jsonlines",
+)
+"""Of a channel whose rows need no label: the service's CSV may then begin with the first feature."""
+
+
 @dataclass(frozen=True)
 class Channel:
     name: str
@@ -64,8 +73,49 @@ class Metric:
     help: str = ""
 
 
+@dataclass(frozen=True)
+class LabelFacts:
+    """What a dataset's labels look like, for values to begin with.
+
+    Args:
+        is_classes: Few whole numbers or texts, rather than amounts.
+        n_distinct: How many there are.
+        largest: The largest, where they are numbers or stand for numbers.
+    """
+
+    is_classes: bool
+    n_distinct: int = 0
+    largest: float | None = None
+
+    @property
+    def n_from_zero(self) -> int:
+        """How many classes there are for who counts them from 0 to the largest label."""
+        return max(self.n_distinct, 0 if self.largest is None else int(self.largest) + 1)
+
+
 Rules = Callable[[Mapping[str, Any], DataFacts], Iterable[tuple[str, str]]]
 """Checks between hyperparameters, and of hyperparameters against data: yields (hyperparameter, message)."""
+
+PredictorType = Literal["classifier", "regressor"]
+Predicts = Callable[[Mapping[str, Any]], PredictorType | None]
+"""What a model with these hyperparameters predicts; None: no label, so that nothing can be compared with labels."""
+
+Suggests = Callable[[LabelFacts], Mapping[str, str]]
+"""Hyperparameters that fit such labels."""
+
+Further = Callable[[Mapping[str, str]], Sequence[Hyperparameter]]
+"""Declarations beside those that always hold, for the hyperparameters of one request; takes any text, never raises."""
+
+
+def predictor_type_declared(values: Mapping[str, Any]) -> PredictorType | None:
+    """As the hyperparameter `predictor_type` says it."""
+    found = values.get("predictor_type")
+    return found if found in ("classifier", "regressor") else None
+
+
+def predictor_type_suggested(labels: LabelFacts) -> Mapping[str, str]:
+    """For a hyperparameter `predictor_type` with the values classifier and regressor."""
+    return {"predictor_type": "classifier" if labels.is_classes else "regressor"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +132,9 @@ class AlgorithmSpec:
     request_content_types: Sequence[str]
     response_content_types: Sequence[str]
     rules: Rules = lambda values, facts: ()
+    predicts: Predicts = predictor_type_declared
+    suggests: Suggests = lambda labels: {}
+    further: Further = lambda given: ()
     label: Literal["required", "optional", "none"] = "required"
 
     def hyperparameter(self, name: str) -> Hyperparameter:
@@ -109,6 +162,11 @@ class AlgorithmSpec:
         if errors:
             raise InvalidRequest.for_fields(errors)
         return values
+
+    def predictor_type(self, hyperparameters: Mapping[str, str]) -> PredictorType | None:
+        """What a model with these hyperparameters, as in a request, predicts; None where it predicts no label."""
+        values, _errors = self._parse(hyperparameters)
+        return self.predicts(values)
 
     def check(self, values: Mapping[str, Any], facts: DataFacts) -> None:
         """Applies the rules again to typed values, when a job has learned more of its data. Raises
@@ -155,8 +213,11 @@ class AlgorithmSpec:
         found: Algorithm = getattr(import_module(module), name)()
         return found
 
+    def _declared(self, hyperparameters: Mapping[str, str]) -> tuple[Hyperparameter, ...]:
+        return (*self.hyperparameters, *self.further(hyperparameters))
+
     def _unknown(self, hyperparameters: Mapping[str, str]) -> Iterator[FieldError]:
-        names = [declared.name for declared in self.hyperparameters]
+        names = [declared.name for declared in self._declared(hyperparameters)]
         for name in hyperparameters:
             if name not in names:
                 visible = [declared.name for declared in self.hyperparameters if not declared.hidden]
@@ -183,7 +244,7 @@ class AlgorithmSpec:
     def _parse(self, hyperparameters: Mapping[str, str]) -> tuple[dict[str, Any], list[FieldError]]:
         values: dict[str, Any] = {}
         errors: list[FieldError] = []
-        for declared in self.hyperparameters:
+        for declared in self._declared(hyperparameters):
             text = hyperparameters.get(declared.name)
             if text is None or not str(text).strip():
                 values[declared.name] = declared.default
@@ -241,6 +302,11 @@ class TrainingContext(Protocol):
     def check(self, facts: DataFacts) -> None:
         """Applies the algorithm's rules to what is now known of the data. Raises InvalidRequest."""
 
+    def model_facts(self, facts: Mapping[str, Any]) -> None:
+        """Says what the model's manifest shall say beside what the platform knows: a few JSON values, under names of
+        the algorithm's own. Said again, it takes the place of what was said before.
+        """
+
     def stop_requested(self) -> bool:
         """Whether the job is to end now, without a model."""
 
@@ -255,20 +321,35 @@ class Predictor(ABC):
         n_features: Number of columns that `predict` wants.
         sample_row: float32 [n_features], a real row of the training data to try the model with; None if not
             kept.
+        takes_missing: Whether `predict` takes NaN for a missing value.
+        csv_columns: What a CSV has of an answer; none: all of it.
     """
 
     n_features: int
     sample_row: NDArray[np.float32] | None = None
+    takes_missing: bool = False
+    csv_columns: tuple[str, ...] = ()
 
     @abstractmethod
     def predict(self, X: NDArray[np.float32], *, verbose: bool = False) -> Prediction:
-        """Predictions for float32 [n, n_features], without NaN or infinite values.
+        """Predictions for float32 [n, n_features], without infinite values, and without NaN unless `takes_missing`.
 
         A row's prediction does not depend on the other rows of the batch.
 
         Raises:
-            ValueError: If the number of columns is another.
+            DataError: If the number of columns is another.
         """
+
+    def columns_check(self, X: NDArray[np.float32]) -> None:
+        """Raises DataError for another number of columns than the model wants."""
+        if X.ndim != 2 or X.shape[1] != self.n_features:
+            raise DataError(
+                _(
+                    "{n} columns; the model wants {expected} feature columns",
+                    n=str(X.shape[1] if X.ndim == 2 else X.shape),
+                    expected=self.n_features,
+                )
+            )
 
 
 class Algorithm(ABC):

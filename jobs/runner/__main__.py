@@ -22,6 +22,7 @@ from jobs.runner.process import (
     threads_limit,
 )
 from jobs.runner.spec import JobSpec
+from mlplatform.core.process_memory import large_arrays_return
 
 
 def main(arguments: list[str]) -> int:
@@ -36,6 +37,7 @@ def main(arguments: list[str]) -> int:
         return 1
     sacrifice_first()
     threads_limit(job.n_threads)
+    large_arrays_return()
     return run(job, stop)
 
 

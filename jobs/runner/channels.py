@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobs.runner.spec import ChannelSpec
 from mlplatform.core.errors import DataError
+from mlplatform.core.process_memory import freed_memory_return
 from mlplatform.core.tabular.schema import TableSchema
 from mlplatform.core.text import text as _
 
@@ -49,6 +50,7 @@ class TableChannel:
                 )
             except DataError as error:
                 raise self._placed(error, source, sources) from error
+        freed_memory_return()
 
     def _sources(self) -> Sequence[Path]:
         if self._pipe:

@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 
 from jobs.algorithms.base import AlgorithmSpec, ChannelInput, DataFacts
 from jobs.runner.channels import TableChannel
+from jobs.runner.model_facts import model_facts_write
 from jobs.runner.process import StopSignal
 from jobs.runner.spec import JobSpec
 from mlplatform.core.errors import InvalidRequest
@@ -44,6 +45,7 @@ class JobContext:
         self.n_threads = job.n_threads
         self.hyperparameters = hyperparameters_read(job, algorithm, log)
         self.channels: Mapping[str, ChannelInput] = channels_open(job, algorithm)
+        self._facts_dir = job.output_dir
         self._algorithm = algorithm
         self._log = log
         self._stop = stop
@@ -67,6 +69,9 @@ class JobContext:
 
     def check(self, facts: DataFacts) -> None:
         self._algorithm.check(self.hyperparameters, facts)
+
+    def model_facts(self, facts: Mapping[str, Any]) -> None:
+        model_facts_write(facts, self._facts_dir)
 
     def stop_requested(self) -> bool:
         return self._stop.requested

@@ -8,15 +8,14 @@ what it cannot say (killed, out of memory, out of time) is told from how it ende
 from __future__ import annotations
 
 import json
-import os
 import signal
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from jobs.runner.follow import Cause, Ending
+from jobs.runner.left_file import left_file_head
 from jobs.runner.process import STOPPED
 from jobs.runner.said import said_read
 from mlplatform.core.status import FailureKind, SecondaryStatus, TrainingJobStatus
@@ -221,7 +220,7 @@ def _last_line(tail: Tail) -> str:
 
 def _failure_file(root: Path) -> dict[str, Any] | None:
     try:
-        said = json.loads(_head(root / "output", "failure.json"))
+        said = json.loads(left_file_head(root / "output", "failure.json", FAILURE_FILE_MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return _failure_text(root)
     return said if isinstance(said, dict) else None
@@ -230,30 +229,16 @@ def _failure_file(root: Path) -> dict[str, Any] | None:
 def _failure_text(root: Path) -> dict[str, Any] | None:
     """The service's own plain `output/failure`, as a script may write it."""
     try:
-        text = _head(root / "output", "failure").decode("utf-8", "replace").strip()[: 4 * REASON_MAX]
+        head = left_file_head(root / "output", "failure", FAILURE_FILE_MAX_BYTES)
     except OSError:
         return None
+    text = head.decode("utf-8", "replace").strip()[: 4 * REASON_MAX]
     kinds = {"ClientError": "client_error", "AlgorithmError": "algorithm_error", "DataError": "data_error"}
     prefix, colon, rest = text.partition(":")
     known = kinds.get(prefix.strip())
     if not text:
         return None
     return {"kind": known or "exception", "message": rest.strip() if colon and known else text}
-
-
-def _head(folder: Path, name: str) -> bytes:
-    """The beginning of a regular file that the job wrote; a link, pipe or device in its place, or in that of its
-    folder, is not opened.
-    """
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
-    finally:
-        os.close(directory)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{name} is not a regular file")
-        return file.read(FAILURE_FILE_MAX_BYTES)
 
 
 def _signal_number(returncode: int) -> int | None:

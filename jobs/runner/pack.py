@@ -38,15 +38,15 @@ def model_pack(*, model_dir: Path, archive: Path, facts: Mapping[str, Any]) -> P
 
     Args:
         facts: What the manifest says beside its files: algorithm, versions, feature and label names, label
-            mapping.
+            mapping, and what the algorithm itself says.
 
     Raises:
         OSError: a file cannot be read, or the disk is full; what was written of the archive is removed then.
     """
     files, left_out = _scan(model_dir)
     manifest = {
-        "manifest_version": MANIFEST_VERSION,
         **facts,
+        "manifest_version": MANIFEST_VERSION,
         "files": {name: _described(model_dir / name) for name in files},
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True).encode()

@@ -18,18 +18,37 @@ _SHOWN_CHARACTERS: Final = 1000
 
 def said_read(said: Any, *, message: str) -> str:
     """`message` with its template, if `said` is one that gives this message; else as it is."""
-    if not isinstance(said, dict) or not _is_template(said, _DEPTH_MAX):
-        return message
-    found = from_json(said)
-    return found if found == message else message
+    found = _read(said)
+    return message if found is None or found != message else found
 
 
 def said_text(said: Any) -> str:
     """What a process that has no other words says: a template that is one, or a plain text; else what it looks like."""
-    if isinstance(said, dict) and _is_template(said, _DEPTH_MAX):
-        found: str = from_json(said)
+    found = _read(said)
+    if found is not None:
         return found
     return said if isinstance(said, str) else repr(said)[:_SHOWN_CHARACTERS]
+
+
+def _read(said: Any) -> str | None:
+    """The text of a template that is one; None for anything else."""
+    lean = _without_unused(said, _DEPTH_MAX)
+    if not _is_template(lean, _DEPTH_MAX):
+        return None
+    found: str = from_json(lean)
+    return found
+
+
+def _without_unused(value: Any, depth: int) -> Any:
+    """A template without the params that it has no place for: they do no harm, but are not kept either."""
+    if not isinstance(value, dict) or not depth:
+        return value
+    template, params = value.get("template"), value.get("params")
+    places = _places(template) if isinstance(template, str) else None
+    if places is None or not isinstance(params, dict):
+        return value
+    used = {name: _without_unused(given, depth - 1) for name, given in params.items() if name in places}
+    return value | {"params": used}
 
 
 def _is_template(value: Any, depth: int) -> bool:

@@ -4,7 +4,7 @@ written. Django-free.
     input/config/{hyperparameters,inputdataconfig,resourceconfig}.json
     input/data/<channel>/            File mode: the objects, by hard link where the store is on the same disk
     input/data/<channel>_<epoch>     Pipe mode: a FIFO per epoch, fed by a thread of the worker
-    (`ChannelFeeder`) model/  output/{data,failure,failure.json}  checkpoints/  code/  tmp/
+    (`ChannelFeeder`) model/  output/{data,failure,failure.json,model_facts.json}  checkpoints/  code/  tmp/
 
 Folder names come from ids and declared channel names, never from what a person typed.
 """
@@ -66,6 +66,10 @@ class Workspace:
     @property
     def model_dir(self) -> Path:
         return self.root / "model"
+
+    @property
+    def output_dir(self) -> Path:
+        return self.root / "output"
 
     def make(self) -> None:
         """Makes the empty folders; what an earlier run of the same attempt left is removed."""

@@ -23,6 +23,7 @@ from jobs.models import TrainingJob
 from jobs.runner.control_groups import GroupLimits
 from jobs.runner.follow import Cause, Ending, Limits, job_follow
 from jobs.runner.launch import job_environment, job_launch, job_sandbox
+from jobs.runner.model_facts import model_facts_read
 from jobs.runner.outcome import Outcome, input_failure, internal_failure, outcome_of
 from jobs.runner.pack import model_pack
 from jobs.runner.spec import PARENT_AT_STDIN
@@ -280,7 +281,8 @@ class _Attempt:
     def _upload(self) -> Artifact | None:
         """Packs and stores the model; None when a job that was stopped saved none."""
         self._move(SecondaryStatus.UPLOADING, _("Uploading generated training model"))
-        facts = self._patiently(lambda: manifest_facts(job=self._job))
+        said = model_facts_read(self._workspace.output_dir)
+        facts = said | self._patiently(lambda: manifest_facts(job=self._job))
         packed = self._storing(
             lambda: model_pack(
                 model_dir=self._workspace.model_dir,

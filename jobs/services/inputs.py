@@ -13,7 +13,8 @@ from pathlib import Path
 from platform import python_version
 from typing import Any, Final
 
-from jobs.models import TrainingInput, TrainingJob
+from jobs.algorithms.registry import ALGORITHMS, algorithm_get
+from jobs.models import DatasetVersion, TrainingInput, TrainingJob
 from jobs.runner.spec import ChannelSpec, JobSpec
 from jobs.runner.workspace import ChannelSource
 from jobs.services.channels import uri_objects
@@ -21,12 +22,13 @@ from mlplatform.core.errors import NotFound
 from mlplatform.core.nodes import VERSION
 from mlplatform.core.tabular.schema import CONTENT_TYPES, SERVICE_CSV, TableSchema
 
+_UNLABELLED_CSV: Final = "text/csv;label_size=0"
 _SUFFIXES: Final = {
     "text/csv": ".csv",
     "application/x-parquet": ".parquet",
     "application/jsonlines": ".jsonl",
 }
-_PACKAGES: Final = ("numpy", "faiss-cpu", "scikit-learn", "pyarrow")
+_PACKAGES: Final = ("numpy", "faiss-cpu", "scikit-learn", "pyarrow", "xgboost-cpu", "catboost")
 
 
 def channel_sources(*, job: TrainingJob) -> list[ChannelSource]:
@@ -68,26 +70,51 @@ def job_spec(
 
 def manifest_facts(*, job: TrainingJob) -> dict[str, Any]:
     """What a model's manifest says beside its files."""
-    schema = next((schema for name, schema in _schemas(job).items() if name == "train"), None)
+    version = _train_version(job)
+    schema = None if version is None else TableSchema.from_dict(version.schema)
     facts: dict[str, Any] = {
         "algorithm": job.algorithm,
         "versions": _versions(),
         "training_job": job.name,
         "training_job_arn": job.arn,
-        "predictor_type": job.hyperparameters.get("predictor_type"),
+        "hyperparameters": dict(job.hyperparameters),
+        "predictor_type": _predictor_type(job),
         "n_features": _feature_dim(job),
         "feature_names": None,
         "label_name": None,
         "label_mapping": None,
+        "label_range": None,
     }
-    if schema is not None:
+    if version is not None and schema is not None:
         facts |= {
             "n_features": schema.n_features,
             "feature_names": list(schema.feature_names),
             "label_name": schema.label_name,
             "label_mapping": schema.label_mapping,
+            "label_range": _label_range(version, schema),
         }
     return facts
+
+
+def _predictor_type(job: TrainingJob) -> str | None:
+    """Whether the model is a classifier or a regressor; None where it predicts no label."""
+    if job.algorithm in ALGORITHMS:
+        return algorithm_get(job.algorithm).predictor_type(job.hyperparameters)
+    declared: str | None = job.hyperparameters.get("predictor_type")
+    return declared
+
+
+def _train_version(job: TrainingJob) -> DatasetVersion | None:
+    given = job.inputs.select_related("dataset_version").filter(channel="train").first()
+    return given.dataset_version if given else None
+
+
+def _label_range(version: DatasetVersion, schema: TableSchema) -> list[float] | None:
+    """The smallest and the largest label, where labels are numbers."""
+    if schema.label is None or schema.label_mapping is not None:
+        return None
+    found = version.columns[schema.label]
+    return None if found.get("min") is None else [found["min"], found["max"]]
 
 
 def _uris(given: TrainingInput) -> tuple[str, ...]:
@@ -130,6 +157,8 @@ def _service_schema(content_type: str) -> TableSchema | None:
     default.
     """
     bare = content_type.partition(";")[0]
+    if content_type == _UNLABELLED_CSV:
+        return replace(SERVICE_CSV, label=None)
     formats = {media_type: name for name, media_type in CONTENT_TYPES.items()}
     if bare == "text/csv" or bare not in formats:
         return None

@@ -1,16 +1,20 @@
-"""The model's files, named as the managed service names them: index, labels and a description in JSON."""
+"""The model's files, named as the managed service names them: index, labels, row numbers and a description in JSON.
+
+A version 1.0 without row numbers, or without an engine, is an older one and is read as well.
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.algorithms.knn.index import NeighbourIndex
+from jobs.algorithms.knn.index.choice import EngineChoice
+from jobs.algorithms.knn.index.neighbour_index import NeighbourIndex
 from jobs.algorithms.knn.preparation import Preparation
 from mlplatform.core.errors import ModelError
 
@@ -30,23 +34,33 @@ class Description:
     n_samples: int
     sample_row: list[float]
     feature_names: list[str] | None
+    ef_search: int = 0
+    row_numbers: bool = False
+    engine: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A trained model: index over the prepared rows, their labels float32 [n], and how to use them."""
+    """A trained model: index over the prepared rows, their labels float32 [n], and how to use them.
+
+    Args:
+        rows: Whole numbers [n], which row of the train channel each is, from 1; None where that is not known.
+    """
 
     description: Description
     preparation: Preparation
     index: NeighbourIndex
     labels: NDArray[np.float32]
+    rows: NDArray[np.integer[Any]] | None = None
 
 
 def artifact_write(artifact: Artifact, model_dir: Path) -> None:
-    """Writes the three files."""
+    """Writes the files."""
     artifact.index.write(model_dir / STEM)
     # Not tofile, which does not say why it could not.
     (model_dir / f"{STEM}.labels").write_bytes(artifact.labels.astype("<f4").tobytes())
+    if artifact.rows is not None:
+        (model_dir / f"{STEM}.rows").write_bytes(artifact.rows.astype("<i8").tobytes())
     text = json.dumps(_to_json(artifact), indent=2, ensure_ascii=False)
     (model_dir / f"{STEM}.json").write_text(text + "\n", encoding="utf-8")
 
@@ -61,8 +75,12 @@ def artifact_read(model_dir: Path, *, n_threads: int) -> Artifact:
             model_dir / STEM,
             metric=description.index_metric,
             nprobe=description.nprobe,
+            ef_search=description.ef_search,
             n_threads=n_threads,
         )
+        rows = None
+        if description.row_numbers:
+            rows = _narrow(np.fromfile(model_dir / f"{STEM}.rows", dtype="<i8"))
     except OSError as error:
         name = Path(error.filename or STEM).name
         raise ModelError(f"The model has no readable file {name}: {error.strerror or error}") from error
@@ -73,12 +91,33 @@ def artifact_read(model_dir: Path, *, n_threads: int) -> Artifact:
             f"The model's files do not belong together: {len(index)} rows in {STEM}, "
             f"{len(labels)} in {STEM}.labels, {description.n_samples} in {STEM}.json"
         )
+    if rows is not None and len(rows) != len(index):
+        raise ModelError(
+            f"The model's files do not belong together: {len(index)} rows in {STEM}, "
+            f"{len(rows)} in {STEM}.rows"
+        )
     if index.dim != preparation.index_dim:
         raise ModelError(
             f"The model's files do not belong together: {index.dim} dimensions in {STEM}, "
             f"{preparation.index_dim} in {STEM}.json"
         )
-    return Artifact(description, preparation, index, labels)
+    _engine_use(index, description)
+    return Artifact(description, preparation, index, labels, rows)
+
+
+def _narrow(rows: NDArray[np.int64]) -> NDArray[np.integer[Any]]:
+    """In half the memory, if they fit."""
+    fit = len(rows) == 0 or (rows.min() >= 0 and rows.max() < 2**32)
+    return rows.astype(np.uint32) if fit else rows
+
+
+def _engine_use(index: NeighbourIndex, description: Description) -> None:
+    if description.engine is None:
+        return
+    try:
+        index.engine_use(EngineChoice.from_json(description.engine, k=description.k))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"The model's engine in {STEM}.json is not one of k-NN: {error}") from error
 
 
 def _to_json(artifact: Artifact) -> dict[str, Any]:
@@ -113,4 +152,10 @@ def _from_json(data: dict[str, Any]) -> tuple[Description, Preparation]:
         index_dim=data["index_dim"],
         seed=reduction["seed"] if reduction else 0,
     )
-    return Description(**{field.name: data[field.name] for field in fields(Description)}), preparation
+    known = {field.name: data[field.name] for field in fields(Description) if _is_there(field, data)}
+    return Description(**known), preparation
+
+
+def _is_there(field: Field[Any], data: dict[str, Any]) -> bool:
+    """Whether it is to be taken; what older models do not have has a default."""
+    return field.default is MISSING or field.name in data

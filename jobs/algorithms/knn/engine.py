@@ -5,6 +5,7 @@ NaN policy: a missing feature or label ends the job with the row and the column;
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +16,14 @@ from numpy.typing import NDArray
 
 from jobs.algorithms.base import Algorithm, ChannelInput, DataFacts, Predictor, TrainingContext
 from jobs.algorithms.knn.artifact import Artifact, Description, artifact_read, artifact_write
-from jobs.algorithms.knn.index import NeighbourIndex
+from jobs.algorithms.knn.index.neighbour_index import NeighbourIndex
 from jobs.algorithms.knn.predictor import KNNPredictor
 from jobs.algorithms.knn.preparation import Preparation
 from jobs.algorithms.knn.reservoir import Reservoir
-from jobs.algorithms.knn.rules import n_lists
-from jobs.algorithms.knn.scores import ClassifierScore, RegressorScore, Score
+from jobs.algorithms.knn.rules import INVERTED, n_lists
 from jobs.algorithms.knn.stages import Stages
 from jobs.algorithms.metrics_log import metrics_text
+from jobs.algorithms.scores import ClassifierScore, RegressorScore, Score
 from mlplatform.core.errors import DataError
 from mlplatform.core.text import text as _
 
@@ -74,7 +75,7 @@ class _Sampling:
         assert self.reservoir is not None and self.preparation is not None and batch.y is not None
         self.n_batches += 1
         rows, slots = self.reservoir.slots(len(batch.X))
-        self.reservoir.put(slots, self.preparation(batch.X[rows]), batch.y[rows])
+        self.reservoir.put(rows, slots, self.preparation(batch.X[rows]), batch.y[rows])
         if self.channel.n_rows:
             self.context.progress(self.stages.read * min(1.0, self.reservoir.n_seen / self.channel.n_rows))
 
@@ -120,7 +121,7 @@ def _stages(context: TrainingContext, n_train: int | None) -> Stages:
     return Stages.of(
         n_train=n_train,
         n_test=test.n_rows if test else 0,
-        n_lists=0 if values["index_type"] == "faiss.Flat" else n_lists(values, n_sampled),
+        n_lists=n_lists(values, n_sampled) if values["index_type"] in INVERTED else 0,
         values=values,
     )
 
@@ -156,35 +157,61 @@ def _require_finite(batch: Batch, channel: ChannelInput) -> None:
 
 def _index(context: TrainingContext, sampling: _Sampling) -> Artifact:
     preparation, reservoir = sampling.finish()
-    values = context.hyperparameters
+    values, stages = context.hyperparameters, sampling.stages
     context.check_stop()
     lists = n_lists(values, len(reservoir))
-    if values["index_type"] != "faiss.Flat":
-        context.log(
-            f"Using {lists} clusters of which {min(values['_faiss_index_nprobe'], lists)} are searched"
-        )
-        if len(reservoir) < _POINTS_PER_LIST * lists:
-            context.log(
-                f"{len(reservoir)} rows are few for {lists} clusters; "
-                f"{_POINTS_PER_LIST * lists} or more are recommended",
-                level="WARNING",
-            )
+    _foretell(context, len(reservoir), lists)
     started = time.monotonic()
     context.log("Training index...")
+
+    def on_added(fraction: float) -> None:
+        context.check_stop()
+        context.progress(stages.adding(fraction))
+
     index = NeighbourIndex.build(
-        reservoir.X,
+        reservoir.release(),
         values,
         n_lists=lists,
         n_threads=context.n_threads,
-        on_trained=lambda: context.progress(sampling.stages.trained),
+        on_trained=lambda: context.progress(stages.trained),
+        on_added=on_added,
     )
-    context.progress(sampling.stages.added)
     context.log(f"...Finished training index in {round(time.monotonic() - started)} second(s)")
-    description = _describe(values, sampling)
-    return Artifact(description, preparation, index, reservoir.y.copy())
+    engine = _engine(context, index)
+    context.progress(stages.chosen)
+    description = _describe(values, sampling, engine)
+    return Artifact(description, preparation, index, reservoir.y, reservoir.rows)
 
 
-def _describe(values: Any, sampling: _Sampling) -> Description:
+def _foretell(context: TrainingContext, n_rows: int, n_lists: int) -> None:
+    """Says how the index is going to be built, where there is something to say."""
+    values = context.hyperparameters
+    if values["index_type"] not in INVERTED:
+        return
+    context.log(
+        f"Using {n_lists} clusters of which {min(values['_faiss_index_nprobe'], n_lists)} are searched"
+    )
+    if n_rows < _POINTS_PER_LIST * n_lists:
+        context.log(
+            f"{n_rows} rows are few for {n_lists} clusters; {_POINTS_PER_LIST * n_lists} or more are recommended",
+            level="WARNING",
+        )
+
+
+def _engine(context: TrainingContext, index: NeighbourIndex) -> dict[str, Any] | None:
+    """Has an exact index choose how it searches; the log and the model's manifest say which way and why."""
+    values = context.hyperparameters
+    choice = index.engine_choose(k=values["k"], seed=values["_seed"], check_stop=context.check_stop)
+    if choice is None:
+        return None
+    context.log(f"Exact search: {choice.reason}")
+    if choice.measured_ms:
+        context.log(f"Measured, in milliseconds: {json.dumps(choice.measured_ms)}")
+    context.model_facts({"engine": choice.facts(k=values["k"])})
+    return choice.to_json(k=values["k"])
+
+
+def _describe(values: Any, sampling: _Sampling, engine: dict[str, Any] | None) -> Description:
     assert sampling.reservoir is not None and sampling.sample_row is not None
     names = sampling.channel.feature_names
     return Description(
@@ -196,6 +223,9 @@ def _describe(values: Any, sampling: _Sampling) -> Description:
         n_samples=len(sampling.reservoir),
         sample_row=[float(str(value)) for value in sampling.sample_row],  # 5.9, not 5.900000095367432
         feature_names=list(names) if names else None,
+        ef_search=values["_faiss_index_hnsw_ef_search"],
+        row_numbers=True,
+        engine=engine,
     )
 
 

@@ -15,12 +15,12 @@ from jobs.algorithms.knn.artifact import Artifact
 from mlplatform.core.errors import DataError
 from mlplatform.core.text import text as _
 
-_BLOCK_NEIGHBOURS: Final = 2**22
+_BLOCK_NEIGHBOURS: Final = 2**17
 """Rows are predicted in blocks of about that many neighbours, so that memory stays bounded for any k."""
 
 
 class KNNPredictor(Predictor):
-    """Answers `predicted_label`; verbose also `distances` and `labels`, nearest first."""
+    """Answers `predicted_label`; verbose also `distances` and `labels`, nearest first, and which rows they are."""
 
     def __init__(self, artifact: Artifact) -> None:
         self.n_features = artifact.preparation.feature_dim
@@ -34,9 +34,9 @@ class KNNPredictor(Predictor):
         """See `Predictor.predict`.
 
         Returns:
-            `predicted_label` float32 [n]; verbose: `distances` float32 [n, k] and `labels` float32 [n, k].
-            Distances are squared for L2, 1 - cosine for COSINE, the product itself (descending) for
-            INNER_PRODUCT.
+            `predicted_label` float32 [n]; verbose: `distances` float32 [n, k], `labels` float32 [n, k] and, where the
+            model has them, `rows` int64 [n, k]: row numbers in the train channel, from 1. Distances are squared for
+            L2, 1 - cosine for COSINE, the product itself (descending) for INNER_PRODUCT.
         """
         if X.ndim != 2 or X.shape[1] != self.n_features:
             n_columns = X.shape[1] if X.ndim == 2 else X.shape
@@ -56,4 +56,8 @@ class KNNPredictor(Predictor):
         distances, positions = self._artifact.index.search(vectors, self.k)
         labels = self._artifact.labels[positions]
         prediction: Prediction = {"predicted_label": self._decide(labels)}
-        return prediction | {"distances": distances, "labels": labels} if verbose else prediction
+        if verbose:
+            prediction |= {"distances": distances, "labels": labels}
+            if self._artifact.rows is not None:
+                prediction["rows"] = self._artifact.rows[positions].astype(np.int64)
+        return prediction

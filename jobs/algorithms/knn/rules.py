@@ -17,6 +17,9 @@ PQ_M_VALUES: Final = (1, 2, 3, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 96)
 PQ_N_CENTROIDS: Final = 256
 """Codes of product quantisation are one byte: k-means needs that many rows at least."""
 
+INVERTED: Final = ("faiss.IVFFlat", "faiss.IVFPQ")
+"""The index types that cluster the rows."""
+
 Problem = tuple[str, str]
 
 
@@ -26,8 +29,10 @@ def rules(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
     yield from _neighbours(values, facts)
     yield from _features(values, facts)
     yield from _reduction(values, facts)
-    if values["index_type"] != "faiss.Flat":
+    if values["index_type"] in INVERTED:
         yield from _lists(values, facts)
+    if values["index_type"] == "faiss.HNSW32":
+        yield from _graph(values)
     if values["index_type"] == "faiss.IVFPQ":
         yield from _quantiser(values, facts)
 
@@ -150,6 +155,19 @@ def _lists(values: Mapping[str, Any], facts: DataFacts) -> Iterator[Problem]:
                 "{declared} clusters need as many rows, the sample has {n}; use 1 to {n} or 'auto'",
                 declared=declared,
                 n=n_sampled,
+            ),
+        )
+
+
+def _graph(values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Largest products have no neighbourhood: a row that is near to nothing may be near to every question."""
+    metric = values["index_metric"]
+    if metric == "INNER_PRODUCT":
+        yield (
+            "index_metric",
+            _(
+                "{metric} does not go with index_type faiss.HNSW32; use L2, COSINE or another index_type",
+                metric=metric,
             ),
         )
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobs.algorithms.base import AlgorithmSpec, Channel, Metric
+from jobs.algorithms.base import AlgorithmSpec, Channel, Metric, predictor_type_suggested
 from jobs.algorithms.hyperparameters import Categorical, Integer, Text
-from jobs.algorithms.knn.rules import PQ_M_VALUES, rules
+from jobs.algorithms.knn.rules import INVERTED, PQ_M_VALUES, rules
 from mlplatform.core.text import text as _
 
-_INVERTED: Final = {"index_type": ("faiss.IVFFlat", "faiss.IVFPQ")}
+_INVERTED: Final = {"index_type": INVERTED}
+_GRAPH: Final = {"index_type": ("faiss.HNSW32",)}
 _REDUCED: Final = {"dimension_reduction_type": ("sign", "fjlt")}
 
 _MAIN: Final = (
@@ -85,17 +86,19 @@ _INDEX: Final = (
     Categorical(
         name="index_type",
         help=_(
-            "faiss.Flat compares with every row and is exact. faiss.IVFFlat looks only into the nearest "
-            "clusters. faiss.IVFPQ also compresses the rows."
+            "faiss.Flat finds exactly the nearest rows. faiss.IVFFlat looks only into the nearest "
+            "clusters. faiss.IVFPQ also compresses the rows. faiss.HNSW32 links each row to near ones and "
+            "walks along the links: slow to train, fast to answer."
         ),
         default="faiss.Flat",
-        values=("faiss.Flat", "faiss.IVFFlat", "faiss.IVFPQ"),
+        values=("faiss.Flat", "faiss.IVFFlat", "faiss.IVFPQ", "faiss.HNSW32"),
     ),
     Categorical(
         name="index_metric",
         help=_(
             "What near means. L2: squared Euclidean distance. COSINE: 1 - cosine of the angle. "
-            "INNER_PRODUCT: the larger the product, the nearer. faiss.IVFPQ has L2 only."
+            "INNER_PRODUCT: the larger the product, the nearer. faiss.IVFPQ has L2 only, "
+            "faiss.HNSW32 has no INNER_PRODUCT."
         ),
         default="L2",
         values=("L2", "COSINE", "INNER_PRODUCT"),
@@ -128,6 +131,24 @@ _HIDDEN: Final = (
         min=1,
         hidden=True,
         relevant_if=_INVERTED,
+    ),
+    Integer(
+        name="_faiss_index_hnsw_ef_construction",
+        help=_("How many near rows a graph keeps in sight while it links a new one; more find better links."),
+        default=40,
+        min=1,
+        max=10_000,
+        hidden=True,
+        relevant_if=_GRAPH,
+    ),
+    Integer(
+        name="_faiss_index_hnsw_ef_search",
+        help=_("How many near rows a graph keeps in sight while it searches; never fewer than k."),
+        default=64,
+        min=1,
+        max=1_000_000,
+        hidden=True,
+        relevant_if=_GRAPH,
     ),
     Integer(
         name="_seed",
@@ -200,4 +221,5 @@ SPEC: Final = AlgorithmSpec(
         "application/jsonlines; verbose=true",
     ),
     rules=rules,
+    suggests=predictor_type_suggested,
 )

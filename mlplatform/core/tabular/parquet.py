@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mlplatform.core.errors import DataError
@@ -15,6 +14,8 @@ from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType
 from mlplatform.core.text import text as _
 
 BATCH_ROWS = 16_384
+BUFFER_BYTES = 256 * 1024
+"""Of each column: a table has many, and all are read side by side."""
 _MAGIC = b"PAR1"
 
 
@@ -28,7 +29,7 @@ def parquet_open(stream: BinaryIO) -> pq.ParquetFile:
     if magic != _MAGIC:
         raise DataError(_("the file is not Parquet: it does not begin with PAR1"))
     try:
-        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=1024 * 1024)
+        file = pq.ParquetFile(stream, pre_buffer=False, buffer_size=BUFFER_BYTES)
     except MemoryError:
         raise  # Arrow's is an ArrowException too, but no fault of the file's form
     except (pa.ArrowException, OSError) as error:
@@ -100,13 +101,15 @@ def _plain(column: pa.ChunkedArray, kind: ColumnType) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if pa.types.is_decimal(column.type) or pa.types.is_null(column.type) or pa.types.is_float16(column.type):
-        return pc.cast(column, pa.float64())
+        return column.cast(pa.float64())
     return column
 
 
 def _check_length(column: pa.ChunkedArray, name: str, first_row: int) -> None:
     if not pa.types.is_string(column.type):
         return
+    import pyarrow.compute as pc  # 10 MB, of which a table of numbers has no use
+
     at = pc.index(pc.greater(pc.binary_length(column), MAX_CELL_BYTES), True).as_py()
     if at >= 0:
         raise DataError(_("is longer than {n} bytes", n=MAX_CELL_BYTES), row=first_row + at, column=name)

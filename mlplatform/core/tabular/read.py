@@ -1,7 +1,7 @@
 """The one way to read a table of any format: typed pieces for statistics, float32 batches for algorithms.
 
 Called by algorithms' channels, the model server's table runs and the dataset processes. Memory is constant:
-one block of the file and one batch, whatever the file's size.
+one block of the file and one batch, whatever the file's size; of a format's reader, only the one in use is loaded.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ import pyarrow as pa
 
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.arrays import Floats, table_arrays
-from mlplatform.core.tabular.csv import CsvReader, csv_tables
-from mlplatform.core.tabular.jsonlines import JsonLinesReader, jsonlines_tables
-from mlplatform.core.tabular.parquet import parquet_columns, parquet_open, parquet_tables
 from mlplatform.core.tabular.schema import SERVICE_CSV, Batch, TableSchema
 from mlplatform.core.tabular.source import Source, open_seekable, open_source
 
@@ -75,6 +72,8 @@ def read_tables(source: Source, schema: TableSchema, columns: Sequence[int] | No
 
 
 def _csv(source: Source, schema: TableSchema, columns: Sequence[int] | None) -> Pieces:
+    from mlplatform.core.tabular.csv import CsvReader, csv_tables
+
     with open_source(source) as stream:
         reader = CsvReader(
             stream,
@@ -88,6 +87,8 @@ def _csv(source: Source, schema: TableSchema, columns: Sequence[int] | None) -> 
 
 
 def _jsonlines(source: Source, schema: TableSchema, columns: Sequence[int] | None) -> Pieces:
+    from mlplatform.core.tabular.jsonlines import JsonLinesReader, jsonlines_tables
+
     with open_source(source) as stream:
         reader = JsonLinesReader(stream, columns=schema.columns)
         for row, table in jsonlines_tables(reader, schema.types, columns):
@@ -95,6 +96,8 @@ def _jsonlines(source: Source, schema: TableSchema, columns: Sequence[int] | Non
 
 
 def _parquet(source: Source, schema: TableSchema, columns: Sequence[int] | None) -> Pieces:
+    from mlplatform.core.tabular.parquet import parquet_columns, parquet_open, parquet_tables
+
     with open_seekable(source) as stream:
         file = parquet_open(stream)
         names, types = parquet_columns(file)

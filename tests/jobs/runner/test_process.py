@@ -43,7 +43,8 @@ def python(code: str, job: JobFolder, *arguments: str, **given: str) -> subproce
 def test_a_job_ends_with_a_model_in_place(tmp_path):
     result = folder(tmp_path).run()
     assert result.returncode == 0, result.err
-    assert result.model_files == ["model_algo-1", "model_algo-1.json", "model_algo-1.labels"]
+    names = ["model_algo-1", "model_algo-1.json", "model_algo-1.labels", "model_algo-1.rows"]
+    assert result.model_files == names
     assert not (tmp_path / "model.partial").exists()
 
 

@@ -38,7 +38,6 @@ def deep(levels: int) -> Any:
         {"template": "it failed"},
         {"template": "it failed", "params": None},
         {"template": "it {what}", "params": {}},
-        {"template": "it failed", "params": {"more": 1}},
         {"template": "{a.__class__}", "params": {"a.__class__": "it failed"}},
         {"template": "{a[0]}", "params": {"a": ["it failed"]}},
         {"template": "{a!r}", "params": {"a": "it failed"}},
@@ -82,6 +81,14 @@ def test_what_an_algorithm_said_itself_has_no_template(tmp_path: Path) -> None:
     )
     assert done.outcome.failure is not None
     assert (done.outcome.failure["reason"], done.outcome.failure["said"]) == ("no such thing", None)
+
+
+def test_params_without_a_place_are_left_out() -> None:
+    inner = {"template": "'{value}' is no number", "params": {"value": "x", "margin": 1.2, "odd": {"a": []}}}
+    said = {"template": "{inner}!", "params": {"inner": inner, "more": None}}
+    for found in (said_text(said), said_read(said, message="'x' is no number!")):
+        assert isinstance(found, Text)
+        assert to_json(found) == to_json(text("{inner}!", inner=CELL))
 
 
 def test_who_says_nothing_but_a_template_is_believed_one_that_only_repeats_what_it_says() -> None:

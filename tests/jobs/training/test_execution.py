@@ -65,7 +65,15 @@ def test_a_job_trains_and_leaves_model_log_metrics_and_events(
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         names = tar.getnames()
         manifest = json.load(tar.extractfile("manifest.json"))  # type: ignore[arg-type]
-    assert names == ["manifest.json", "model_algo-1", "model_algo-1.json", "model_algo-1.labels"]
+    assert names == [
+        "manifest.json",
+        "model_algo-1",
+        "model_algo-1.json",
+        "model_algo-1.labels",
+        "model_algo-1.rows",
+    ]
+    assert manifest["engine"]["name"] == "flat"
+    assert manifest["engine"]["reason"] in text
     assert manifest["label_mapping"] == {"no": 0, "yes": 1}
     assert manifest["feature_names"] == ["a", "b"]
     assert set(manifest["files"]) == set(names) - {"manifest.json"}
@@ -174,6 +182,22 @@ def test_stopping_a_running_job_ends_its_process_and_keeps_what_it_saved(
     assert ended.manifest is not None
     assert list(ended.manifest["files"]) == ["weights"]
     assert ended.artifact_bytes == object_store().size(ended.artifact_uri)
+
+
+def test_what_a_job_says_of_its_model_is_in_the_manifest_behind_what_the_platform_knows(
+    threads_cast: Cast, worker: WorkerState, tmp_path: Path
+) -> None:
+    script = f"""
+    import json
+    {MODEL}
+    facts = {{"engine": {{"name": "own"}}, "algorithm": "other", "files": {{}}}}
+    json.dump(facts, open("output/model_facts.json", "w"))
+    """
+    ended = run(job_make(threads_cast.alice, "facts"), worker, tmp_path, script)
+    assert ended.manifest is not None
+    assert ended.manifest["engine"] == {"name": "own"}
+    assert ended.manifest["algorithm"] == "knn"
+    assert set(ended.manifest["files"]) == {"weights"}
 
 
 def test_the_maximum_run_time_is_a_stop_with_its_cause(

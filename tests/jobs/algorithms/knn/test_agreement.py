@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ class ArrayContext:
     n_threads: int = 1
     host: str = "algo-1"
     lines: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def output_dir(self) -> Path:
@@ -59,6 +60,9 @@ class ArrayContext:
 
     def check(self, facts: DataFacts) -> None:
         algorithm_get("knn").check(self.hyperparameters, facts)
+
+    def model_facts(self, facts: Mapping[str, Any]) -> None:
+        self.facts = dict(facts)
 
     def stop_requested(self) -> bool:
         return False

@@ -76,3 +76,10 @@ class TestInvertedIndexByCosineOfFastProjectedSample(AlgorithmContract):
             dimension_reduction_type="fjlt",
             dimension_reduction_target="5",
         )
+
+
+class TestGraph(AlgorithmContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def case(cls) -> AlgorithmCase:
+        return knn_case(index_type="faiss.HNSW32")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from jobs.algorithms.knn.index import NeighbourIndex
+from jobs.algorithms.knn.index.neighbour_index import NeighbourIndex
 
-BASE = {"index_type": "faiss.Flat", "index_metric": "L2", "_faiss_index_nprobe": 5, "_seed": 0}
+BASE = {
+    "index_type": "faiss.Flat",
+    "index_metric": "L2",
+    "_faiss_index_nprobe": 5,
+    "_faiss_index_hnsw_ef_construction": 40,
+    "_faiss_index_hnsw_ef_search": 64,
+    "_seed": 0,
+}
 
 
 def built(X: np.ndarray, *, n_lists: int = 1, n_threads: int = 1, **values) -> NeighbourIndex:
-    return NeighbourIndex.build(X, BASE | values, n_lists=n_lists, n_threads=n_threads)
+    return NeighbourIndex.build(X.copy(), BASE | values, n_lists=n_lists, n_threads=n_threads)
 
 
 def brute_force(X: np.ndarray, Q: np.ndarray, k: int, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -21,6 +30,11 @@ def brute_force(X: np.ndarray, Q: np.ndarray, k: int, metric: str) -> tuple[np.n
     order = np.argsort(cost, axis=1, kind="stable")[:, :k]
     cost = np.take_along_axis(cost, order, 1)
     return (-cost if metric == "INNER_PRODUCT" else cost), order
+
+
+def _written(index: NeighbourIndex, path: Path) -> Path:
+    index.write(path)
+    return path
 
 
 def random_rows(n: int, d: int, seed: int = 0) -> np.ndarray:
@@ -102,6 +116,68 @@ def test_an_inverted_index_finds_most_neighbours():
     assert 0.7 < found < 1
 
 
+@pytest.mark.parametrize("index_metric", ["L2", "COSINE"])
+def test_a_graph_finds_nearly_all_neighbours(index_metric):
+    X, Q = random_rows(5000, 6), random_rows(200, 6, seed=1)
+    for rows in (X, Q):
+        if index_metric == "COSINE":
+            rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    distances, positions = built(X, index_type="faiss.HNSW32", index_metric=index_metric).search(Q, 10)
+    exact = built(X, index_metric=index_metric).search(Q, 10)
+    found = [len(set(a) & set(b)) / 10 for a, b in zip(positions.tolist(), exact[1].tolist(), strict=True)]
+    assert np.mean(found) > 0.98
+    np.testing.assert_allclose(distances[:, 0], exact[0][:, 0], atol=1e-2)
+
+
+def test_a_graph_keeps_as_many_rows_in_sight_as_are_asked_for():
+    X = random_rows(3000, 6)
+    index = built(X, index_type="faiss.HNSW32", _faiss_index_hnsw_ef_search=1)
+    _, positions = index.search(X[:30], 500)
+    _, order = brute_force(X, X[:30], 500, "L2")
+    assert (positions >= 0).all()
+    found = [len(set(a) & set(b)) for a, b in zip(positions.tolist(), order.tolist(), strict=True)]
+    assert np.mean(found) > 450
+
+
+def test_rows_that_a_graph_cannot_reach_are_searched_exactly():
+    """Copies of one row fill each other's links, so that nothing leads from them to the others."""
+    X = np.repeat(random_rows(5, 4), 400, axis=0)
+    index = built(X, index_type="faiss.HNSW32")
+    _, positions = index.search(X[::100].copy(), 900)
+    assert all(len(set(row)) == 900 for row in positions.tolist())
+    assert (positions >= 0).all()
+
+
+def test_moving_rows_into_lists_gives_the_index_that_faiss_would_make(tmp_path):
+    import faiss
+
+    X = np.round(2 * random_rows(200_000, 5))
+    index = built(X, index_type="faiss.IVFFlat", n_lists=17)
+    plain = faiss.read_index(str(_written(index, tmp_path / "ours")))
+    plain.reset()
+    plain.add(X)
+    faiss.write_index(plain, str(tmp_path / "plain"))
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "plain").read_bytes()
+
+
+def test_rows_of_another_owner_can_be_moved_into_lists_too():
+    X = random_rows(3000, 4)
+    owned = built(X, index_type="faiss.IVFFlat", n_lists=10)
+    values = BASE | {"index_type": "faiss.IVFFlat"}
+    seen = NeighbourIndex.build(np.vstack([X, X])[:3000], values, n_lists=10, n_threads=1)
+    assert np.array_equal(owned.search(X[:50], 7)[1], seen.search(X[:50], 7)[1])
+
+
+@pytest.mark.parametrize("index_type", ["faiss.Flat", "faiss.IVFFlat", "faiss.IVFPQ", "faiss.HNSW32"])
+def test_adding_says_how_far_it_is_and_ends_whole(index_type):
+    said: list[float] = []
+    values = BASE | {"index_type": index_type, "faiss_index_pq_m": 2}
+    X = random_rows(5000, 4)
+    NeighbourIndex.build(X, values, n_lists=10, n_threads=1, on_added=said.append)
+    assert said == sorted(said)
+    assert said[-1] == 1
+
+
 def test_a_compressed_index_finds_neighbours_that_are_near():
     X, Q = random_rows(5000, 8), random_rows(200, 8, seed=1)
     index = built(X, index_type="faiss.IVFPQ", faiss_index_pq_m=4, n_lists=20)
@@ -120,7 +196,7 @@ def test_an_inverted_index_never_returns_fewer_neighbours_than_asked_for(index_t
     assert all(len(set(row)) == 60 for row in positions.tolist())
 
 
-@pytest.mark.parametrize("index_type", ["faiss.IVFFlat", "faiss.IVFPQ"])
+@pytest.mark.parametrize("index_type", ["faiss.IVFFlat", "faiss.IVFPQ", "faiss.HNSW32"])
 def test_more_threads_give_the_same_neighbours(index_type):
     X, Q = random_rows(2000, 8), random_rows(3000, 8, seed=1)
     one, two = (built(X, index_type=index_type, faiss_index_pq_m=4, n_lists=40, n_threads=n) for n in (1, 2))
@@ -128,21 +204,23 @@ def test_more_threads_give_the_same_neighbours(index_type):
         assert np.array_equal(left, right)
 
 
-def test_a_seed_clusters_in_its_own_way():
-    X, Q = random_rows(2000, 8), random_rows(500, 8, seed=1)
-    found = [
-        built(X, index_type="faiss.IVFFlat", n_lists=40, _seed=seed).search(Q, 7)[1] for seed in (1, 1, 2)
-    ]
+@pytest.mark.parametrize(
+    "given",
+    [{"index_type": "faiss.IVFFlat"}, {"index_type": "faiss.HNSW32", "_faiss_index_hnsw_ef_search": 7}],
+)
+def test_a_seed_clusters_and_links_in_its_own_way(given):
+    X, Q = random_rows(5000, 8), random_rows(500, 8, seed=1)
+    found = [built(X, n_lists=40, _seed=seed, **given).search(Q, 7)[1] for seed in (1, 1, 2)]
     assert np.array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
 
 
-@pytest.mark.parametrize("index_type", ["faiss.Flat", "faiss.IVFFlat", "faiss.IVFPQ"])
+@pytest.mark.parametrize("index_type", ["faiss.Flat", "faiss.IVFFlat", "faiss.IVFPQ", "faiss.HNSW32"])
 def test_an_index_comes_back_from_its_file(index_type, tmp_path):
     X = random_rows(500, 8)
     index = built(X, index_type=index_type, faiss_index_pq_m=4, n_lists=10)
     index.write(tmp_path / "model")
-    loaded = NeighbourIndex.read(tmp_path / "model", metric="L2", nprobe=5, n_threads=1)
+    loaded = NeighbourIndex.read(tmp_path / "model", metric="L2", nprobe=5, ef_search=64, n_threads=1)
     assert (len(loaded), loaded.dim) == (500, 8)
     for left, right in zip(index.search(X[:40], 5), loaded.search(X[:40], 5), strict=True):
         assert np.array_equal(left, right)

@@ -13,7 +13,7 @@ from jobs.algorithms.knn.reservoir import Reservoir
 
 def offer(reservoir: Reservoir, values: np.ndarray) -> None:
     rows, slots = reservoir.slots(len(values))
-    reservoir.put(slots, values[rows, None].astype(np.float32), values[rows].astype(np.float32))
+    reservoir.put(rows, slots, values[rows, None].astype(np.float32), values[rows].astype(np.float32))
 
 
 def sample(n: int, *, size: int, seed: int, batch: int) -> np.ndarray:
@@ -21,6 +21,7 @@ def sample(n: int, *, size: int, seed: int, batch: int) -> np.ndarray:
     for start in range(0, n, batch):
         offer(reservoir, np.arange(start, min(n, start + batch)))
     assert np.array_equal(reservoir.X[:, 0], reservoir.y)
+    assert np.array_equal(reservoir.rows, reservoir.y + 1), "which row of the stream each one is, from 1"
     return reservoir.y.copy()
 
 
@@ -67,7 +68,7 @@ def test_memory_does_not_grow_with_the_stream():
 
     def offer_rows() -> None:
         chosen, slots = reservoir.slots(len(rows))
-        reservoir.put(slots, rows[chosen], rows[chosen, 0])
+        reservoir.put(chosen, slots, rows[chosen], rows[chosen, 0])
 
     offer_rows()
     tracemalloc.start()
@@ -77,6 +78,20 @@ def test_memory_does_not_grow_with_the_stream():
     tracemalloc.stop()
     assert reservoir.n_seen == 1_005_000
     assert peak < 1_000_000
+
+
+def test_its_rows_can_be_taken_over_without_a_copy():
+    reservoir = Reservoir(size=20_000, n_columns=3, seed=0)
+    for start in range(0, 9000, 3000):
+        rows, slots = reservoir.slots(3000)
+        values = np.arange(start, start + 3000, dtype=np.float32)
+        reservoir.put(rows, slots, np.repeat(values[:, None], 3, axis=1), values)
+    X = reservoir.release()
+    assert X.shape == (9000, 3)
+    assert X.flags.owndata
+    assert X.flags.c_contiguous
+    assert np.array_equal(X[:, 0], reservoir.y)
+    assert len(reservoir.rows) == 9000
 
 
 def test_a_size_of_nothing_is_refused():

@@ -80,6 +80,12 @@ def test_only_what_the_service_requires_is_required():
             "index_metric",
             "COSINE does not go with index_type faiss.IVFPQ",
         ),
+        (
+            COVERTYPE,
+            {"index_type": "faiss.HNSW32", "index_metric": "INNER_PRODUCT"},
+            "index_metric",
+            "INNER_PRODUCT does not go with index_type faiss.HNSW32; use L2, COSINE or another index_type",
+        ),
         (COVERTYPE, {"index_type": "faiss.IVFPQ"}, "faiss_index_pq_m", "is required"),
         (
             None,
@@ -125,6 +131,10 @@ def test_a_broken_rule_names_the_hyperparameter_the_value_and_what_is_accepted(f
     found = problems(facts, **changes)
     assert list(found) == [name]
     assert said in found[name]
+
+
+def test_a_graph_has_no_clusters_to_ask_rows_for():
+    assert problems(IRIS, index_type="faiss.HNSW32", faiss_index_ivf_nlists="113") == {}
 
 
 def test_all_problems_are_told_at_once():

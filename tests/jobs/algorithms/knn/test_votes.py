@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score, mean_squared_error
 
-from jobs.algorithms.knn.scores import ClassifierScore, RegressorScore
 from jobs.algorithms.knn.votes import majority, mean
+from jobs.algorithms.scores import ClassifierScore, RegressorScore
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""UCI Covertype as the benchmarks of k-NN want it: the well-known split, read from ../shared/data/covtype."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from mlplatform.core.env import PROJECT_ROOT
+
+COVERTYPE: Final = PROJECT_ROOT.parent / "shared" / "data" / "covtype" / "covtype.parquet"
+N_TRAIN: Final = 522_910
+COLUMNS: Final = [f"c{position}" for position in range(55)]
+"""54 features, then the label."""
+
+
+def covertype_read() -> tuple[Any, Any]:
+    """The rows of train int16 [522910, 55] and test [58102, 55], label last."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(COVERTYPE)
+    rows = np.column_stack([column.to_numpy() for column in table.columns])
+    np.random.seed(0)
+    np.random.shuffle(rows)
+    return rows[:N_TRAIN], rows[N_TRAIN:]
+
+
+def covertype_write(folder: Path, *, n_train: int, n_test: int, format: str) -> None:
+    """Writes `train` and `test` with named columns as CSV or Parquet, and `questions.csv`, features only."""
+    import pyarrow as pa
+    import pyarrow.csv as pacsv
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    train, test = covertype_read()
+    for name, rows in (("train", train[:n_train]), ("test", test[:n_test])):
+        table = pa.table(list(rows.T.copy()), COLUMNS)
+        write = pq.write_table if format == "parquet" else pacsv.write_csv
+        write(table, folder / f"{name}.{format}")
+    lines = (",".join(map(str, row)) + "\n" for row in test[:n_test, :-1].tolist())
+    (folder / "questions.csv").write_text("".join(lines))
