@@ -31,7 +31,8 @@ class Hyperparameter:
         default: Its value when a request does not; None = absent.
         example: What a form may offer where there is no default.
         tunable: A tuning job may vary it.
-        relevant_if: It matters only while each of these hyperparameters has one of the values named.
+        relevant_if: It matters only while each of these hyperparameters has one of the values named. The value of one
+            may be a list: items separated by commas, with or without a name (`a, name=b`).
         hidden: Accepted and documented, but not drawn in forms.
     """
 
@@ -57,7 +58,10 @@ class Hyperparameter:
 
     def relevant(self, values: Mapping[str, Any]) -> bool:
         """Whether it matters, given the values of the others."""
-        return all(str(values.get(name)) in wanted for name, wanted in (self.relevant_if or {}).items())
+        return all(
+            not set(wanted).isdisjoint(_items(str(values.get(name))))
+            for name, wanted in (self.relevant_if or {}).items()
+        )
 
     def describe(self) -> dict[str, Any]:
         """The declaration as JSON-ready data."""
@@ -219,6 +223,11 @@ class Text(Hyperparameter):
 
     def describe(self) -> dict[str, Any]:
         return super().describe() | {"max_length": self.max_length}
+
+
+def _items(text: str) -> list[str]:
+    """Those of a list, or the one value."""
+    return [item.rpartition("=")[2].strip() for item in text.split(",")]
 
 
 def _whole_number(text: str) -> int | None:

@@ -13,6 +13,13 @@ from mlplatform.core.text import text as _
 
 ALGORITHMS: Final[dict[str, str]] = {
     "knn": "jobs.algorithms.knn.spec:SPEC",
+    "xgboost": "jobs.algorithms.xgboost.spec:SPEC",
+    "catboost": "jobs.algorithms.catboost.spec:SPEC",
+    "linear-learner": "jobs.algorithms.linear_learner.spec:SPEC",
+    "random-forest": "jobs.algorithms.random_forest.spec:SPEC",
+    "ensemble": "jobs.algorithms.ensemble.spec:SPEC",
+    "kmeans": "jobs.algorithms.kmeans.spec:SPEC",
+    "pca": "jobs.algorithms.pca.spec:SPEC",
 }
 
 

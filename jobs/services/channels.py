@@ -277,6 +277,8 @@ def uri_objects(uri: str, *, limit: int = 10_000) -> list[str]:
 def _check_content_type(content_type: str, channel: Channel, field: str) -> None:
     bare = _bare(content_type)
     parameter = content_type.removeprefix(bare)
+    if content_type in channel.content_types:
+        return
     if bare not in channel.content_types or parameter not in {"", LABEL_FIRST}:
         accepted = ", ".join(channel.content_types)
         raise InvalidRequest.for_field(

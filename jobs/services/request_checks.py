@@ -67,6 +67,25 @@ def tags_check(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, 
     return {name: str(value) for name, value in given.items()}
 
 
+def whole_number_check(field: str, value: Any, low: int, high: int | None, errors: list[FieldError]) -> None:
+    """A whole number from `low` to `high`; None for no end."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if whole and low <= value and (high is None or value <= high):
+        return
+    shown = str(value)[:40]
+    message = (
+        _("{value} is not accepted; use whole numbers from {low}", value=shown, low=low)
+        if high is None
+        else _(
+            "{value} is not accepted; use whole numbers from {low} to {high}",
+            value=shown,
+            low=low,
+            high=f"{high:,}",
+        )
+    )
+    errors.append(FieldError(field, message))
+
+
 def runtime_check(max_runtime_s: Any, errors: list[FieldError]) -> int:
     whole = isinstance(max_runtime_s, int) and not isinstance(max_runtime_s, bool)
     if not whole or not 1 <= max_runtime_s <= RUNTIME_MAX_S:

@@ -1,4 +1,5 @@
 // <x-relevance>: shows a field only while the fields that it depends on have one of the values named in data-relevant.
+// A value may be a list, "a, name=b": then one of its items.
 
 class Relevance extends HTMLElement {
   connectedCallback() {
@@ -9,7 +10,7 @@ class Relevance extends HTMLElement {
   update() {
     for (const field of this.querySelectorAll("[data-relevant]")) {
       const wanted = Object.entries(JSON.parse(field.dataset.relevant));
-      const relevant = wanted.every(([name, values]) => values.includes(this.present(name)));
+      const relevant = wanted.every(([name, values]) => this.present(name).some((item) => values.includes(item)));
       field.classList.toggle("is-irrelevant", !relevant);
       for (const control of field.querySelectorAll("input, select, textarea")) control.disabled = !relevant;
     }
@@ -17,7 +18,8 @@ class Relevance extends HTMLElement {
 
   present(name) {
     const control = this.querySelector(`[name="hp.${CSS.escape(name)}"]`);
-    return control ? control.value || control.dataset.default || "" : "";
+    const value = control ? control.value || control.dataset.default || "" : "";
+    return value.split(",").map((item) => item.split("=").pop().trim());
   }
 }
 

@@ -115,7 +115,9 @@ class JobResult:
 
     @property
     def model_files(self) -> list[str]:
-        return sorted(path.name for path in self.model_dir.iterdir())
+        """Paths in the model's folder, those in folders of it too."""
+        found = (path for path in self.model_dir.rglob("*") if path.is_file())
+        return sorted(str(path.relative_to(self.model_dir)) for path in found)
 
     @property
     def failure(self) -> dict:

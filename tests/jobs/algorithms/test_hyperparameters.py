@@ -73,6 +73,13 @@ def test_a_hyperparameter_is_relevant_only_while_another_has_one_of_the_values()
     assert KIND.relevant({})
 
 
+def test_a_hyperparameter_is_relevant_while_a_list_has_one_of_the_values():
+    target = Integer(name="target", help="t", relevant_if={"members": ("knn",)})
+    assert target.relevant({"members": "xgboost, knn"})
+    assert target.relevant({"members": "xgboost,near = knn"})
+    assert not target.relevant({"members": "xgboost,knn=xgboost"})
+
+
 def test_a_description_is_json_with_the_range_of_a_tuning_job():
     tunable = Integer(name="k", help="neighbours", min=1, tune_min=2, tune_max=1024, scale="logarithmic")
     described = json.loads(json.dumps(tunable.describe()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from jobs.instance_types import instance_type_get
 from jobs.models import JobEvent, TrainingInput, TrainingJob
 from jobs.selectors.instances import instance_type_usage
 from jobs.services.channels import ChannelRequest
+from jobs.services.inputs import job_spec, manifest_facts
 from jobs.services.training import training_job_clone_request, training_job_create
 from mlplatform.core.errors import AccessDenied, Conflict, InvalidRequest, LimitExceeded
 from mlplatform.core.models import LogStream
@@ -221,6 +223,42 @@ def test_modes_and_content_types_that_do_not_fit_are_refused(cast: Cast) -> None
     )
     wrong = _refusal(cast, **_train(dataset="flags", content_type="application/jsonlines"))
     assert "text/csv" in wrong["channels.train.content_type"]
+
+
+def test_rows_without_a_label_are_only_for_algorithms_that_look_at_none(cast: Cast) -> None:
+    address = uri(cast.alice.project.bucket, "tables/one.csv")
+    object_store().put_bytes(b"1,2\n3,4\n", address)
+    given = _train(uri=address, content_type="text/csv; label_size=0")
+    assert list(_refusal(cast, **given)) == ["channels.train.content_type"]
+    job = job_make(cast.alice, algorithm="kmeans", hyperparameters={"k": "2"}, **given)
+    spec = job_spec(job=job, attempt=1, root=Path("/"), n_threads=1, memory_limit_bytes=0, parent_pid=0)
+    schema = spec.channels["train"].schema
+    assert schema is not None and (schema["label"], schema["header"]) == (None, False)
+    assert manifest_facts(job=job)["predictor_type"] is None
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "given", "predictor_type"),
+    [
+        ("xgboost", {"num_round": "1", "objective": "binary:logistic"}, "classifier"),
+        ("catboost", {"loss_function": "Logloss"}, "classifier"),
+        ("linear-learner", {"predictor_type": "binary_classifier"}, "classifier"),
+        ("random-forest", {"predictor_type": "classifier"}, "classifier"),
+        ("ensemble", {"task": "classifier"}, "classifier"),
+        ("knn", KNN, "classifier"),
+    ],
+)
+def test_every_algorithms_model_says_what_it_predicts(
+    cast: Cast, algorithm: str, given: dict[str, str], predictor_type: str
+) -> None:
+    job = job_make(cast.alice, algorithm=algorithm, hyperparameters=given)
+    facts = manifest_facts(job=job)
+    assert (facts["predictor_type"], facts["label_mapping"]) == (predictor_type, {"no": 0, "yes": 1})
+
+
+def test_a_regression_of_text_labels_is_refused_before_anything_is_stored(cast: Cast) -> None:
+    said = _refusal(cast, algorithm="xgboost", hyperparameters={"num_round": "1"})
+    assert list(said) == ["hyperparameters.objective"]
 
 
 def test_a_taken_name_is_a_conflict(cast: Cast) -> None:

@@ -1,0 +1,66 @@
+"""One row through XGBoost: `Booster.inplace_predict` against ours, on the same model and rows.
+
+`python -m benchmarks.xgboost_row [--rounds 100]` prints the median microseconds of each, their ratio, and the largest
+difference between the answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+import xgboost as xgb
+from sklearn.datasets import load_breast_cancer
+
+from jobs.algorithms.xgboost.booster import LoadedBooster, booster_write
+
+_CALLS = 2000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    rounds = parser.parse_args().rounds
+    X, y = load_breast_cancer(return_X_y=True)
+    X = X.astype(np.float32)
+    parameters = {"objective": "binary:logistic", "nthread": 1, "verbosity": 0}
+    booster = xgb.train(parameters, xgb.DMatrix(X, y), num_boost_round=rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        booster_write(booster, Path(folder))
+        ours = LoadedBooster(Path(folder), n_threads=1)
+    rows = [X[position : position + 1] for position in range(len(X))]
+    theirs_us, ours_us = _alternating(booster.inplace_predict, ours.scores, rows)
+    expected = booster.predict(xgb.DMatrix(X))
+    difference = max(
+        abs(float(ours.scores(row)[0] - value)) for row, value in zip(rows, expected, strict=True)
+    )
+    print(f"{rounds} trees, {X.shape[1]} features, one thread, {_CALLS} calls of one row each")
+    print(f"inplace_predict  {theirs_us:8.1f} µs")
+    print(f"ours             {ours_us:8.1f} µs")
+    print(f"ratio            {theirs_us / ours_us:8.2f}")
+    print(f"largest difference from Booster.predict {difference:g}")
+
+
+def _alternating(
+    theirs: Callable[[np.ndarray], np.ndarray],
+    ours: Callable[[np.ndarray], np.ndarray],
+    rows: list[np.ndarray],
+) -> tuple[float, float]:
+    """Median microseconds of both, called in turn so that a busy machine is as busy for either."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for call in range(_CALLS):
+        row = rows[call % len(rows)]
+        for held, predict in zip(times, (theirs, ours), strict=True):
+            began_at = perf_counter()
+            predict(row)
+            held.append((perf_counter() - began_at) * 1e6)
+    return median(times[0]), median(times[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""CatBoost itself: the one module that imports it. Trains, saves, loads and asks; knows nothing of jobs.
+
+CatBoost writes to standard output and into the working directory unless told not to: it is told not to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import catboost
+import numpy as np
+from numpy.typing import NDArray
+
+from mlplatform.core.errors import ModelError
+
+Floats = NDArray[np.float32]
+Scores = Mapping[str, Mapping[str, list[float]]]
+OnRound = Callable[[int, Scores], bool]
+
+FILE: Final = "model.cbm"
+
+
+class TrainingFailed(ValueError):
+    """CatBoost's own words for why it could not train."""
+
+
+class _Rounds:
+    """CatBoost calls it after every iteration."""
+
+    def __init__(self, on_round: OnRound) -> None:
+        self._on_round = on_round
+
+    def after_iteration(self, info: Any) -> bool:
+        return self._on_round(info.iteration, info.metrics)
+
+
+def ensemble_train(
+    parameters: Mapping[str, Any],
+    *,
+    train: tuple[Floats, NDArray[Any]],
+    validation: tuple[Floats, NDArray[Any]] | None,
+    on_round: OnRound,
+) -> Any:
+    """A trained `catboost.CatBoost`.
+
+    Args:
+        parameters: CatBoost's own.
+        train: X float32 [n, d] with NaN for what is missing, and y [n].
+        on_round: Given the number of an iteration, from 1, and all scores so far by channel (learn, validation) and
+            metric; returns whether to go on.
+
+    Raises:
+        TrainingFailed: CatBoost refuses.
+    """
+    model = catboost.CatBoost({**parameters, "allow_writing_files": False, "logging_level": "Silent"})
+    try:
+        model.fit(
+            catboost.Pool(*train),
+            eval_set=None if validation is None else catboost.Pool(*validation),
+            callbacks=[_Rounds(on_round)],
+        )
+    except catboost.CatBoostError as error:
+        raise TrainingFailed(_words(error)) from error
+    return model
+
+
+def ensemble_write(model: Any, model_dir: Path) -> None:
+    """Writes `model.cbm`."""
+    model.save_model(str(model_dir / FILE), format="cbm")
+
+
+class LoadedEnsemble:
+    """A model that answers, from several threads at once."""
+
+    def __init__(self, model_dir: Path, *, n_threads: int) -> None:
+        """Raises ModelError."""
+        try:
+            self._model = catboost.CatBoost().load_model(str(model_dir / FILE))
+        except catboost.CatBoostError as error:
+            raise ModelError(f"The model's file {FILE} cannot be read: {_words(error)}") from error
+        self._n_threads = n_threads
+        self.n_features = len(self._model.feature_names_)
+
+    def values(self, X: Floats) -> Floats:
+        """Predicted numbers, float32 [n]."""
+        return self._predict(X, "RawFormulaVal")
+
+    def probabilities(self, X: Floats) -> Floats:
+        """Of every class, float32 [n, c]."""
+        return self._predict(X, "Probability")
+
+    def _predict(self, X: Floats, kind: str) -> Floats:
+        if len(X) == 0:
+            return self._predict(np.zeros((1, self.n_features), np.float32), kind)[:0]
+        n_threads = 1 if len(X) == 1 else self._n_threads
+        found = self._model.predict(
+            np.ascontiguousarray(X, np.float32), prediction_type=kind, thread_count=n_threads
+        )
+        return cast(Floats, np.asarray(found, np.float32))
+
+
+def _words(error: Exception) -> str:
+    """The message without its C++ place."""
+    text = str(error)
+    return text.partition(": ")[2][:300] if text.split(":", 1)[0].endswith((".cpp", ".h")) else text[:300]

@@ -1,0 +1,186 @@
+"""XGBoost itself: the one module that imports it. Trains, saves, loads and asks a booster; knows nothing of jobs."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import xgboost as xgb
+from numpy.typing import NDArray
+
+from jobs.algorithms.xgboost.own_metrics import own_metric
+from mlplatform.core.errors import ModelError
+
+Floats = NDArray[np.float32]
+Scores = Mapping[str, Mapping[str, list[float] | list[tuple[float, float]]]]
+OnRound = Callable[[int, Scores], None]
+
+FILE: Final = "xgboost-model"
+"""The name that the managed service gives it; the format is XGBoost's UBJSON."""
+_LIBRARY: Final = xgb.core._LIB
+_CONFIG: Final = json.dumps(
+    {
+        "type": 0,
+        "training": False,
+        "iteration_begin": 0,
+        "iteration_end": 0,
+        "missing": float("nan"),
+        "strict_shape": False,
+        "cache_id": 0,
+    }
+).encode()
+
+
+class TrainingFailed(ValueError):
+    """XGBoost's own words for why it could not train."""
+
+
+class _Rounds(xgb.callback.TrainingCallback):
+    def __init__(self, on_round: OnRound) -> None:
+        super().__init__()
+        self._on_round = on_round
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Scores) -> bool:
+        self._on_round(epoch, evals_log)
+        return False
+
+
+def booster_train(
+    parameters: Mapping[str, Any],
+    *,
+    n_rounds: int,
+    train: tuple[Floats, Floats],
+    validation: tuple[Floats, Floats] | None,
+    own_metrics: list[str],
+    early_stopping: tuple[int, str | None, bool | None] | None,
+    on_round: OnRound,
+) -> Any:
+    """A trained `xgb.Booster`; with early stopping up to its best round.
+
+    Args:
+        parameters: XGBoost's own.
+        train: X float32 [n, d] with NaN for what is missing, and y float32 [n].
+        own_metrics: Those of `own_metrics.py` to evaluate.
+        early_stopping: Rounds to wait, the metric and whether more of it is better; None: the last one.
+        on_round: Given the number of a round, from 0, and all scores so far by channel and metric.
+
+    Raises:
+        TrainingFailed: XGBoost refuses.
+    """
+    try:
+        evals = [(_matrix(parameters, *train), "train")]
+        if validation is not None:
+            evals.append((_matrix(parameters, *validation, reference=evals[0][0]), "validation"))
+        callbacks: list[Any] = [_Rounds(on_round)]
+        if early_stopping is not None:
+            rounds, metric, maximise = early_stopping
+            callbacks.append(
+                xgb.callback.EarlyStopping(
+                    rounds=rounds, metric_name=metric, data_name="validation", maximize=maximise
+                )
+            )
+        found = xgb.train(
+            dict(parameters),
+            evals[0][0],
+            num_boost_round=n_rounds,
+            evals=evals,
+            custom_metric=own_metric(own_metrics) if own_metrics else None,
+            callbacks=callbacks,
+            verbose_eval=False,
+        )
+    except xgb.core.XGBoostError as error:
+        raise TrainingFailed(_words(error)) from error
+    return found if early_stopping is None else found[: found.best_iteration + 1]
+
+
+def booster_write(booster: Any, model_dir: Path) -> None:
+    """Writes `xgboost-model`."""
+    (model_dir / FILE).write_bytes(booster.save_raw(raw_format="ubj"))
+
+
+def _matrix(parameters: Mapping[str, Any], X: Floats, y: Floats, reference: Any = None) -> Any:
+    """The rows as XGBoost wants them: for hist in ranges, which takes a fraction of the memory."""
+    threads = parameters["nthread"]
+    if parameters["tree_method"] in ("hist", "auto"):
+        return xgb.QuantileDMatrix(X, y, max_bin=parameters["max_bin"], ref=reference, nthread=threads)
+    return xgb.DMatrix(X, y, nthread=threads)
+
+
+def _words(error: Exception) -> str:
+    """The message without the C++ place and stack."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    first = next((line for line in lines if "Check failed" in line or not line.startswith("[")), lines[0])
+    return first.rpartition("Check failed: ")[2][:300]
+
+
+class LoadedBooster:
+    """A booster that answers, from several threads at once.
+
+    One row goes through XGBoost's C interface with buffers made once a thread, since what Python does around it takes
+    several times longer than the trees; it is asked with one thread, which is faster for one row than several.
+    """
+
+    def __init__(self, model_dir: Path, *, n_threads: int) -> None:
+        """Raises ModelError."""
+        self._booster = _load(model_dir, n_threads)
+        self._for_one = self._booster if n_threads == 1 else _load(model_dir, 1)
+        self.n_features = int(self._booster.num_features())
+        self._local = threading.local()
+
+    def scores(self, X: Floats) -> Floats:
+        """What the objective answers: float32 [n], or [n, c] with multi:softprob. NaN is a missing value."""
+        if len(X) == 1:
+            row: _OneRow | None = getattr(self._local, "row", None)
+            if row is None:
+                row = self._local.row = _OneRow(self._for_one, self.n_features)
+            return row.scores(X)
+        if len(X) == 0:
+            return self.scores(np.zeros((1, self.n_features), np.float32))[:0]
+        return cast(Floats, self._booster.inplace_predict(np.ascontiguousarray(X, np.float32)))
+
+
+class _OneRow:
+    """Buffers of one thread for `XGBoosterPredictFromDense`, through which `inplace_predict` goes as well."""
+
+    def __init__(self, booster: Any, n_features: int) -> None:
+        self._booster = booster  # its handle must not be freed
+        self._row = np.empty((1, n_features), np.float32)
+        interface = {
+            "data": [self._row.ctypes.data, True],
+            "shape": [1, n_features],
+            "typestr": self._row.dtype.str,
+            "version": 3,
+        }
+        self._interface = json.dumps(interface).encode()
+        self._shape = ctypes.POINTER(ctypes.c_uint64)()
+        self._n_dims = ctypes.c_uint64()
+        self._result = ctypes.POINTER(ctypes.c_float)()
+        self._places = (ctypes.byref(self._shape), ctypes.byref(self._n_dims), ctypes.byref(self._result))
+        self._call = _LIBRARY.XGBoosterPredictFromDense
+
+    def scores(self, X: Floats) -> Floats:
+        self._row[0] = X[0]
+        failed = self._call(self._booster.handle, self._interface, _CONFIG, None, *self._places)
+        if failed:
+            raise RuntimeError(f"XGBoost could not predict: {_LIBRARY.XGBGetLastError()!r}")
+        if self._n_dims.value == 1:
+            return np.array((self._result[0],), np.float32)
+        n = self._shape[1]
+        return np.array(self._result[:n], np.float32).reshape(1, n)
+
+
+def _load(model_dir: Path, n_threads: int) -> Any:
+    try:
+        booster = xgb.Booster({"nthread": n_threads, "verbosity": 0})
+        booster.load_model(bytearray((model_dir / FILE).read_bytes()))
+        booster.set_param({"nthread": n_threads, "verbosity": 0})
+    except OSError as error:
+        raise ModelError(f"The model has no readable file {FILE}: {error.strerror or error}") from error
+    except xgb.core.XGBoostError as error:
+        raise ModelError(f"The model's file {FILE} cannot be read: {_words(error)}") from error
+    return booster
