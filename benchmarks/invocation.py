@@ -12,33 +12,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
-from time import perf_counter, sleep
+from time import perf_counter
 
 import uvloop
 
-from endpoints.gateway.routing import KeyRecord, Route, RouteVariant, RoutingTable, Version
-from endpoints.gateway.server import GatewayConfig, gateway_run
-from endpoints.gateway.tally import MinuteCounts
-from endpoints.serving.address import Address, address_parse
+from benchmarks.serving_stage import ServingStage, call, knn_train, wait_answered
+from endpoints.serving.address import Address
 from endpoints.serving.client import ConnectionPool
-from jobs.runner.spec import ChannelSpec, JobSpec
-from jobs.runner.workspace import ChannelSource, Workspace
-from mlplatform.core.env import PROJECT_ROOT
-from mlplatform.core.names import uid_new
 
 BAR_ADDED_MS = 0.35
 N_CONNECTIONS = 16
 ROW = b"5.8,2.8,5.1,2.4"
-PATH = "/api/v1/projects/default/endpoints/iris/invocations"
-KEY_ID, SECRET = "BENCH", "secret"
-PORT = 18743
 
 
 def main() -> None:
@@ -47,47 +35,30 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=1000, help="per round and variant")
-    parser.add_argument("--gateway", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.gateway:
-        sys.exit(_gateway(options.gateway))
     with tempfile.TemporaryDirectory(prefix="mlp-bench-") as folder:
         _measure(Path(folder), options.rounds, options.requests)
 
 
 def _measure(folder: Path, n_rounds: int, n_requests: int) -> None:
-    model_dir = _train(folder / "ml")
-    replica, public = Address(path=str(folder / "replica.sock")), Address(host="127.0.0.1", port=PORT)
-    serve = [
-        "endpoints.serving",
-        "--socket",
-        str(replica),
-        "--model-dir",
-        str(model_dir),
-        "--algorithm",
-        "knn",
-    ]
-    processes = [_start(*serve, "--threads", "1"), _start("benchmarks.invocation", "--gateway", str(folder))]
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            calls = {
-                "model server": (replica, _request("/invocations")),
-                "gateway": (public, _request(PATH)),
-            }
-            for address, request in calls.values():
-                runner.run(_wait(address, request))
-            in_process = _in_process(model_dir)
-            times: dict[str, list[float]] = {name: [] for name in ("in process", *calls)}
-            rates: dict[str, list[float]] = {name: [] for name in calls}
-            for _ in range(n_rounds):
-                times["in process"] += in_process(n_requests)
-                for name, (address, request) in calls.items():
-                    times[name] += runner.run(_one_connection(address, request, n_requests))
-                    rates[name].append(runner.run(_many_connections(address, request, n_requests)))
-    finally:
-        for process in processes:
-            process.terminate()
-            process.wait(10)
+    values = {"k": "1", "feature_dim": "4", "sample_size": "150", "predictor_type": "classifier"}
+    model_dir = knn_train(folder / "ml", values, _write_iris)
+    with (
+        ServingStage(folder, model_dir) as stage,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        places = {"model server": stage.replica, "gateway": stage.public}
+        calls = {name: (address, stage.request(address, ROW)) for name, address in places.items()}
+        for address, request in calls.values():
+            runner.run(wait_answered(address, request))
+        in_process = _in_process(model_dir)
+        times: dict[str, list[float]] = {name: [] for name in ("in process", *calls)}
+        rates: dict[str, list[float]] = {name: [] for name in calls}
+        for _ in range(n_rounds):
+            times["in process"] += in_process(n_requests)
+            for name, (address, request) in calls.items():
+                times[name] += runner.run(_one_connection(address, request, n_requests))
+                rates[name].append(runner.run(_many_connections(address, request, n_requests)))
     _report(times, rates)
 
 
@@ -104,29 +75,12 @@ def _report(times: dict[str, list[float]], rates: dict[str, list[float]]) -> Non
     )
 
 
-def _train(root: Path) -> Path:
+def _write_iris(path: Path) -> None:
     from sklearn.datasets import load_iris
 
     table = load_iris()
-    workspace = Workspace(root)
-    workspace.make()
-    channel = ChannelSource("train", (), "text/csv", "File", ".csv")
-    values = {"k": "1", "feature_dim": "4", "sample_size": "150", "predictor_type": "classifier"}
-    workspace.configure(hyperparameters=values, channels=[channel], instance_type="local.cpu")
-    data = root / "input/data/train/train.csv"
-    data.parent.mkdir(exist_ok=True)
     rows = zip(table.target.tolist(), table.data.tolist(), strict=True)
-    data.write_text("".join(f"{label},{','.join(map(str, features))}\n" for label, features in rows))
-    spec = JobSpec(
-        uid=uid_new(), name="iris", attempt=1, algorithm="knn", root=root, channels={"train": ChannelSpec()}
-    )
-    subprocess.run(
-        [sys.executable, "-m", "jobs.runner", str(spec.write())],
-        cwd=PROJECT_ROOT,
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    return workspace.model_dir
+    path.write_text("".join(f"{label},{','.join(map(str, features))}\n" for label, features in rows))
 
 
 def _in_process(model_dir: Path) -> Callable[[int], list[float]]:
@@ -148,57 +102,11 @@ def _in_process(model_dir: Path) -> Callable[[int], list[float]]:
     return measure
 
 
-def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL)
-
-
-def _gateway(folder: Path) -> int:
-    variant = RouteVariant("AllTraffic", 1.0, (address_parse(f"{folder}/replica.sock"),))
-    key = KeyRecord(hashlib.sha256(SECRET.encode()).hexdigest(), "default", "editor", "bench")
-    table = RoutingTable(1, (Route("default", "iris", 1, "InService", (variant,)),), {KEY_ID: key})
-
-    def load_table(known: Version | None) -> RoutingTable | None:
-        return None if known == table.version else table
-
-    def flush(counts: Sequence[MinuteCounts]) -> None:
-        for minute in counts:
-            minute.latency.to_dict()
-
-    config = GatewayConfig(
-        public=Address(host="127.0.0.1", port=PORT),
-        trusted=Address(path=f"{folder}/gateway.sock"),
-        web=Address(path=f"{folder}/web.sock"),
-    )
-    return gateway_run(config, load_table=load_table, flush=flush)
-
-
-def _request(path: str) -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {KEY_ID}.{SECRET}\r\n"
-    return (head + f"Content-Type: text/csv\r\nContent-Length: {len(ROW)}\r\n\r\n").encode() + ROW
-
-
-async def _call(pool: ConnectionPool, request: bytes) -> None:
-    answer = await pool.call(request, limit_bytes=10_000, timeout_s=10)
-    if answer.status != 200:
-        raise RuntimeError(f"{answer.status}: {answer.body.decode()}")
-
-
-async def _wait(address: Address, request: bytes) -> None:
-    for _ in range(400):
-        try:
-            return await _call(ConnectionPool(address), request)
-        except Exception as error:
-            last = error
-            sleep(0.05)
-    raise last
-
-
 async def _one_connection(address: Address, request: bytes, n: int) -> list[float]:
     pool, times = ConnectionPool(address), []
     for _ in range(n):
         began_at = perf_counter()
-        await _call(pool, request)
+        await call(pool, request)
         times.append(perf_counter() - began_at)
     pool.close()
     return times
@@ -209,7 +117,7 @@ async def _many_connections(address: Address, request: bytes, n: int) -> float:
 
     async def caller() -> None:
         for _ in range(n // N_CONNECTIONS):
-            await _call(pool, request)
+            await call(pool, request)
 
     began_at = perf_counter()
     await asyncio.gather(*(caller() for _ in range(N_CONNECTIONS)))

@@ -7,6 +7,7 @@ before.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from time import monotonic, perf_counter, time
 from urllib.parse import parse_qs
@@ -22,11 +23,14 @@ from mlplatform.core.errors import NotFound, PlatformError, ServiceUnavailable
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 
+_INVOCATIONS = re.compile(rb"/api/v1/projects/([^/%]+)/endpoints/([^/%]+)/invocations/?")
 _TARGET_VARIANT = b"x-amzn-sagemaker-target-variant"
 _CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 _INFERENCE_ID = b"x-amzn-sagemaker-inference-id"
 _TO_MODEL = frozenset((b"content-type", b"accept"))
-_FROM_MODEL = frozenset((b"content-type", b"x-amzn-errortype", b"retry-after", _CUSTOM_ATTRIBUTES))
+_FROM_MODEL = frozenset(
+    (b"content-type", b"x-amzn-errortype", b"retry-after", b"x-mlplatform-model-ms", _CUSTOM_ATTRIBUTES)
+)
 _SAGEMAKER = b"x-amzn-sagemaker-"
 
 
@@ -81,9 +85,10 @@ class Invoker:
             with self._bodies.holding() as held:
                 body = await exchange.body(limit_bytes=MAX_BODY_BYTES, held=held)
                 answer = await self._predict(exchange, route, variant, body, request_id, timing)
-            status, headers, content = answer.status, _from_model(answer), answer.body
+            status, headers, content = answer.status, _from_model(answer), answer.pieces
         except PlatformError as error:
-            status, headers, content = error_answer(error, request_id.decode("latin-1"))
+            status, headers, said = error_answer(error, request_id.decode("latin-1"))
+            content = (said,)
             status = error_status(error)
             headers = [header for header in headers if header[0] != b"x-request-id"]
         headers += [
@@ -100,6 +105,11 @@ class Invoker:
             latency_s=perf_counter() - timing.began_at if timing.is_answered else None,
             model_s=timing.model_s,
         )
+
+    def require_table(self) -> None:
+        """Raises ServiceUnavailable as long as nothing is known of endpoints and keys."""
+        if not self._balancer.has_table:
+            raise ServiceUnavailable("the gateway has not read its routing table yet; try again in a moment")
 
     async def _route(self, project: str, endpoint_name: str) -> LiveRoute:
         """An endpoint that is not known may have been made a moment ago: the table is asked for once more."""
@@ -167,6 +177,15 @@ class Invoker:
         timing.is_answered = True
         replica.succeeded()
         return _checked(answer)
+
+
+def invocation_of(exchange: Exchange) -> tuple[str, str] | None:
+    """Project and endpoint of the invocation that this is; None when it is something else."""
+    found = _INVOCATIONS.fullmatch(exchange.path) if exchange.method == b"POST" else None
+    if found is None:
+        return None
+    project, endpoint_name = found.groups()
+    return project.decode("latin-1"), endpoint_name.decode("latin-1")
 
 
 def endpoint_not_found(project: str, endpoint_name: str) -> NotFound:

@@ -1,4 +1,5 @@
-"""The gateway: the one public port, and the trusted unix socket of the web process.
+"""The gateway: the one public port, the trusted unix socket of the web process, and the socket of runs, which trusts
+nobody.
 
 Invocations with an access key are served here; everything else goes on to the web process. Composes the parts
 of this package; it knows no database: `load_table` and `flush` are given to it (by `manage.py gateway`, or by
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import resource
 import signal
 from collections.abc import Mapping
@@ -22,11 +22,12 @@ import uvloop
 
 from endpoints.gateway.balance import Balancer
 from endpoints.gateway.headers import request_id_of
-from endpoints.gateway.invoke import Invoker, endpoint_not_found
+from endpoints.gateway.invoke import Invoker, endpoint_not_found, invocation_of
 from endpoints.gateway.keys import key_authenticate
 from endpoints.gateway.proxy import WebProxy
 from endpoints.gateway.refresh import LoadTable, TableKeeper
 from endpoints.gateway.routing import KeyRecord, RoutingTable
+from endpoints.gateway.runs import BODIES_BYTES_MAX, RunsApplication, RunsDoor, runs_limits
 from endpoints.gateway.tally import Flush, Tally, TallyWriter
 from endpoints.serving.address import Address
 from endpoints.serving.answers import JSON, error_answer
@@ -34,10 +35,10 @@ from endpoints.serving.exchange import Exchange
 from endpoints.serving.http1 import HttpServer, Limits
 from endpoints.serving.lifeline import Lifeline, lifeline_wait
 from mlplatform.core.errors import NotAuthenticated, NotFound, PlatformError, ServiceUnavailable
+from mlplatform.core.process_memory import freed_memory_keep
 
 logger = logging.getLogger(__name__)
 
-_INVOCATIONS = re.compile(rb"/api/v1/projects/([^/%]+)/endpoints/([^/%]+)/invocations/?")
 _PROJECT = b"x-mlplatform-project"
 _N_FILES = 32_768
 _N_CONNECTIONS = 8_192
@@ -50,6 +51,7 @@ class GatewayConfig:
     public: Address
     trusted: Address
     web: Address
+    runs: RunsDoor | None = None
     trusted_proxies: frozenset[str] = frozenset()
     reload_every_s: float = 0.25
     flush_every_s: float = 2.0
@@ -70,17 +72,11 @@ class Gateway:
         self._keeper = TableKeeper(load_table, self._adopt, every_s=config.reload_every_s)
         self._tally = Tally()
         self._writer = TallyWriter(self._tally, flush, every_s=config.flush_every_s)
-        self._invoke = Invoker(
-            self._balancer,
-            self._keeper,
-            self._tally,
-            answer_within_s=config.answer_within_s,
-            n_outstanding_max=config.n_outstanding_max,
-            bodies_bytes_max=config.bodies_bytes_max,
-        )
+        self._invoke = self._invoker(config.bodies_bytes_max)
         self._proxy = WebProxy(config.web, trusted_proxies=config.trusted_proxies)
         self._public = HttpServer(self._serve_public, refuse=_refuse, limits=config.limits)
         self._trusted = HttpServer(self._serve_trusted, refuse=_refuse, limits=config.limits)
+        self._servers = [self._public, self._trusted]
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> Address:
@@ -91,6 +87,8 @@ class Gateway:
         """
         public = await self._public.listen(self._config.public)
         await self._trusted.listen(self._config.trusted, mode=0o600)
+        if self._config.runs is not None:
+            await self._listen_for_runs(self._config.runs)
         self._loops = [asyncio.create_task(self._keeper.run()), asyncio.create_task(self._writer.run())]
         return public
 
@@ -98,7 +96,7 @@ class Gateway:
         """Answers what has begun, writes the last counts, ends."""
         grace_s = self._config.grace_s
         self._proxy.end_event_streams()
-        await asyncio.gather(self._public.drain(grace_s=grace_s), self._trusted.drain(grace_s=grace_s))
+        await asyncio.gather(*(server.drain(grace_s=grace_s) for server in self._servers))
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
@@ -107,6 +105,22 @@ class Gateway:
         self._keeper.close()
         self._balancer.close()
 
+    async def _listen_for_runs(self, door: RunsDoor) -> None:
+        app = RunsApplication(self._invoker(BODIES_BYTES_MAX), key=door.key)
+        server = HttpServer(app, refuse=_refuse, limits=runs_limits(self._config.limits))
+        self._servers.append(server)
+        await server.listen(door.address, mode=0o600)
+
+    def _invoker(self, bodies_bytes_max: int) -> Invoker:
+        return Invoker(
+            self._balancer,
+            self._keeper,
+            self._tally,
+            answer_within_s=self._config.answer_within_s,
+            n_outstanding_max=self._config.n_outstanding_max,
+            bodies_bytes_max=bodies_bytes_max,
+        )
+
     def _adopt(self, table: RoutingTable) -> None:
         self._keys = table.keys
         self._balancer.adopt(table)
@@ -114,14 +128,14 @@ class Gateway:
     # ---- the public port
 
     async def _serve_public(self, exchange: Exchange) -> None:
-        found = _INVOCATIONS.fullmatch(exchange.path) if exchange.method == b"POST" else None
+        found = invocation_of(exchange)
         authorization = exchange.header(b"authorization")
         if found is None or (authorization is None and exchange.header(b"cookie") is not None):
             await self._proxy(exchange)
             return
-        self._require_table()
+        self._invoke.require_table()
         key = await self._authenticate(authorization)
-        project, endpoint_name = _names(found)
+        project, endpoint_name = found
         if key.project_name != project:
             raise endpoint_not_found(project, endpoint_name)
         await self._invoke(
@@ -140,10 +154,6 @@ class Gateway:
                 raise
             return key_authenticate(authorization, self._keys, now=time())
 
-    def _require_table(self) -> None:
-        if not self._balancer.has_table:
-            raise ServiceUnavailable("the gateway has not read its routing table yet; try again in a moment")
-
     # ---- the trusted socket
 
     async def _serve_trusted(self, exchange: Exchange) -> None:
@@ -153,13 +163,13 @@ class Gateway:
         if exchange.path == b"/control/status" and exchange.method == b"GET":
             exchange.respond(200, [JSON], json.dumps(self._status()).encode())
             return
-        found = _INVOCATIONS.fullmatch(exchange.path) if exchange.method == b"POST" else None
+        found = invocation_of(exchange)
         if found is None:
             raise NotFound(
                 "only invocations, POST /control/reload and GET /control/status are served on this socket"
             )
-        self._require_table()
-        project, endpoint_name = _names(found)
+        self._invoke.require_table()
+        project, endpoint_name = found
         if exchange.header(_PROJECT) != project.encode():
             raise endpoint_not_found(project, endpoint_name)
         await self._invoke(
@@ -193,6 +203,7 @@ def gateway_run(
         flush: See `TallyWriter`.
         lifeline: Ends the process with its parent.
     """
+    freed_memory_keep()
     n_connections = min(_N_CONNECTIONS, _raise_file_limit() * 3 // 8)
     config = replace(config, limits=replace(config.limits, n_connections=n_connections))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -227,11 +238,6 @@ def _raise_file_limit() -> int:
         return _N_FILES if soft == resource.RLIM_INFINITY else soft
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     return wanted
-
-
-def _names(found: re.Match[bytes]) -> tuple[str, str]:
-    project, endpoint_name = found.groups()
-    return project.decode("latin-1"), endpoint_name.decode("latin-1")
 
 
 def _refuse(exchange: Exchange, error: PlatformError) -> None:

@@ -4,6 +4,7 @@ has them."""
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter
 
 from endpoints.serving.answers import MAX_BODY_BYTES, ValidationError
 from endpoints.serving.batching import Batcher, Rows
@@ -13,9 +14,10 @@ from endpoints.serving.exchange import Exchange
 from endpoints.serving.loader import LoadedModel
 from mlplatform.core.errors import DataError, NotFound, ServiceUnavailable
 
-_INLINE_BODY_BYTES = 32 * 1024
-_INLINE_CELLS = 2_000
+_INLINE_BODY_BYTES = 128 * 1024
+_INLINE_CELLS = 200_000
 _CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+_MODEL_MS = b"x-mlplatform-model-ms"
 _STUCK_S = 60.0
 
 
@@ -45,22 +47,38 @@ class ModelApplication:
 
     async def _invoke(self, exchange: Exchange) -> None:
         body = await exchange.body(limit_bytes=MAX_BODY_BYTES)
+        began_at = perf_counter()
         answer = format_choose(exchange.header(b"accept"), self._model.response_types)
         X = await self._decode(body, exchange.header(b"content-type"))
         prediction = await self._batcher.predict(X, verbose=answer.verbose)
-        headers = [(b"content-type", answer.content_type)]
+        content = await self._encode(prediction, answer)
+        headers = [
+            (b"content-type", answer.content_type),
+            (_MODEL_MS, b"%.3f" % ((perf_counter() - began_at) * 1000)),
+        ]
         attributes = exchange.header(_CUSTOM_ATTRIBUTES)
         if attributes:
             headers.append((_CUSTOM_ATTRIBUTES, attributes))
-        exchange.respond(200, headers, await self._encode(prediction, answer))
+        exchange.respond(200, headers, content)
 
     async def _decode(self, body: bytes, content_type: bytes | None) -> Rows:
         model = self._model
         try:
             if len(body) <= _INLINE_BODY_BYTES:
-                return decode(body, content_type, model.n_features, accepted=model.request_types)
+                return decode(
+                    body,
+                    content_type,
+                    model.n_features,
+                    accepted=model.request_types,
+                    missing=model.takes_missing,
+                )
             return await asyncio.to_thread(
-                decode, body, content_type, model.n_features, accepted=model.request_types
+                decode,
+                body,
+                content_type,
+                model.n_features,
+                accepted=model.request_types,
+                missing=model.takes_missing,
             )
         except DataError as error:
             # Where labels come first, columns are not counted from the first feature.
@@ -68,7 +86,7 @@ class ModelApplication:
             raise ValidationError.of_data(error, feature_names=names) from None
 
     async def _encode(self, prediction: Prediction, answer: Format) -> bytes:
-        columns = prediction if answer.verbose else self._model.plain_columns
+        columns = self._model.columns(prediction, answer)
         if sum(prediction[name].size for name in columns) <= _INLINE_CELLS:
             return encode(prediction, columns, answer)
         return await asyncio.to_thread(encode, prediction, columns, answer)

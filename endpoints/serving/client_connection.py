@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -42,11 +43,15 @@ class AnswerTooLong(CallFailed):
 
 @dataclass(slots=True)
 class Answer:
-    """A whole answer. Header names are lower case."""
+    """A whole answer. Header names are lower case; the body is in the pieces in which it came."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
-    body: bytes
+    pieces: Sequence[bytes]
+
+    @property
+    def body(self) -> bytes:
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
     def header(self, name: bytes) -> bytes | None:
         for key, value in self.headers:
@@ -123,9 +128,9 @@ class Connection(asyncio.Protocol):
         finally:
             self._limit_bytes = _FOREVER
             self._wants_all = False
-        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        pieces = tuple(self._chunks)
         self._chunks.clear()
-        return Answer(self.status, self.headers, body)
+        return Answer(self.status, self.headers, pieces)
 
     async def head(self) -> int:
         """Waits for the answer's head, which is then in `status` and `headers`."""

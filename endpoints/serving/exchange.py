@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from time import time
@@ -23,6 +23,7 @@ _STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status, status.phrase.encode()) for status in HTTPStatus
 }
 _SMALL_REMAINDER_BYTES = 64 * 1024
+_SMALL_BODY_BYTES = 16 * 1024
 _date: tuple[int, bytes] = (0, b"")
 
 
@@ -41,7 +42,7 @@ class Carrier(Protocol):
     @property
     def draining(self) -> bool: ...
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, *pieces: bytes) -> None: ...
     async def flushed(self) -> None: ...
     def body_awaited(self, exchange: Exchange) -> None: ...
     def body_taken(self, exchange: Exchange) -> None: ...
@@ -209,12 +210,22 @@ class Exchange:
 
     # ---- the answer
 
-    def respond(self, status: int, headers: Headers = (), body: bytes = b"") -> None:
-        """Answers with a whole body, at once. `headers` come without length, connection and date."""
+    def respond(self, status: int, headers: Headers = (), body: bytes | Sequence[bytes] = b"") -> None:
+        """Answers with a whole body, at once; one in pieces is written as it is, without being put together.
+
+        `headers` come without length, connection and date.
+        """
+        pieces = (body,) if isinstance(body, bytes) else body
+        n_bytes = sum(map(len, pieces))
         head = self._head(
-            status, headers, b"content-length: %d\r\n" % len(body) if _may_have_body(status) else b""
+            status, headers, b"content-length: %d\r\n" % n_bytes if _may_have_body(status) else b""
         )
-        self._carrier.write(head if self.method == b"HEAD" else head + body)
+        if self.method == b"HEAD":
+            self._carrier.write(head)
+        elif n_bytes <= _SMALL_BODY_BYTES:
+            self._carrier.write(b"".join((head, *pieces)))
+        else:
+            self._carrier.write(head, *pieces)
         self.answered = True
 
     def start(self, status: int, headers: Headers, *, length: int | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _FOREVER = float("inf")
 _MAX_PIPELINED = 64
+_SEND_BYTES = 1024 * 1024
 _FRAMING_FLOOR_BYTES = 64 * 1024
 
 
@@ -62,6 +64,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
+        _send_much(transport)
         self.peer = peer[0] if isinstance(peer, tuple) else ""
         self._server.connections.add(self)
         if len(self._server.connections) > self._limits.n_connections:
@@ -168,8 +171,11 @@ class HttpConnection(asyncio.Protocol):
 
     # ---- for the exchange
 
-    def write(self, data: bytes) -> None:
-        self._transport.write(data)
+    def write(self, *pieces: bytes) -> None:
+        if len(pieces) == 1:
+            self._transport.write(pieces[0])
+        else:
+            self._transport.writelines(pieces)
 
     async def flushed(self) -> None:
         if not self._write_paused:
@@ -336,3 +342,12 @@ class HttpConnection(asyncio.Protocol):
         elif self._reading_paused and not too_much and not self._deaf:
             self._reading_paused = False
             self._transport.resume_reading()
+
+
+def _send_much(transport: asyncio.BaseTransport) -> None:
+    """A unix socket holds 208 KiB by itself, so that both ends would take turns several times for one large answer. TCP
+    grows by itself.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family == socket.AF_UNIX:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)

@@ -7,14 +7,17 @@ use it.
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import signal
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from jobs.runner.process import stdin_is_cut
 from jobs.runner.spec import PARENT_AT_STDIN
+
+if TYPE_CHECKING:
+    import asyncio
 
 _PR_SET_PDEATHSIG = 1
 _CHECK_S = 1.0
@@ -60,6 +63,8 @@ class Lifeline:
 
 async def lifeline_wait(ended: asyncio.Event, lifeline: Lifeline | None) -> None:
     """Waits until `ended` is set; meanwhile looks once a second whether the parent is still there."""
+    import asyncio  # a process without an event loop does not pay for it
+
     while not ended.is_set():
         if lifeline is not None:
             lifeline.check()

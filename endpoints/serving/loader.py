@@ -17,7 +17,7 @@ import numpy as np
 
 from endpoints.serving.batching import Predictor, Rows
 from endpoints.serving.decode import REQUEST_TYPES
-from endpoints.serving.encode import RESPONSE_TYPES
+from endpoints.serving.encode import CSV, RESPONSE_TYPES, Format, Prediction
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,14 @@ class LoadedModel:
     request_types: tuple[str, ...] = REQUEST_TYPES
     response_types: tuple[str, ...] = RESPONSE_TYPES
     feature_names: tuple[str, ...] = ()
+    takes_missing: bool = False
+    csv_columns: tuple[str, ...] = ()
+
+    def columns(self, prediction: Prediction, answer: Format) -> Sequence[str]:
+        """Names of the columns to write; a CSV, which cannot name them, may have fewer."""
+        if answer.kind == CSV and self.csv_columns:
+            return self.csv_columns
+        return answer.columns(prediction, plain=self.plain_columns)
 
 
 def model_load(*, algorithm: str, engine: str = "", model_dir: Path, n_threads: int) -> LoadedModel:
@@ -64,7 +72,15 @@ def model_try(
 ) -> LoadedModel:
     """Predicts one row, so that the first caller waits for nothing and a broken model fails now."""
     prediction: Mapping[str, Any] = predictor.predict(_first_row(predictor), verbose=False)
-    return LoadedModel(predictor, predictor.n_features, tuple(prediction), request_types, response_types)
+    return LoadedModel(
+        predictor,
+        predictor.n_features,
+        tuple(prediction),
+        request_types,
+        response_types,
+        takes_missing=getattr(predictor, "takes_missing", False),
+        csv_columns=getattr(predictor, "csv_columns", ()),
+    )
 
 
 def _first_row(predictor: Predictor) -> Rows:

@@ -69,6 +69,11 @@ def gateway_socket() -> Path:
     return (runtime_dir() / "gateway.sock").resolve()
 
 
+def runs_socket() -> Path:
+    """The gateway's socket for runs, which trusts nobody, where it is bound: `runs.sock` is a link to it."""
+    return (runtime_dir() / "runs.sock").resolve()
+
+
 def runtime_dir() -> Path:
     """The folder of unix sockets: `<data dir>/run`, or a short temporary folder where that path is too long."""
     folder = data_dir() / "run"

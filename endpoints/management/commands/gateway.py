@@ -15,8 +15,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseFault
 from django.db import close_old_connections
 
+from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import GatewayConfig, gateway_run
 from endpoints.gateway.tables import flush, load_table
+from endpoints.services.run_tokens import run_token_key
 from endpoints.serving.address import Address
 from endpoints.serving.lifeline import Lifeline
 from mlplatform.core import clock
@@ -51,21 +53,22 @@ def _config(options: dict[str, Any]) -> GatewayConfig:
     port = env_int("MLPLATFORM_PORT", 8000) if options["port"] is None else options["port"]
     return GatewayConfig(
         public=Address(host=options["host"] or env_text("MLPLATFORM_HOST", "127.0.0.1"), port=port),
-        trusted=Address(path=str(_trusted_socket(folder))),
+        trusted=Address(path=str(_socket_place(folder, "gateway"))),
+        runs=RunsDoor(Address(path=str(_socket_place(folder, "runs"))), key=run_token_key()),
         web=Address(path=str(options["web_socket"] or folder / "web.sock")),
         trusted_proxies=frozenset(env_list("MLPLATFORM_TRUSTED_PROXIES")),
     )
 
 
-def _trusted_socket(folder: Path) -> Path:
-    """`gateway.sock`, in a folder of its own, so that a sandbox can be shown this socket and no other: what is bound
+def _socket_place(folder: Path, name: str) -> Path:
+    """`<name>.sock`, in a folder of its own, so that a sandbox can be shown this socket and no other: what is bound
     there has this name beside the others too.
     """
-    socket_path = folder / "gateway" / "gateway.sock"
+    socket_path = folder / name / f"{name}.sock"
     socket_path.parent.mkdir(mode=0o700, exist_ok=True)
-    name = folder / socket_path.name
-    name.unlink(missing_ok=True)
-    name.symlink_to(socket_path.relative_to(folder))
+    link = folder / socket_path.name
+    link.unlink(missing_ok=True)
+    link.symlink_to(socket_path.relative_to(folder))
     return socket_path
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from endpoints.gateway.routing import KeyRecord, Route, RouteVariant, RoutingTable, Version
+from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import Gateway, GatewayConfig
 from endpoints.gateway.tally import MinuteCounts
 from endpoints.serving.address import Address
@@ -23,6 +24,7 @@ from tests.endpoints.loop_thread import LoopThread, RawClient
 from tests.endpoints.serving.engines import LinearPredictor
 
 ALICE, BOB, CHARLIE = "AKALICE.alice-secret", "AKBOB.bob-secret", "AKCHARLIE.charlie-secret"
+RUNS_KEY = b"the key of this stage's runs"
 PATH = "/api/v1/projects/default/endpoints/iris/invocations"
 
 
@@ -125,6 +127,7 @@ class Stage:
             Address(host="127.0.0.1"),
             Address(path=str(folder / "gateway")),
             self.web_address,
+            RunsDoor(Address(path=str(folder / "runs")), RUNS_KEY),
             **{"flush_every_s": 0.05, "reload_every_s": 3600.0, "grace_s": 2.0, **options},
         )
         self.gateway = loop_thread.make(lambda: Gateway(config, load_table=self._load, flush=self._flush))
@@ -168,6 +171,9 @@ class Stage:
 
     def trusted(self) -> RawClient:
         return RawClient(str(self.folder / "gateway"))
+
+    def runs(self) -> RawClient:
+        return RawClient(str(self.folder / "runs"))
 
     def invoke(
         self, body: bytes = b"1,2", *, token: str | None = ALICE, path: str = PATH, **headers: str

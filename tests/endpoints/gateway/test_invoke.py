@@ -14,7 +14,7 @@ from endpoints.gateway.routing import Route, RouteVariant, RoutingTable
 from endpoints.serving.address import Address
 from endpoints.serving.exchange import Exchange
 from tests.endpoints.gateway.stage import ALICE, BOB, CHARLIE, KEYS, PATH, Stage, invocation, key
-from tests.endpoints.loop_thread import LoopThread, poll
+from tests.endpoints.loop_thread import LoopThread, RawClient, poll
 
 
 def one_variant(stage: Stage, **options: float) -> None:
@@ -36,6 +36,27 @@ def test_a_row_is_predicted_and_the_variant_named(stage: Stage) -> None:
     assert headers["x-amzn-invoked-production-variant"] == "AllTraffic"
     assert headers["content-type"] == "application/json"
     assert len(headers["x-request-id"]) == 32
+
+
+def test_a_large_answer_arrives_as_the_model_server_gave_it(stage: Stage) -> None:
+    server = stage.model_server("m", weights=[1.5] * 50)
+    stage.route(RouteVariant("A", 1.0, (server.address,)))
+    rows = [[(row * 50 + column) % 997 / 7 for column in range(50)] for row in range(2000)]
+    body = "\n".join(",".join(map(repr, row)) for row in rows).encode()
+    head = f"Content-Type: text/csv\r\nAccept: application/json; verbose=true\r\nContent-Length: {len(body)}\r\n\r\n"
+    with RawClient(server.address.path) as client:
+        client.send(f"POST /invocations HTTP/1.1\r\nHost: m\r\n{head}".encode() + body)
+        straight = client.answer()[2]
+    assert len(straight) > 900_000
+    status, headers, answer = stage.invoke(body, Accept="application/json; verbose=true")
+    assert (status, headers["content-length"], answer == straight) == (200, str(len(straight)), True)
+
+
+def test_an_answer_says_how_long_the_model_server_took(stage: Stage) -> None:
+    one_variant(stage, pause_s=0.05)
+    began = time.monotonic()
+    told_ms = float(stage.invoke()[1]["x-mlplatform-model-ms"])
+    assert 50 <= told_ms <= (time.monotonic() - began) * 1000
 
 
 @pytest.mark.parametrize("token", [ALICE, BOB])

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from endpoints.serving.decode import decode
@@ -91,6 +91,8 @@ def test_any_json_is_either_finite_rows_or_a_data_error(content: object, d: int)
         (b"\xef\xbb\xbf1,2", [[1, 2]]),
         (b'"1","2"\n3,4', [[1, 2], [3, 4]]),
         (b"-1e3,.5", [[-1000, 0.5]]),
+        (b"+1,2.\n-0,007", [[1, 2], [0, 7]]),
+        (b"1,18446744073709551616", [[1, 2.0**64]]),
     ],
 )
 def test_csv_as_people_write_it(body: bytes, expected: list[list[float]]) -> None:
@@ -100,6 +102,44 @@ def test_csv_as_people_write_it(body: bytes, expected: list[list[float]]) -> Non
 def test_columns_declared_as_labels_are_skipped() -> None:
     assert rows(b"9,1,2\n8,3,4", b"text/csv;label_size=1") == [[1, 2], [3, 4]]
     assert rows(b"1,2", b"text/csv; label_size=0; charset=utf-8") == [[1, 2]]
+
+
+number_like = st.one_of(
+    st.from_regex(r"[+-]?[0-9]{0,4}\.?[0-9]{0,4}([eE][+-]?[0-9]{1,2})?", fullmatch=True),
+    st.integers(-(2**70), 2**70).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.sampled_from(["nan", "inf", "-Infinity", "1_0", "true", "null", "[1", "2]", "0x1", "1 2", "", " 7\t"]),
+)
+
+
+@given(
+    st.lists(st.lists(number_like, min_size=1, max_size=3), min_size=1, max_size=4),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_a_batch_is_read_as_its_cells_are_one_by_one(table: list[list[str]], end: str) -> None:
+    """Whatever way is taken for speed, the numbers are Python's, and what one cell alone is refused for all are."""
+    assume("".join(table[-1]).strip())
+    try:
+        found = rows(end.join(",".join(row) for row in table).encode(), CSV, len(table[0]))
+    except DataError:
+        found = None
+    assert found == _one_by_one(table)
+
+
+def _one_by_one(table: list[list[str]]) -> list[list[float]] | None:
+    cells = [[_number(cell) for cell in row] for row in table]
+    if any(len(row) != len(table[0]) or None in row for row in cells):
+        return None
+    with np.errstate(over="ignore"):
+        X = np.array(cells, np.float64).astype(np.float32)
+    return X.tolist() if np.isfinite(X).all() else None
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return None if "_" in cell else float(cell)
+    except ValueError:
+        return None
 
 
 BAD_CSV = [
@@ -157,7 +197,21 @@ BAD_JSON = [
     (b'{"features": {"keys": [0, 1], "values": [1]}}', 1, None, "same length"),
     (b'{"features": {"keys": [true], "values": [1]}}', 1, None, "is not a column"),
     (b"\xff", None, None, "not UTF-8"),
+    (b'{"instances": [[1,' + b"[" * 1015 + b"]" * 1015 + b"]]}", None, None, "nested too deeply"),
+    (b'{"instances": [{"x": ' + b"[" * 1015 + b"]" * 1015 + b"}]}", None, None, "nested too deeply"),
+    (b'{"instances": [[1,1' + b"0" * 5000 + b"]]}", None, None, "not JSON"),
+    (b'{"instances": [[1,18446744073709551616000000000000000000000]]}', 1, "1", "float32"),
+    (b'{"instances": [[1,01]]}', None, None, "not JSON"),
 ]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_json_in_another_unicode_is_read_too(encoding: str) -> None:
+    assert rows('{"instances": [[1, 2]], "é": "\\ud800"}'.encode(encoding), JSON) == [[1, 2]]
+
+
+def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
+    assert rows(b'{"features": [1, 2], "features": [3, 4]}', JSON) == [[3, 4]]
 
 
 @pytest.mark.parametrize(("body", "row", "column", "words"), BAD_JSON)
@@ -200,3 +254,27 @@ def test_the_value_in_a_message_is_kept_short() -> None:
 
 def test_large_numbers_that_float32_holds_are_kept() -> None:
     assert math.isclose(rows(b"3.4e38,1")[0][0], 3.4e38, rel_tol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/csv", b"1,,3\n , 5,nan\n"),
+        ("application/json", b'{"instances": [[1, null, 3], {"features": [NaN, 5, null]}]}'),
+        ("application/jsonlines", b'[1, null, 3]\n{"features": [null, 5, null]}\n'),
+    ],
+)
+def test_a_missing_value_is_nan_for_models_that_take_one_and_refused_for_others(
+    kind: str, body: bytes
+) -> None:
+    nan = np.nan
+    found = decode(body, kind.encode(), 3, missing=True)
+    np.testing.assert_array_equal(found, np.array([[1, nan, 3], [nan, 5, nan]], np.float32))
+    with pytest.raises(DataError):
+        decode(body, kind.encode(), 3)
+
+
+@pytest.mark.parametrize("body", [b"1,x,3", b"1,inf,3", b"1,1e39,3", b"1,2"])
+def test_what_is_not_missing_is_as_bad_as_ever(body: bytes) -> None:
+    with pytest.raises(DataError):
+        decode(body, b"text/csv", 3, missing=True)

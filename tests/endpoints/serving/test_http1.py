@@ -52,6 +52,9 @@ class Echo:
         elif exchange.path == b"/stream":
             await self._stream(exchange)
             return
+        elif exchange.path == b"/pieces":
+            exchange.respond(200, (), [b"%d" % (n % 10) * 50_000 for n in range(int(exchange.query))])
+            return
         elif exchange.path == b"/cut":
             exchange.start(200, [], length=100)
             await exchange.send(b"half")
@@ -165,6 +168,18 @@ def test_a_head_request_gets_no_body(served: Served) -> None:
         assert (status, headers["content-length"]) == (200, "9")
         client.send(GET)
         assert client.answer()[2] == b"GET /g q=1 "
+
+
+@pytest.mark.parametrize("n_pieces", [0, 1, 3, 40])
+def test_an_answer_in_pieces_is_one_body(served: Served, n_pieces: int) -> None:
+    whole = b"".join(b"%d" % (n % 10) * 50_000 for n in range(n_pieces))
+    with served.client() as client:
+        client.send(b"GET /pieces?%d HTTP/1.1\r\nHost: a\r\n\r\n" % n_pieces + GET)
+        status, headers, body = client.answer()
+        assert (status, headers["content-length"], body == whole) == (200, str(50_000 * n_pieces), True)
+        assert client.answer()[2] == b"GET /g q=1 "
+        client.send(b"HEAD /pieces?%d HTTP/1.1\r\nHost: a\r\n\r\n" % n_pieces)
+        assert client.answer(no_body=True)[1]["content-length"] == str(50_000 * n_pieces)
 
 
 def test_http_1_0_closes_unless_asked_to_stay(served: Served) -> None:

@@ -59,6 +59,17 @@ def test_verbose_answers_have_the_neighbours_nearest_first(
         assert prediction["labels"][0] == prediction["predicted_label"]
 
 
+def test_the_rows_of_the_neighbours_are_those_of_the_training_data_where_they_are_asked_for(
+    knn_server: ReplicaProcess, iris: IrisParts
+) -> None:
+    extra = "Accept: application/json; verbose=true; rows=true\r\n"
+    predictions = json.loads(knn_server.invoke(csv(iris.train[:20]), extra=extra)[2])["predictions"]
+    for asked, prediction in zip(iris.train[:20], predictions, strict=True):
+        assert list(prediction) == ["predicted_label", "distances", "labels", "rows"]
+        [row] = prediction["rows"]
+        assert iris.train[row - 1] == asked
+
+
 def test_the_wrong_number_of_columns_is_refused_with_both_numbers(knn_server: ReplicaProcess) -> None:
     status, _, body = knn_server.invoke(b"1,2,3,4\n1,2,3\n")
     assert status == 400
