@@ -8,8 +8,20 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant, Replica, TableRun
+from endpoints.models import (
+    Endpoint,
+    EndpointConfig,
+    Evaluation,
+    Experiment,
+    ExperimentCell,
+    Model,
+    ProductionVariant,
+    Replica,
+    TableRun,
+)
 from endpoints.services.endpoints import endpoint_delete
+from endpoints.services.evaluations import evaluation_stop
+from endpoints.services.experiments import experiment_stop
 from endpoints.services.models import model_delete
 from mlplatform.core.admin import ReadOnlyAdmin, ReadOnlyTable, operator_actor
 from mlplatform.core.translation import translated
@@ -142,3 +154,108 @@ class TableRunAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     list_select_related = ("endpoint", "dataset_version__dataset", "created_by")
     search_fields = ("uid", "endpoint__name")
+
+
+@admin.register(Evaluation)
+class EvaluationAdmin(OperatedAdmin):
+    list_display = (
+        "name",
+        "project",
+        "endpoint_name",
+        "dataset_reference",
+        "status",
+        "attempt",
+        "failure_shown",
+        "created_by",
+        "created_at",
+        "ended_at",
+    )
+    list_filter = ("status", "project")
+    list_select_related = ("project", "created_by")
+    search_fields = ("name", "uid", "endpoint_name", "dataset_reference")
+    exclude = ("result",)
+    actions = ("stop_evaluations",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Evaluation]:
+        """Without the results, which may have megabytes each."""
+        found: QuerySet[Evaluation] = super().get_queryset(request).defer("result")
+        return found
+
+    @admin.display(description=gettext_lazy("failure reason"))
+    def failure_shown(self, row: Evaluation) -> str:
+        return translated(row.failure)
+
+    @admin.action(permissions=["operate"], description=gettext_lazy("Stop evaluations"))
+    def stop_evaluations(self, request: HttpRequest, queryset: QuerySet[Evaluation]) -> None:
+        def act(evaluation: Evaluation) -> None:
+            evaluation_stop(actor=operator_actor(request, evaluation.project), name=evaluation.name)
+
+        self.each(request, queryset.select_related("project"), act, _("Evaluations being stopped"))
+
+
+class CellTable(ReadOnlyTable):
+    model = ExperimentCell
+    fields = (
+        "position",
+        "configuration",
+        "sample_size",
+        "instance_type",
+        "status",
+        "attempt",
+        "training_job",
+        "endpoint",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ExperimentCell]:
+        found: QuerySet[ExperimentCell] = super().get_queryset(request)
+        return found.select_related("training_job", "endpoint")
+
+
+@admin.register(Experiment)
+class ExperimentAdmin(OperatedAdmin):
+    list_display = (
+        "name",
+        "project",
+        "preset",
+        "algorithm",
+        "train_reference",
+        "test_reference",
+        "status",
+        "created_by",
+        "created_at",
+        "ended_at",
+    )
+    list_filter = ("status", "project")
+    list_select_related = ("project", "created_by")
+    search_fields = ("name", "uid", "train_reference", "test_reference")
+    inlines = (CellTable,)
+    actions = ("stop_experiments",)
+
+    @admin.action(permissions=["operate"], description=gettext_lazy("Stop experiments"))
+    def stop_experiments(self, request: HttpRequest, queryset: QuerySet[Experiment]) -> None:
+        def act(experiment: Experiment) -> None:
+            experiment_stop(actor=operator_actor(request, experiment.project), name=experiment.name)
+
+        self.each(request, queryset.select_related("project"), act, _("Experiments being stopped"))
+
+
+@admin.register(ExperimentCell)
+class ExperimentCellAdmin(ReadOnlyAdmin):
+    list_display = (
+        "experiment",
+        "position",
+        "configuration",
+        "sample_size",
+        "instance_type",
+        "status",
+        "attempt",
+        "reason",
+    )
+    list_filter = ("status", "instance_type")
+    list_select_related = ("experiment",)
+    search_fields = ("experiment__name", "configuration")
+
+    @admin.display(description=gettext_lazy("reason"))
+    def reason(self, row: ExperimentCell) -> str:
+        """Why it failed, or waits."""
+        return translated(row.failure or row.waiting)

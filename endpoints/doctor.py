@@ -1,4 +1,4 @@
-"""What the doctor looks at in the room of endpoints: hosts, endpoints that do not answer, table runs that hang.
+"""What the doctor looks at in the room of endpoints: hosts, endpoints that do not answer, runs that hang.
 
 Loaded by the room's AppConfig, which registers the checks. Numbers only: no endpoint is named, because an operator need
 not be a member of its project.
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
-from endpoints.models import Endpoint, Replica, TableRun
+from endpoints.models import Endpoint, Evaluation, Replica, TableRun
+from jobs.instance_types import instance_type_list, instance_types_of
 from mlplatform.core import clock
 from mlplatform.core.amounts import time_text
 from mlplatform.core.health.checks.nodes import node_findings
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.models import NodeKind
-from mlplatform.core.nodes import nodes_alive
-from mlplatform.core.status import EndpointStatus, ReplicaStatus, TableRunStatus
+from mlplatform.core.nodes import nodes_alive, queues_served
+from mlplatform.core.status import ACTIVE_EVALUATION, EndpointStatus, ReplicaStatus, TableRunStatus
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
 
@@ -44,8 +45,14 @@ def hosts_check() -> Iterator[Finding]:
     waiting = Replica.objects.filter(
         status=ReplicaStatus.PENDING, host="", created_at__lt=clock.now() - timedelta(seconds=HOMELESS_S)
     )
-    counted = waiting.aggregate(n=Count("pk"), oldest=Min("created_at"))
-    if counted["n"] and nodes_alive(kind=NodeKind.HOST).exists():
+    if not nodes_alive(kind=NodeKind.HOST).exists():
+        return
+    served = queues_served(kind=NodeKind.HOST)
+    yield from _unserved(waiting, served)
+    counted = waiting.filter(variant__instance_type__in=instance_types_of(served)).aggregate(
+        n=Count("pk"), oldest=Min("created_at")
+    )
+    if counted["n"]:
         room = nodes_alive(kind=NodeKind.HOST).aggregate(n=Sum("concurrency"))["n"]
         said = _(
             "{n} replicas wait for a host, the oldest for {time}; the hosts alive take {room}",
@@ -57,6 +64,25 @@ def hosts_check() -> Iterator[Finding]:
             "Start a host on another machine (`.venv/bin/python manage.py host`), or give this one a larger --capacity."
         )
         yield Finding("hosts", Level.FAILED, said, remedy)
+
+
+def _unserved(waiting: QuerySet[Replica], served: frozenset[str]) -> Iterator[Finding]:
+    """By queue that no host serves: the replicas that need it."""
+    for queue in sorted({instance_type.queue for instance_type in instance_type_list()} - served):
+        counted = waiting.filter(variant__instance_type__in=instance_types_of([queue])).aggregate(
+            n=Count("pk"), oldest=Min("created_at")
+        )
+        if counted["n"]:
+            said = _(
+                "{n} replicas need a host of the queue {queue}, the oldest for {time}, and no host serves it",
+                n=counted["n"],
+                queue=queue,
+                time=_since(counted["oldest"]),
+            )
+            remedy = _(
+                "Start one that does: `.venv/bin/python manage.py host --queues {queue}`.", queue=queue
+            )
+            yield Finding("hosts", Level.FAILED, said, remedy)
 
 
 @doctor_check("endpoints", title=_("Endpoints"), reads_database=True)
@@ -73,25 +99,15 @@ def endpoints_check() -> Iterator[Finding]:
 
 @doctor_check("table_runs", title=_("Table runs"), reads_database=True)
 def table_runs_check() -> Iterator[Finding]:
-    open_runs = TableRun.objects.filter(status=TableRunStatus.IN_PROGRESS)
-    before = clock.now() - timedelta(seconds=UNSWEPT_S)
-    wrong = [
-        *_runs(
-            open_runs.filter(lease_expires_at__lt=before),
-            "lease_expires_at",
-            _("have lost their worker and were not ended"),
-            _("A host does that: look at the hosts here."),
-        ),
-        *_runs(
-            open_runs.filter(lease_expires_at__isnull=True, created_at__lt=before),
-            "created_at",
-            _("wait for a worker of the queue cpu"),
-            _("Look at workers and broker here; every place may also be taken by jobs."),
-        ),
-    ]
-    if not wrong:
-        yield Finding("table_runs", Level.OK, _("{n} under way", n=open_runs.count()))
-    yield from wrong
+    yield from _runs(
+        "table_runs", TableRun.objects.filter(status=TableRunStatus.IN_PROGRESS), _("table runs")
+    )
+
+
+@doctor_check("evaluations", title=_("Evaluations"), reads_database=True)
+def evaluations_check() -> Iterator[Finding]:
+    under_way = Evaluation.objects.filter(status__in=ACTIVE_EVALUATION)
+    yield from _runs("evaluations", under_way, _("evaluations"))
 
 
 def _failed() -> Iterator[Finding]:
@@ -157,16 +173,44 @@ def _unswept_replicas() -> Iterator[Finding]:
         yield Finding("endpoints", Level.FAILED, said, _("Start a host: `.venv/bin/python manage.py host`."))
 
 
-def _runs(runs: QuerySet[TableRun], since: str, what: Text, remedy: Text) -> Iterator[Finding]:
-    counted = runs.aggregate(n=Count("pk"), oldest=Min(since))
+def _runs(check: str, under_way: QuerySet[Any], title: Text) -> Iterator[Finding]:
+    before = clock.now() - timedelta(seconds=UNSWEPT_S)
+    wrong = [
+        *_hanging(
+            check,
+            under_way.filter(lease_expires_at__lt=before),
+            "lease_expires_at",
+            title,
+            _("have lost their worker and were not ended"),
+            _("A host does that: look at the hosts here."),
+        ),
+        *_hanging(
+            check,
+            under_way.filter(lease_expires_at__isnull=True, created_at__lt=before),
+            "created_at",
+            title,
+            _("wait for a worker of the queue cpu"),
+            _("Look at workers and broker here; every place may also be taken by jobs."),
+        ),
+    ]
+    if not wrong:
+        yield Finding(check, Level.OK, _("{n} under way", n=under_way.count()))
+    yield from wrong
+
+
+def _hanging(
+    check: str, runs: QuerySet[Any], since: str, title: Text, what: Text, remedy: Text
+) -> Iterator[Finding]:
+    counted = runs.order_by().aggregate(n=Count("pk"), oldest=Min(since))
     if counted["n"]:
         said = _(
-            "{n} table runs {what}, the oldest for {time}",
+            "{n} {runs} {what}, the oldest for {time}",
             n=counted["n"],
+            runs=title,
             what=what,
             time=_since(counted["oldest"]),
         )
-        yield Finding("table_runs", Level.FAILED, said, remedy)
+        yield Finding(check, Level.FAILED, said, remedy)
 
 
 def _since(at: datetime) -> Text:

@@ -11,19 +11,20 @@ from pathlib import Path
 
 from django.db import transaction
 
-from endpoints.models import EndpointMetric, Replica, TableRun
+from endpoints.models import EndpointMetric, Evaluation, Replica, TableRun
 from endpoints.server_spec import socket_folder
 from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.keeping.leftovers import leftovers
 from mlplatform.core.keeping.object_references import ObjectReference, object_reference
 from mlplatform.core.keeping.retention import retention
 from mlplatform.core.logs import log_streams_remove
-from mlplatform.core.status import ReplicaStatus, TableRunStatus
+from mlplatform.core.status import TERMINAL_EVALUATION, ReplicaStatus, TableRunStatus
 from mlplatform.core.storage.objects import objects_bury
 from mlplatform.core.text import text as _
 
 object_reference(ObjectReference(_("model"), "endpoints.Model", "models", ("artifact_uri",)))
 object_reference(ObjectReference(_("table run"), "endpoints.TableRun", "table-runs", ("result_uri",)))
+object_reference(ObjectReference(_("evaluation"), "endpoints.Evaluation", "evaluations", ("result_uri",)))
 
 
 @retention("replica_logs", title=_("Logs of replicas that are gone"), setting="MLPLATFORM_KEEP_LOGS_DAYS")
@@ -49,6 +50,16 @@ def table_runs_remove(before: datetime, limit: int) -> int:
         runs = list(over.order_by("pk")[:limit])
         objects_bury([run.result_uri for run in runs if run.result_uri], reason="table run")
         return TableRun.objects.filter(pk__in=[run.pk for run in runs]).delete()[0]
+
+
+@retention("evaluations", title=_("Evaluations"), setting="MLPLATFORM_KEEP_EVALUATIONS_DAYS")
+def evaluations_remove(before: datetime, limit: int) -> int:
+    """Those that have ended, with their predictions in the store."""
+    with transaction.atomic():
+        over = Evaluation.objects.filter(status__in=TERMINAL_EVALUATION, ended_at__lt=before)
+        found = list(over.order_by("pk").values_list("pk", "result_uri")[:limit])
+        objects_bury([result_uri for _pk, result_uri in found if result_uri], reason="evaluation")
+        return Evaluation.objects.filter(pk__in=[pk for pk, _uri in found]).delete()[0]
 
 
 @leftovers("model folders")

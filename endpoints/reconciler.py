@@ -13,6 +13,7 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.db import Error as DatabaseFault
@@ -22,6 +23,7 @@ from endpoints.models import Replica
 from endpoints.replicas import GROUP_PREFIX, ServerThreads, leftovers_kill
 from endpoints.served import HostPlace, ServedReplica
 from endpoints.services import replicas as rows
+from endpoints.services.evaluations import evaluation_sweep
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
 from jobs.runner.control_groups import control_groups_clear, control_groups_found
@@ -50,15 +52,17 @@ class Host:
 
     Args:
         name: Unique among hosts; a restarted host of the same name takes its replicas over again.
+        queues: It takes replicas of instance types that need one of these.
         capacity: How many replicas it takes at most.
     """
 
-    def __init__(self, *, name: str, capacity: int = 100) -> None:
+    def __init__(self, *, name: str, queues: Sequence[str] = ("cpu",), capacity: int = 100) -> None:
         self.name = name
+        self._queues = list(queues)
         self._capacity = capacity
         self._started_at = clock.now()
         self._served: dict[int, ServedReplica] = {}
-        self._resending = Resending()
+        self._table_runs, self._evaluations = Resending(), Resending()
         self._wake = threading.Event()
         self._stopping = False
         self._revision = _UNKNOWN_REVISION
@@ -76,7 +80,7 @@ class Host:
     def run(self) -> None:
         """Runs until `stop`; then ends all model servers and gives their replicas back."""
         self.begin()
-        logger.info("host %s is ready for replicas", self.name)
+        logger.info("host %s is ready for replicas of %s", self.name, ", ".join(self._queues))
         while not self._stopping:
             self._guarded_tick()
             self.wait(BUSY_TICK_S if self._is_busy() else IDLE_TICK_S)
@@ -175,6 +179,7 @@ class Host:
             kind=NodeKind.HOST,
             name=self.name,
             started_at=self._started_at,
+            queues=self._queues,
             concurrency=self._capacity,
             info={"replicas": len(self._served), **isolation().report()},
         )
@@ -188,14 +193,15 @@ class Host:
         rows.replica_instants_mend()
         if time.monotonic() >= self._sweep_from:
             rows.replica_sweep()
-            table_run_sweep(resending=self._resending)
+            table_run_sweep(resending=self._table_runs)
+            evaluation_sweep(resending=self._evaluations)
         for _ in range(_ROLLOUT_ROUNDS):
             if not rollout_steps():
                 break
             self._revision = _UNKNOWN_REVISION
         room = self._capacity - len(self._served)
         if room > 0:
-            rows.replica_claim(host=self.name, limit=room)
+            rows.replica_claim(host=self.name, queues=self._queues, limit=room)
         mine = {row.pk: row for row in self._my_rows()}
         for replica_id, served in self._served.items():
             if replica_id not in mine:

@@ -1,6 +1,5 @@
-"""What hosts do for every endpoint, done by the scheduler while no host is alive.
-
-Otherwise an endpoint whose only host is dead would be InService for ever. Registered when Django starts.
+"""What the scheduler does for this room: it carries experiments on, and does what hosts do for every endpoint while no
+host is alive. Otherwise an endpoint whose only host is dead would be InService for ever. Registered when Django starts.
 """
 
 from __future__ import annotations
@@ -8,11 +7,14 @@ from __future__ import annotations
 import time
 
 from endpoints.plan import HEALTH_WINDOW_S
+from endpoints.services.evaluations import evaluation_sweep
+from endpoints.services.experiment_steps import experiments_due, experiments_step
 from endpoints.services.replicas import replica_instants_mend, replica_sweep
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
 from jobs.services.sweeping import Resending
 from mlplatform.core.keeping.lease_sweeps import lease_sweep
+from mlplatform.core.keeping.sweeps import Lane, Swept, sweep
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import nodes_alive
 
@@ -22,7 +24,7 @@ class HostlessSweep:
 
     def __init__(self) -> None:
         self._first_at: float | None = None
-        self._resending = Resending()
+        self._table_runs, self._evaluations = Resending(), Resending()
 
     def __call__(self) -> None:
         now = time.monotonic()
@@ -31,9 +33,21 @@ class HostlessSweep:
             return
         replica_instants_mend()
         replica_sweep()
-        table_run_sweep(resending=self._resending)
+        table_run_sweep(resending=self._table_runs)
+        evaluation_sweep(resending=self._evaluations)
         if now - self._first_at > HEALTH_WINDOW_S:
             rollout_steps()
 
 
 lease_sweep(HostlessSweep())
+
+
+@sweep(
+    "experiments",
+    every_s=1,
+    lease_s=30,
+    lane=Lane.STEPS,
+    wanted=lambda: experiments_due().exists(),
+)
+def experiments_sweep() -> Swept:
+    return Swept(n_done=experiments_step())

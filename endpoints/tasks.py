@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from endpoints.services.evaluations import evaluation_execute
 from endpoints.services.tables import table_run_execute
 
 
@@ -11,3 +12,9 @@ from endpoints.services.tables import table_run_execute
 def table_run_task(run_id: int) -> bool:
     """Carries the table run out if nobody else has begun to."""
     return table_run_execute(run_id=run_id)
+
+
+@shared_task(name="endpoints.evaluation", ignore_result=True)
+def evaluation_task(evaluation_id: int) -> bool:
+    """Carries the evaluation out if nobody else has begun to."""
+    return evaluation_execute(evaluation_id=evaluation_id)

@@ -13,11 +13,14 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Model
 
-from endpoints.models import Endpoint, Replica, TableRun
+from endpoints.models import Endpoint, Evaluation, Experiment, ExperimentCell, Replica, TableRun
 from jobs.models import TrainingJob
 from mlplatform.core.status import (
     TRANSITIONS,
+    CellStatus,
     EndpointStatus,
+    EvaluationStatus,
+    ExperimentStatus,
     ReplicaStatus,
     TableRunStatus,
     TrainingJobStatus,
@@ -28,9 +31,16 @@ WATCHED: dict[type[Model], type[StrEnum]] = {
     Endpoint: EndpointStatus,
     Replica: ReplicaStatus,
     TableRun: TableRunStatus,
+    Evaluation: EvaluationStatus,
+    Experiment: ExperimentStatus,
+    ExperimentCell: CellStatus,
 }
-LASTING = (TrainingJob, TableRun)
-"""Their rows stay when they have ended, and then never change."""
+LASTING: dict[type[Model], tuple[str, ...]] = {
+    TrainingJob: (),
+    TableRun: (),
+    Evaluation: ("endpoint_id", "model_id", "dataset_version_id"),
+}
+"""Their rows stay when they have ended, and then never change, but for columns that forget what was deleted."""
 
 
 class Change(NamedTuple):
@@ -87,8 +97,11 @@ def _triggers() -> Iterator[str]:
         )
         if model in LASTING:
             ended = ", ".join(f"'{status}'" for status in statuses if not TRANSITIONS[statuses][status])
+            kept = ", ".join(
+                field.column for field in model._meta.concrete_fields if field.column not in LASTING[model]
+            )
             yield (
-                f"CREATE TRIGGER touched_{table} AFTER UPDATE ON {table} WHEN OLD.status IN ({ended}) "
+                f"CREATE TRIGGER touched_{table} AFTER UPDATE OF {kept} ON {table} WHEN OLD.status IN ({ended}) "
                 f"BEGIN {note} OLD.status, 'touched'); END"
             )
 

@@ -1,5 +1,5 @@
-"""`python -m endpoints.evaluation SPEC`: one table run. Prints a JSON object per line: progress, then the summary
-or the reason why there is none. Exec'ed by a worker (`endpoints.services.tables`).
+"""`python -m endpoints.evaluation SPEC PARENT`: one table run or one evaluation. Prints a JSON object per line:
+progress, then the summary or the reason why there is none. Exec'ed by a worker (`endpoints.evaluation.process`).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from endpoints.evaluation.spec import TableSpec
-from endpoints.evaluation.table import TableFailed, table_send
+from endpoints.evaluation.failure import RunFailed
+from endpoints.evaluation.spec import EvaluationSpec, TableSpec, spec_read
 from endpoints.serving.lifeline import Lifeline
 from mlplatform.core.errors import DataError, PlatformError
 from mlplatform.core.storage.faults import storage_fault
@@ -21,8 +21,8 @@ def main(arguments: list[str]) -> int:
     spec_path, parent_pid = arguments
     Lifeline(parent_pid=int(parent_pid))
     try:
-        summary = table_send(TableSpec.read(Path(spec_path)), lambda n_done: _say(n_done=n_done))
-    except (TableFailed, DataError, PlatformError) as error:
+        outcome = _run(spec_read(Path(spec_path)))
+    except (RunFailed, DataError, PlatformError) as error:
         _say(failure=to_json(error.text if isinstance(error, DataError) else text_of(error)))
         return 1
     except OSError as error:
@@ -31,8 +31,18 @@ def main(arguments: list[str]) -> int:
             raise
         _say(failure=to_json(fault.message))
         return 1
-    _say(summary=summary)
+    _say(**outcome)
     return 0
+
+
+def _run(spec: TableSpec | EvaluationSpec) -> dict[str, Any]:
+    if isinstance(spec, EvaluationSpec):
+        from endpoints.evaluation.evaluate import evaluate
+
+        return evaluate(spec, lambda progress: _say(progress=progress))
+    from endpoints.evaluation.table import table_send
+
+    return {"summary": table_send(spec, lambda n_done: _say(n_done=n_done))}
 
 
 def _say(**content: Any) -> None:

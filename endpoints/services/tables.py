@@ -6,8 +6,8 @@ Asked for by a person, carried out by a worker in an exec'ed process (`endpoints
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,25 @@ from django.db import Error as DatabaseFault
 from django.db import transaction
 from django.utils.translation import gettext
 
-from endpoints.evaluation.process import table_lines
+from endpoints.evaluation.process import run_lines
 from endpoints.evaluation.spec import TableSpec
 from endpoints.models import Endpoint, Model, ProductionVariant, TableRun
 from endpoints.selectors.endpoints import endpoint_get
-from endpoints.services.table_lease import (
-    TableLease,
-    table_lease_kept,
-    table_lease_take,
-    table_leases_sweep,
-)
+from endpoints.services.run_lease import RunKind, RunLease, run_lease_kept, run_lease_take
+from endpoints.services.run_results import run_result_keep
+from endpoints.services.run_sweep import run_sweep
+from endpoints.services.run_tokens import run_token_for
 from jobs.models import Dataset, DatasetVersion
 from jobs.runner.said import said_text
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.audit.record import audit_record
-from mlplatform.core.dispatch import dispatch_after_commit, dispatch_now
-from mlplatform.core.env import runtime_dir
+from mlplatform.core.dispatch import dispatch_after_commit
+from mlplatform.core.env import runs_socket
 from mlplatform.core.errors import Conflict, InvalidRequest, PlatformError
 from mlplatform.core.health.outages import outage_of, patiently
 from mlplatform.core.models import Role
 from mlplatform.core.names import uid_new, uri
-from mlplatform.core.nodes import queues_served
 from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus, TableRunStatus
 from mlplatform.core.storage.objects import object_store, objects_take_back
@@ -50,10 +47,18 @@ TASK = "endpoints.table_run"
 QUEUE = "cpu"
 TELL_EVERY_S = 2.0
 TIME_LIMIT_S = 3600.0
-RESEND_AFTER_S = 15
-WAITING_MAX = 50
+TOKEN_VALID_S = TIME_LIMIT_S + 60
 PATIENCE_S = 120.0
 """How long a run waits for a database that is away."""
+TABLE_RUNS = RunKind(
+    TableRun,
+    title="table run",
+    task=TASK,
+    queue=QUEUE,
+    in_progress=TableRunStatus.IN_PROGRESS,
+    failed=TableRunStatus.FAILED,
+    fresh={"n_done": 0},
+)
 _OVER = _("The run was deleted or given up meanwhile")
 _ANSWERS = frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.UPDATING, EndpointStatus.ROLLING_BACK})
 
@@ -104,19 +109,19 @@ def table_run_create(*, actor: Actor, endpoint: str, dataset: str, variant: str 
 
 def table_run_execute(*, run_id: int) -> bool:
     """Carries a run out, if nobody else does. Called by the Celery task; returns whether it did."""
-    lease = table_lease_take(run_id=run_id)
+    lease = run_lease_take(kind=TABLE_RUNS, run_id=run_id)
     if lease is None:
         return False
     run = TableRun.objects.select_related("endpoint__project", "endpoint__live", "dataset_version").get(
         pk=run_id
     )
-    with table_lease_kept(lease=lease):
+    with run_lease_kept(lease=lease) as over:
         try:
             with tempfile.TemporaryDirectory(
                 prefix="table-", dir=settings.FILE_UPLOAD_TEMP_DIR, ignore_cleanup_errors=True
             ) as folder:
                 spec = _spec(run, Path(folder))
-                _record(lease, _outcome(run, lease, spec, Path(folder)))
+                _record(lease, _outcome(run, lease, spec, Path(folder), over))
         except PlatformError as error:
             _finish(lease, failure=error.message)
         except DatabaseFault:  # the lease runs out, and then somebody else tries
@@ -135,36 +140,8 @@ def table_run_execute(*, run_id: int) -> bool:
 
 
 def table_run_sweep(*, resending: Resending | None = None) -> int:
-    """Takes runs from workers that are gone and sends the messages of those that nobody took, again and again.
-
-    Called every few seconds by hosts, and by the scheduler where there is none. Nothing is sent while nobody listens.
-
-    Args:
-        resending: Remembers what was sent when; without it only runs that were lost just now are sent again.
-
-    Returns:
-        How many runs were lost.
-    """
-    lost = table_leases_sweep()
-    due = _due(resending) if resending is not None and QUEUE in queues_served() else []
-    for run_id in dict.fromkeys([*lost, *due]):
-        if not dispatch_now(TASK, object_id=run_id, queue=QUEUE):
-            break  # A broker that is away would keep the host waiting for each of them, and its replicas for it.
-        if resending is not None and run_id in due:
-            resending.sent(run_id)
-    return len(lost)
-
-
-def _due(resending: Resending) -> list[int]:
-    """Runs that nobody has taken and whose message is to be sent again now."""
-    now = clock.now()
-    # A creation in the future is one from before the clock was set back.
-    waiting = TableRun.objects.filter(status=TableRunStatus.IN_PROGRESS, lease_owner="").exclude(
-        created_at__range=(now - timedelta(seconds=RESEND_AFTER_S), now)
-    )
-    return resending.due_of(
-        list(waiting.order_by("created_at", "pk").values_list("pk", flat=True)[:WAITING_MAX])
-    )
+    """Takes runs from workers that are gone and sends the messages of those that nobody took; see `run_sweep`."""
+    return run_sweep(kind=TABLE_RUNS, resending=resending)
 
 
 def _version(actor: Actor, dataset: str) -> DatasetVersion:
@@ -194,7 +171,8 @@ def _spec(run: TableRun, folder: Path) -> TableSpec:
     return TableSpec(
         data=str(data),
         schema=version.schema,
-        socket=str(runtime_dir() / "gateway.sock"),
+        socket=str(runs_socket()),
+        token=run_token_for(endpoint=endpoint, valid_s=TOKEN_VALID_S),
         project=endpoint.project.name,
         endpoint=endpoint.name,
         variant=run.variant,
@@ -223,11 +201,13 @@ def _model(endpoint: Endpoint, variant: str) -> Model:
     return chosen.model
 
 
-def _outcome(run: TableRun, lease: TableLease, spec: TableSpec, folder: Path) -> dict[str, Any]:
+def _outcome(
+    run: TableRun, lease: RunLease, spec: TableSpec, folder: Path, over: threading.Event
+) -> dict[str, Any]:
     """Runs the process; {"summary", "result_uri"} or {"failure"}."""
     said: dict[str, Any] = {}
     told_at = 0.0
-    for line in table_lines(spec, folder, time_limit_s=TIME_LIMIT_S):
+    for line in run_lines(spec, folder, time_limit_s=TIME_LIMIT_S):
         said |= line
         if "n_done" in line and time.monotonic() - told_at > TELL_EVERY_S:
             told_at = time.monotonic()
@@ -240,7 +220,7 @@ def _outcome(run: TableRun, lease: TableLease, spec: TableSpec, folder: Path) ->
         return {"failure": _OVER}
     # A key of the attempt's own: what a worker stores that lost its lease is not what a later attempt stored.
     address = uri(run.endpoint.project.bucket, f"table-runs/{run.uid}/{run.attempt}/rows.jsonl")
-    stored = object_store().put_file(Path(spec.result), address, move=True)
+    stored = run_result_keep(Path(spec.result), address, over=over)
     return {"summary": said["summary"], "result_uri": stored.uri, "n_done": n_rows}
 
 
@@ -248,17 +228,17 @@ def _ended_early(said: dict[str, Any]) -> str:
     return _("The process of this run ended early: {output}", output=said.get("stderr", ""))
 
 
-def _progress(lease: TableLease, n_done: int) -> bool:
+def _progress(lease: RunLease, n_done: int) -> bool:
     return bool(patiently(lambda: lease.rows.update(n_done=n_done), within_s=PATIENCE_S))
 
 
-def _record(lease: TableLease, outcome: dict[str, Any]) -> None:
+def _record(lease: RunLease, outcome: dict[str, Any]) -> None:
     """Writes the outcome; the rows of a run that is no longer there, or is another attempt's, are removed again."""
     if not _finish(lease, **outcome) and "result_uri" in outcome:
         objects_take_back([outcome["result_uri"]])
 
 
-def _finish(lease: TableLease, *, failure: str = "", **values: Any) -> bool:
+def _finish(lease: RunLease, *, failure: str = "", **values: Any) -> bool:
     status = TableRunStatus.FAILED if failure else TableRunStatus.COMPLETED
     said = failure if isinstance(failure, Text) else failure[:2000]
     values = storable(values | {"failure": said})

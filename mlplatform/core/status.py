@@ -75,6 +75,36 @@ class TableRunStatus(StrEnum):
     FAILED = "Failed"
 
 
+class EvaluationStatus(StrEnum):
+    IN_PROGRESS = "InProgress"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class ExperimentStatus(StrEnum):
+    """Completed when every cell has ended, however; a stopped experiment, or one with failed cells, can be resumed."""
+
+    IN_PROGRESS = "InProgress"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    STOPPED = "Stopped"
+
+
+class CellStatus(StrEnum):
+    """Where one cell of an experiment is."""
+
+    PENDING = "Pending"
+    TRAINING = "Training"
+    DEPLOYING = "Deploying"
+    EVALUATING = "Evaluating"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    SKIPPED = "Skipped"
+    STOPPED = "Stopped"
+
+
 TRAINING_TRANSITIONS: Final[dict[TrainingJobStatus, frozenset[TrainingJobStatus]]] = {
     TrainingJobStatus.IN_PROGRESS: frozenset(
         {
@@ -142,11 +172,51 @@ TABLE_RUN_TRANSITIONS: Final[dict[TableRunStatus, frozenset[TableRunStatus]]] = 
     TableRunStatus.FAILED: frozenset(),
 }
 
+EVALUATION_TRANSITIONS: Final[dict[EvaluationStatus, frozenset[EvaluationStatus]]] = {
+    EvaluationStatus.IN_PROGRESS: frozenset(
+        {
+            EvaluationStatus.STOPPING,
+            EvaluationStatus.COMPLETED,
+            EvaluationStatus.FAILED,
+            EvaluationStatus.STOPPED,
+        }
+    ),
+    EvaluationStatus.STOPPING: frozenset(
+        {EvaluationStatus.COMPLETED, EvaluationStatus.FAILED, EvaluationStatus.STOPPED}
+    ),
+    EvaluationStatus.COMPLETED: frozenset(),
+    EvaluationStatus.FAILED: frozenset(),
+    EvaluationStatus.STOPPED: frozenset(),
+}
+
+# Resumed, an experiment that has ended is in progress again, and so are its cells that have no evaluation.
+EXPERIMENT_TRANSITIONS: Final[dict[ExperimentStatus, frozenset[ExperimentStatus]]] = {
+    ExperimentStatus.IN_PROGRESS: frozenset({ExperimentStatus.STOPPING, ExperimentStatus.COMPLETED}),
+    ExperimentStatus.STOPPING: frozenset({ExperimentStatus.STOPPED}),
+    ExperimentStatus.COMPLETED: frozenset({ExperimentStatus.IN_PROGRESS}),
+    ExperimentStatus.STOPPED: frozenset({ExperimentStatus.IN_PROGRESS}),
+}
+
+_CELL_ENDS: Final = frozenset({CellStatus.FAILED, CellStatus.STOPPED})
+CELL_TRANSITIONS: Final[dict[CellStatus, frozenset[CellStatus]]] = {
+    CellStatus.PENDING: _CELL_ENDS | {CellStatus.TRAINING, CellStatus.SKIPPED},
+    CellStatus.TRAINING: _CELL_ENDS | {CellStatus.DEPLOYING},
+    CellStatus.DEPLOYING: _CELL_ENDS | {CellStatus.EVALUATING},
+    CellStatus.EVALUATING: _CELL_ENDS | {CellStatus.COMPLETED},
+    CellStatus.COMPLETED: frozenset(),
+    CellStatus.FAILED: frozenset({CellStatus.PENDING}),
+    CellStatus.SKIPPED: frozenset({CellStatus.PENDING}),
+    CellStatus.STOPPED: frozenset({CellStatus.PENDING}),
+}
+
 TRANSITIONS: Final[Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]]] = {
     TrainingJobStatus: TRAINING_TRANSITIONS,
     EndpointStatus: ENDPOINT_TRANSITIONS,
     ReplicaStatus: REPLICA_TRANSITIONS,
     TableRunStatus: TABLE_RUN_TRANSITIONS,
+    EvaluationStatus: EVALUATION_TRANSITIONS,
+    ExperimentStatus: EXPERIMENT_TRANSITIONS,
+    CellStatus: CELL_TRANSITIONS,
 }
 
 TERMINAL_TRAINING: Final = frozenset(
@@ -155,6 +225,13 @@ TERMINAL_TRAINING: Final = frozenset(
 ACTIVE_TRAINING: Final = frozenset(TRAINING_TRANSITIONS) - TERMINAL_TRAINING
 """Asked for by these, jobs are found by the index of statuses; all but the terminal ones would be looked through."""
 
+TERMINAL_EVALUATION: Final = frozenset(
+    status for status, following in EVALUATION_TRANSITIONS.items() if not following
+)
+ACTIVE_EVALUATION: Final = frozenset(EVALUATION_TRANSITIONS) - TERMINAL_EVALUATION
+TERMINAL_EXPERIMENT: Final = frozenset({ExperimentStatus.COMPLETED, ExperimentStatus.STOPPED})
+TERMINAL_CELL: Final = _CELL_ENDS | {CellStatus.COMPLETED, CellStatus.SKIPPED}
+
 TONES: Final[dict[str, str]] = {
     "Pending": "waiting",
     "Starting": "active",
@@ -162,12 +239,15 @@ TONES: Final[dict[str, str]] = {
     "Training": "active",
     "Uploading": "active",
     "InProgress": "active",
+    "Deploying": "active",
+    "Evaluating": "active",
     "Creating": "active",
     "Updating": "active",
     "RollingBack": "warning",
     "Draining": "waiting",
     "Deleting": "waiting",
     "Stopping": "waiting",
+    "Skipped": "neutral",
     "Stopped": "neutral",
     "Gone": "neutral",
     "MaxRuntimeExceeded": "warning",

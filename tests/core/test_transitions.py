@@ -13,7 +13,10 @@ from jobs.models import TrainingJob
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.status import (
     TRANSITIONS,
+    CellStatus,
     EndpointStatus,
+    EvaluationStatus,
+    ExperimentStatus,
     ReplicaStatus,
     TableRunStatus,
     TrainingJobStatus,
@@ -23,11 +26,14 @@ from mlplatform.core.transitions import status_update
 from tests.jobs.training.cast import cast_make, job_make
 from tests.transitions import WATCHED, transitions_recorded
 
-LAST = {
+LAST: dict[type[StrEnum], set[str]] = {
     TrainingJobStatus: {"Completed", "Failed", "Stopped"},
     EndpointStatus: {"Deleting"},
     ReplicaStatus: {"Gone"},
     TableRunStatus: {"Completed", "Failed"},
+    EvaluationStatus: {"Completed", "Failed", "Stopped"},
+    ExperimentStatus: set(),
+    CellStatus: {"Completed"},
 }
 ROOMS = ("mlplatform", "jobs", "endpoints", "monitoring")
 WRITERS = {"update", "update_or_create", "bulk_update", "get_or_create"}

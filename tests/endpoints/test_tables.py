@@ -17,10 +17,11 @@ from django.db import connection
 from endpoints.models import Endpoint, Model, TableRun
 from endpoints.selectors.endpoints import endpoint_sample_row
 from endpoints.selectors.tables import table_run_get, table_run_rows
-from endpoints.services import tables
+from endpoints.services import run_sweep
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete
-from endpoints.services.table_lease import LEASE_S, TableLease, table_lease_take
+from endpoints.services.run_lease import LEASE_S, RunLease, run_lease_take
 from endpoints.services.tables import (
+    TABLE_RUNS,
     _progress,
     _record,
     table_run_create,
@@ -192,8 +193,8 @@ def test_a_run_whose_worker_was_lost_is_tried_again_and_failed_after_the_third_t
     alice: Actor, waiting_run: TableRun
 ) -> None:
     for attempt in (1, 2, 3):
-        assert table_lease_take(run_id=waiting_run.pk)
-        assert table_lease_take(run_id=waiting_run.pk) is None
+        assert run_lease_take(kind=TABLE_RUNS, run_id=waiting_run.pk)
+        assert run_lease_take(kind=TABLE_RUNS, run_id=waiting_run.pk) is None
         assert table_run_sweep() == 0, "its lease has not run out"
         TableRun.objects.update(lease_expires_at=clock.now() - timedelta(seconds=1), n_done=5)
         assert table_run_sweep() == (attempt < 3)
@@ -206,7 +207,7 @@ def test_a_run_whose_worker_was_lost_is_tried_again_and_failed_after_the_third_t
 def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_a_run_for_ever(
     alice: Actor, waiting_run: TableRun
 ) -> None:
-    assert table_lease_take(run_id=waiting_run.pk)
+    assert run_lease_take(kind=TABLE_RUNS, run_id=waiting_run.pk)
     TableRun.objects.update(lease_expires_at=clock.now() + timedelta(hours=5))
     assert table_run_sweep() == 0
     assert TableRun.objects.get().lease_expires_at < clock.now() + timedelta(seconds=2 * LEASE_S)
@@ -215,10 +216,10 @@ def test_a_lease_from_before_the_clock_was_set_back_does_not_hold_a_run_for_ever
 def test_what_a_worker_writes_that_lost_its_run_reaches_nothing(
     alice: Actor, waiting_run: TableRun, tmp_path: Path
 ) -> None:
-    late = table_lease_take(run_id=waiting_run.pk)
+    late = run_lease_take(kind=TABLE_RUNS, run_id=waiting_run.pk)
     TableRun.objects.update(lease_expires_at=clock.now() - timedelta(seconds=1))
     assert table_run_sweep() == 1
-    now = table_lease_take(run_id=waiting_run.pk)
+    now = run_lease_take(kind=TABLE_RUNS, run_id=waiting_run.pk)
     assert late and now
     before = TableRun.objects.values().get()
     stored = object_store().put_bytes(b"late", uri(alice.project.bucket, "table-runs/late/1/rows.jsonl"))
@@ -233,7 +234,7 @@ def test_what_a_worker_writes_that_lost_its_run_reaches_nothing(
 def test_rows_of_a_run_that_ends_while_its_dataset_is_deleted_are_removed(
     transactional_db: None, alice: Actor, waiting_run: TableRun
 ) -> None:
-    lease = table_lease_take(run_id=waiting_run.pk)
+    lease = run_lease_take(kind=TABLE_RUNS, run_id=waiting_run.pk)
     assert lease
     stored = object_store().put_bytes(b"late", uri(alice.project.bucket, "table-runs/late/1/rows.jsonl"))
     outcome = {"summary": {}, "result_uri": stored.uri, "n_done": 7}
@@ -251,7 +252,7 @@ def test_rows_of_a_run_that_ends_while_its_dataset_is_deleted_are_removed(
     assert object_store().size(stored.uri) is None
 
 
-def _record_and_hang_up(lease: TableLease, outcome: dict[str, Any]) -> None:
+def _record_and_hang_up(lease: RunLease, outcome: dict[str, Any]) -> None:
     try:
         _record(lease, outcome)
     finally:
@@ -267,7 +268,7 @@ def test_messages_are_sent_again_only_where_a_worker_listens_and_less_and_less_o
         sent.append(object_id)
         return True
 
-    monkeypatch.setattr(tables, "dispatch_now", send)
+    monkeypatch.setattr(run_sweep, "dispatch_now", send)
     TableRun.objects.update(created_at=clock.now() - timedelta(minutes=1))
     resending = Resending()
     table_run_sweep(resending=resending)
@@ -284,7 +285,7 @@ def test_a_broker_that_is_away_is_asked_once_and_not_for_every_run_that_waits(
     """It is the host's loop that asks: while it waits, no lease of a replica is renewed."""
     asked: list[int] = []
     monkeypatch.setattr(
-        tables, "dispatch_now", lambda task, *, object_id, queue: bool(asked.append(object_id))
+        run_sweep, "dispatch_now", lambda task, *, object_id, queue: bool(asked.append(object_id))
     )
     node_beat(kind=NodeKind.WORKER, name="w", started_at=clock.now(), queues=["cpu"])
     others = [_twin(waiting_run), _twin(waiting_run)]
@@ -297,7 +298,7 @@ def test_a_broker_that_is_away_is_asked_once_and_not_for_every_run_that_waits(
 
 
 def test_a_lease_that_is_renewed_while_it_is_looked_at_is_not_lost(waiting_run: TableRun) -> None:
-    lease = table_lease_take(run_id=waiting_run.pk)
+    lease = run_lease_take(kind=TABLE_RUNS, run_id=waiting_run.pk)
     assert lease is not None
     late, renewed = (clock.now() + timedelta(seconds=s) for s in (-1, 60))
     lease.rows.update(lease_expires_at=late)
@@ -373,7 +374,7 @@ def _execute_and_hang_up(run_id: int) -> bool:
 @contextmanager
 def _mute_gateway() -> Iterator[socket.socket]:
     """Where workers look for the gateway: takes calls, and answers when the test does."""
-    path = runtime_dir() / "gateway.sock"
+    path = runtime_dir() / "runs.sock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.settimeout(60)

@@ -116,6 +116,18 @@ class ObjectStore:
         except (BaseError, OSError) as error:
             raise TransientError(f"The object store could not give {uri}: {_reason(error)}") from error
 
+    def piece(self, uri: str, *, offset: int, size_bytes: int) -> bytes:
+        """So many bytes from `offset` on, fewer where the object ends. Raises NotFound, TransientError."""
+        try:
+            end = min(offset + size_bytes, int(obstore.head(self._backend, self._key(uri))["size"]))
+            if end <= offset:
+                return b""
+            return bytes(obstore.get_range(self._backend, self._key(uri), start=offset, end=end))
+        except FileNotFoundError:
+            raise NotFound(f"There is no object {uri}") from None
+        except (BaseError, OSError) as error:
+            raise TransientError(f"The object store could not give {uri}: {_reason(error)}") from error
+
     def download(self, uri: str, path: Path, *, place: Text = DATA_DIR) -> None:
         """Writes the object to `path`, on the disk of `place`. Raises NotFound, TransientError, StorageFull."""
         with storage_told(place), path.open("wb") as file:

@@ -42,6 +42,15 @@ def test_what_is_put_is_given_back_with_its_digest(store: ObjectStore, tmp_path:
     assert store.size(URI) == len(content)
 
 
+def test_a_piece_is_given_from_anywhere_and_ends_with_the_object(store: ObjectStore) -> None:
+    store.put_bytes(b"0123456789", "s3://bucket/numbers")
+    assert store.piece("s3://bucket/numbers", offset=3, size_bytes=4) == b"3456"
+    assert store.piece("s3://bucket/numbers", offset=8, size_bytes=100) == b"89"
+    assert store.piece("s3://bucket/numbers", offset=10, size_bytes=1) == b""
+    with pytest.raises(NotFound):
+        store.piece("s3://bucket/nothing", offset=0, size_bytes=1)
+
+
 def test_a_file_given_away_is_gone(store: ObjectStore, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"x")

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from endpoints.evaluation import table
+from endpoints.evaluation import endpoint_client, table
+from endpoints.evaluation.failure import RunFailed
 from endpoints.evaluation.spec import TableSpec
-from endpoints.evaluation.table import TableFailed, table_send
+from endpoints.evaluation.table import table_send
 from mlplatform.core.tabular.schema import TableSchema
 
 SCHEMA = TableSchema(
@@ -23,7 +24,9 @@ SCHEMA = TableSchema(
 
 
 class SumServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """Answers each request with the sums of its rows, or with what `answers` has next."""
+    """Answers each request with the sums of its rows, or with what `answers` has next, as soon as `gate` is open; with
+    `hang_up` not at all.
+    """
 
     daemon_threads = True
 
@@ -32,6 +35,10 @@ class SumServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.answers: list[tuple[int, dict[str, Any]]] = []
         self.bodies: list[str] = []
         self.targets: list[str] = []
+        self.authorizations: list[str | None] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.hang_up = False
 
 
 class SumHandler(BaseHTTPRequestHandler):
@@ -42,6 +49,11 @@ class SumHandler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.bodies.append(body)
         self.server.targets.append(self.path)
+        self.server.authorizations.append(self.headers["Authorization"])
+        self.server.gate.wait(30)
+        if self.server.hang_up:
+            self.close_connection = True
+            return
         sums = [sum(map(float, line.split(","))) for line in body.splitlines()]
         status, content = 200, {"predictions": [{"predicted_label": value} for value in sums]}
         if self.server.answers:
@@ -75,6 +87,7 @@ def _spec(tmp_path: Path, text: str, **more: Any) -> TableSpec:
         "data": str(tmp_path / "data.csv"),
         "schema": SCHEMA.to_dict(),
         "socket": str(tmp_path / "g.sock"),
+        "token": "claim.signature",
         "project": "flowers",
         "endpoint": "sums",
         "variant": "",
@@ -104,6 +117,7 @@ def test_a_regressor_s_rows_have_numbers_and_errors(tmp_path: Path, server: SumS
     assert [row["error"] for row in _rows(tmp_path)] == [0.0, -2.0, 0.75]
     assert _rows(tmp_path)[2]["features"] == ["0.5", "0.25"]
     assert server.targets == ["/api/v1/projects/flowers/endpoints/sums/invocations?variant=B+1"]
+    assert server.authorizations == ["Run claim.signature"]
 
 
 def test_progress_grows_to_the_number_of_rows(tmp_path: Path, server: SumServer) -> None:
@@ -130,9 +144,7 @@ def test_the_endpoint_s_refusal_is_told_with_the_row_of_the_dataset(
 ) -> None:
     sums = {"predictions": [{"predicted_label": 3.0}] * table.ROWS_MAX}
     server.answers = [(200, sums), (400, {"message": "row 2, column '0': is NaN", "row": 2, "column": "0"})]
-    with pytest.raises(
-        TableFailed, match=rf"400: row {table.ROWS_MAX + 2} of the dataset: column '0': is NaN"
-    ):
+    with pytest.raises(RunFailed, match=rf"400: row {table.ROWS_MAX + 2} of the dataset: column '0': is NaN"):
         table_send(_spec(tmp_path, "a,b,y\n" + "1,2,3\n" * (table.ROWS_MAX + 5)), _ignore)
 
 
@@ -147,15 +159,15 @@ def test_an_answer_of_another_kind_is_refused(
     tmp_path: Path, server: SumServer, content: dict[str, Any], message: str
 ) -> None:
     server.answers = [(200, content)]
-    with pytest.raises(TableFailed, match=message):
+    with pytest.raises(RunFailed, match=message):
         table_send(_spec(tmp_path, "a,b,y\n1,2,3\n"), _ignore)
 
 
 def test_a_gateway_that_is_not_there_is_told_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(table, "PATIENCE_S", 0.3)
-    with pytest.raises(TableFailed, match="gateway cannot be reached"):
+    monkeypatch.setattr(endpoint_client, "PATIENCE_S", 0.3)
+    with pytest.raises(RunFailed, match="gateway cannot be reached"):
         table_send(_spec(tmp_path, "a,b,y\n1,2,3\n"), _ignore)
 
 
