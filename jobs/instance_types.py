@@ -7,6 +7,7 @@ itself. A type decides the queue, the threads and the memory limit of a process.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,3 +74,27 @@ def instance_type_get(name: str, *, field: str = "instance_type") -> InstanceTyp
 
 def instance_type_list() -> tuple[InstanceType, ...]:
     return _TYPES
+
+
+def instance_types_of(queues: Iterable[str]) -> list[str]:
+    """The names of the types that need one of these queues."""
+    served = frozenset(queues)
+    return [instance_type.name for instance_type in _TYPES if instance_type.queue in served]
+
+
+def instances_in_use(name: str, *, used: int, limit: int) -> str:
+    """What somebody is told who may not have another one."""
+    return _("{used} of {limit} instances of {type} are in use", used=used, limit=limit, type=name)
+
+
+def queues_read(text: str) -> list[str]:
+    """The queues named in `text`, separated by commas, each once.
+
+    Raises:
+        ValueError: none is named, or one that no type uses: nothing would ever come from it.
+    """
+    queues = list(dict.fromkeys(queue.strip() for queue in text.split(",") if queue.strip()))
+    known = sorted({instance_type.queue for instance_type in _TYPES})
+    if not queues or not set(queues) <= set(known):
+        raise ValueError(f"--queues {text!r} is not accepted; use one or more of {', '.join(known)}")
+    return queues

@@ -141,7 +141,11 @@ class LivePlatform:
             self._popen = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--data-dir", self.data_dir, "--port", str(self.port)],
                 cwd=ROOT,
-                env={**self.environment(), "MLPLATFORM_ENDS_WITH_PARENT": str(os.getpid())},
+                env={
+                    **self.environment(),
+                    "MLPLATFORM_ENDS_WITH_PARENT": str(os.getpid()),
+                    "MLPLATFORM_QUEUES": "cpu",  # tests of types that nobody serves hold on a machine with a GPU too
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

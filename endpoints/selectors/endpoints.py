@@ -9,9 +9,10 @@ from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replic
 from endpoints.selectors.samples import endpoint_sample_row
 from endpoints.selectors.snippets import endpoint_snippets
 from endpoints.selectors.traffic import endpoint_traffic
+from jobs.instance_types import instance_type_get
 from mlplatform.core.errors import NotFound
 from mlplatform.core.models import NodeKind
-from mlplatform.core.nodes import nodes_alive
+from mlplatform.core.nodes import nodes_alive, queues_served
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
 from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
@@ -84,9 +85,25 @@ def endpoint_counts(*, actor: Actor) -> dict[str, int]:
 def endpoint_waiting_reason(*, endpoint: Endpoint) -> str | None:
     """Why nothing happens, or nobody answers, although somebody should; None while all is well."""
     given_up = endpoint.status == EndpointStatus.FAILED and endpoint.live_id is None
-    if given_up or nodes_alive(kind=NodeKind.HOST).exists():
+    if given_up:
         return None
-    return _("No host is running, so no model server is. Start one: .venv/bin/python manage.py host")
+    if not nodes_alive(kind=NodeKind.HOST).exists():
+        return _("No host is running, so no model server is. Start one: .venv/bin/python manage.py host")
+    return None if endpoint.status == EndpointStatus.DELETING else _unserved(endpoint)
+
+
+def _unserved(endpoint: Endpoint) -> str | None:
+    """Which queue no host serves, although a variant needs it."""
+    served = queues_served(kind=NodeKind.HOST)
+    configs = [config for config in (endpoint.wanted, endpoint.live) if config is not None]
+    names = dict.fromkeys(variant.instance_type for config in configs for variant in config.variants.all())
+    for instance_type in map(instance_type_get, names):
+        if instance_type.queue not in served:
+            return _(
+                "No host serves the queue “%(queue)s”, which %(instance_type)s needs. Its model servers start when "
+                "one is started: .venv/bin/python manage.py host --queues %(queue)s"
+            ) % {"queue": instance_type.queue, "instance_type": instance_type.name}
+    return None
 
 
 def replica_list(*, endpoint: Endpoint) -> list[Replica]:

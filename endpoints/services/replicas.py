@@ -5,7 +5,7 @@ Not the processes (`endpoints.replicas`) and not which replicas there are to be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
 from endpoints.models import Replica
+from jobs.instance_types import instance_type_list, instance_types_of
 from mlplatform.core import clock
 from mlplatform.core.logs import log_end
 from mlplatform.core.models import LogStream
@@ -28,9 +29,18 @@ LEASE_S = 20
 _NO_PROCESS = {"host": "", "lease_expires_at": None, "pid": None, "address": "", "memory_bytes": None}
 
 
-def replica_claim(*, host: str, limit: int = 100) -> list[Replica]:
-    """Takes up to `limit` pending replicas for `host`; two hosts never get the same one."""
-    waiting = Replica.objects.filter(status=ReplicaStatus.PENDING, host="").order_by("pk")
+def replica_claim(*, host: str, queues: Iterable[str] = ("cpu",), limit: int = 100) -> list[Replica]:
+    """Takes up to `limit` pending replicas for `host`, of instance types that need one of its queues.
+
+    Two hosts never get the same one. One of a type that is no longer known is for any host, which says so.
+    """
+    mine = instance_types_of(queues)
+    others = [known.name for known in instance_type_list() if known.name not in mine]
+    waiting = (
+        Replica.objects.filter(status=ReplicaStatus.PENDING, host="")
+        .exclude(variant__instance_type__in=others)
+        .order_by("pk")
+    )
     return [replica for replica in waiting[:limit] if _claim(replica, host)]
 
 

@@ -12,7 +12,7 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
-from jobs.instance_types import instance_type_get
+from jobs.instance_types import instance_type_get, instances_in_use
 from mlplatform.core.errors import FieldError, InvalidRequest, LimitExceeded
 from mlplatform.core.models import Project
 from mlplatform.core.names import name_check
@@ -114,7 +114,8 @@ def limits_check(
                     "instance_type: %(limit)d instances of %(type)s may serve endpoints of a project at once; "
                     "%(used)d do and %(asked)d more were asked for"
                 )
-                % {"limit": limit, "type": name, "used": n_used, "asked": n_asked}
+                % {"limit": limit, "type": name, "used": n_used, "asked": n_asked},
+                errors=[FieldError("instance_type", instances_in_use(name, used=n_used, limit=limit))],
             )
 
 

@@ -77,9 +77,16 @@ def _sample(*, name: str, path: str) -> dict[str, Any]:
     return {"label": sample_write(name, Path(path))}
 
 
+def _rows(*, path: str, schema: dict[str, Any], numbers: list[int]) -> list[tuple[int, list[str]]]:
+    from jobs.data.rows import rows_read
+
+    return list(rows_read(Path(path), TableSchema.from_dict(schema), numbers).items())
+
+
 COMMANDS: Final[dict[str, Callable[..., Any]]] = {
     "inspect": _inspect,
     "relabel": _relabel,
     "split": _split,
     "sample": _sample,
+    "rows": _rows,
 }

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -53,6 +53,10 @@ class Limits:
 
     memory_bytes: int = MEMORY_BYTES
     time_s: int = TIME_LIMIT_S
+
+
+ROWS_LIMITS: Final = Limits(memory_bytes=1024**3, time_s=20)
+"""Somebody waits for the page that shows them."""
 
 
 def file_inspect(
@@ -141,6 +145,19 @@ def file_split(
     ]
 
 
+def file_rows(
+    path: Path, schema: TableSchema, numbers: Sequence[int], *, limits: Limits = ROWS_LIMITS
+) -> dict[int, list[str]]:
+    """Rows by their numbers (from 1): a text per column. A number beyond the last row is left out.
+
+    Raises:
+        DataError: the file is not what the schema says, or reading it took too long.
+    """
+    request = {"path": str(path), "schema": schema.to_dict(), "numbers": [int(number) for number in numbers]}
+    found = _run("rows", request, limits, _sandbox(reads=path))
+    return {int(number): [str(cell) for cell in cells] for number, cells in found}
+
+
 def sample_write(name: str, path: Path, *, limits: Limits = Limits()) -> str:
     """Writes a sample dataset as CSV; returns its label column. Raises InvalidRequest (field `sample`)."""
     sandbox = _sandbox(writes=path.parent)
@@ -164,10 +181,11 @@ def _inspection(found: Mapping[str, Any], profile_path: Path) -> Inspection:
     )
 
 
-def _sandbox(*, writes: Path, reads: Path | None = None) -> Sandbox:
+def _sandbox(*, writes: Path | None = None, reads: Path | None = None) -> Sandbox:
     """A process that reads what somebody sent sees that one file, and the folder for its answer, by their own names."""
-    mounts = [] if reads is None else [Mount(reads, reads)]
-    return Sandbox(folder=PROJECT_ROOT, mounts=(Mount(writes, writes, writable=True), *mounts))
+    answers = [] if writes is None else [Mount(writes, writes, writable=True)]
+    given = [] if reads is None else [Mount(reads, reads)]
+    return Sandbox(folder=PROJECT_ROOT, mounts=(*answers, *given))
 
 
 def _run(command: str, request: dict[str, Any], limits: Limits, sandbox: Sandbox) -> Any:

@@ -6,7 +6,7 @@ first), else one. Any value that could not be trained on is refused here, before
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from jobs.data.cells import Cell, cell_text, table_rows
 from jobs.data.statistics import (
     DISTINCT_LIMIT,
     NumberStatistics,
     Statistics,
     TextStatistics,
     statistics_new,
-    text_key,
 )
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.arrays import EXACT_LIMIT
@@ -41,7 +41,6 @@ each.
 """
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _SHOWN_WHOLE_BELOW = 1e15
-Cell = float | int | str | bool | None
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _refused(column: pa.ChunkedArray, at: int, name: str, first_row: int, reason
 
 
 def _preview(table: pa.Table, schema: TableSchema) -> list[list[str]]:
-    return [[_cell_text(value) for value in row] for row in _rows(table, schema)]
+    return [[cell_text(value) for value in row] for row in table_rows(table, schema.types)]
 
 
 def _sample(
@@ -134,32 +133,7 @@ def _sample(
     low, high = np.searchsorted(wanted, [rows_before, rows_before + table.num_rows])
     if low == high:
         return []
-    return _rows(table.take(pa.array(wanted[low:high] - rows_before)), schema)
-
-
-def _rows(table: pa.Table, schema: TableSchema) -> list[list[Cell]]:
-    columns = [_cells(column, kind) for column, kind in zip(table.columns, schema.types, strict=True)]
-    return [list(row) for row in zip(*columns, strict=True)]
-
-
-def _cells(column: pa.ChunkedArray, kind: str) -> Iterator[Cell]:
-    for value in column.to_pylist():
-        if value is None or value != value:
-            yield None
-        elif kind == "integral":
-            yield int(value)
-        elif kind == "text":
-            yield text_key(value)
-        else:
-            yield bool(value) if kind == "boolean" else float(value)
-
-
-def _cell_text(value: Cell) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
+    return table_rows(table.take(pa.array(wanted[low:high] - rows_before)), schema.types)
 
 
 def _finish_histograms(path: Path, schema: TableSchema, statistics: Sequence[Statistics]) -> None:

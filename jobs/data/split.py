@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 
 from jobs.data.fractions import fractions_check
 from jobs.data.parts import Rows, row_parts
+from jobs.data.places import row_places
 from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.tabular.csv import CsvReader
 from mlplatform.core.tabular.parquet import BATCH_ROWS, parquet_open
 from mlplatform.core.tabular.read import read_tables
-from mlplatform.core.tabular.records import record_pattern
 from mlplatform.core.tabular.schema import TableSchema
 from mlplatform.core.tabular.source import open_seekable, open_source
 from mlplatform.core.text import text as _
@@ -161,7 +161,7 @@ def _copy_rows(path: Path, schema: TableSchema, target: BinaryIO) -> tuple[Rows,
     offset = 0
     with open_source(path) as stream:
         for block in _blocks(stream, schema):
-            low, high = _places(block, schema.delimiter.encode(), is_csv=schema.format == "csv")
+            low, high = row_places(block, schema.delimiter.encode(), is_csv=schema.format == "csv")
             starts.append(low + offset)
             ends.append(high + offset)
             target.write(block)
@@ -184,30 +184,3 @@ def _blocks(stream: BinaryIO, schema: TableSchema) -> Iterator[bytes]:
         header=schema.header,
         columns=schema.columns,
     ).blocks()
-
-
-def _places(block: bytes, delimiter: bytes, *, is_csv: bool) -> tuple[Rows, Rows]:
-    """Where the rows of a block begin and end, line ends and blank lines left out."""
-    if is_csv and (b'"' in block or block.count(b"\r") != block.count(b"\r\n")):
-        return _quoted_places(block, delimiter)
-    data = np.frombuffer(block, dtype=np.uint8)
-    ends = np.flatnonzero(data == ord("\n"))
-    if not block.endswith(b"\n"):
-        ends = np.append(ends, len(data))
-    starts = np.append(0, ends[:-1] + 1)
-    ends = ends - ((ends > starts) & (data[np.maximum(ends - 1, 0)] == ord("\r")))
-    return starts[ends > starts], ends[ends > starts]
-
-
-def _quoted_places(block: bytes, delimiter: bytes) -> tuple[Rows, Rows]:
-    pattern = record_pattern(delimiter)
-    places: list[tuple[int, int]] = []
-    at = 0
-    while at < len(block):
-        match = pattern.match(block, at)
-        assert match is not None
-        if match.end() > at:
-            places.append(match.span())
-        at = match.end() + 1
-    found = np.array(places, dtype=np.int64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]

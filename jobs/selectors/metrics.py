@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from jobs.models import TrainingJob
 
@@ -54,20 +54,20 @@ def points_thin(points: Sequence[Point], *, limit: int = POINTS_MAX) -> list[Poi
     """At most `limit` points: first, last, and of each stretch its lowest and highest, in order of steps."""
     if len(points) <= limit:
         return list(points)
-    inner = points[1:-1]
-    n_stretches = (limit - 2) // 2
+    values = [point[2] for point in points]
+    gaps = None in values
+    n_inner, n_stretches = len(points) - 2, (limit - 2) // 2
     kept = [points[0]]
     for index in range(n_stretches):
-        stretch = inner[index * len(inner) // n_stretches : (index + 1) * len(inner) // n_stretches]
-        known = [point for point in stretch if point[2] is not None]
-        if known:
-            extremes = {min(known, key=_value), max(known, key=_value)}
-            kept += sorted(extremes, key=lambda point: point[1])
-        elif stretch:
-            kept.append(stretch[0])
+        begin = 1 + index * n_inner // n_stretches
+        stretch = values[begin : 1 + (index + 1) * n_inner // n_stretches]
+        kept += [points[begin + place] for place in _extremes(stretch, gaps=gaps)]
     return [*kept, points[-1]]
 
 
-def _value(point: Point) -> float:
-    assert point[2] is not None
-    return point[2]
+def _extremes(stretch: list[float | None], *, gaps: bool) -> list[int]:
+    """Where the lowest and the highest value are; the first place where there is no value at all."""
+    known = [value for value in stretch if value is not None] if gaps else cast(list[float], stretch)
+    if not known:
+        return [0]
+    return sorted({stretch.index(min(known)), stretch.index(max(known))})

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -34,6 +34,7 @@ __all__ = [
     "training_job_list",
     "training_job_metrics",
     "training_job_waiting_reason",
+    "training_jobs_matching",
 ]
 ORDERS: Final = {
     "created": "created_at",
@@ -62,14 +63,24 @@ def training_job_list(
         search: Part of the name.
         status: One of `TrainingJobStatus`.
     """
-    jobs = TrainingJob.objects.filter(project=actor.project).select_related("project", "created_by")
+    jobs = training_jobs_matching(actor=actor, search=search, status=status, algorithm=algorithm)
+    return page_of(
+        jobs.select_related("project", "created_by"), orders=ORDERS, order=order, limit=limit, cursor=cursor
+    )
+
+
+def training_jobs_matching(
+    *, actor: Actor, search: str = "", status: str = "", algorithm: str = ""
+) -> QuerySet[TrainingJob]:
+    """The project's jobs that fulfil all conditions given. Raises InvalidRequest for an unknown status."""
+    jobs = TrainingJob.objects.filter(project=actor.project)
     if search:
         jobs = jobs.filter(name__icontains=search[:100])
     if status:
         jobs = jobs.filter(status=_status(status))
     if algorithm:
         jobs = jobs.filter(algorithm=algorithm[:40])
-    return page_of(jobs, orders=ORDERS, order=order, limit=limit, cursor=cursor)
+    return jobs
 
 
 def training_job_get(*, actor: Actor, name: str) -> TrainingJob:

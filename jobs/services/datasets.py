@@ -33,7 +33,7 @@ from mlplatform.core.audit.record import audit_record
 from mlplatform.core.errors import Conflict
 from mlplatform.core.models import Role
 from mlplatform.core.people.access import Actor
-from mlplatform.core.status import TERMINAL_TRAINING
+from mlplatform.core.status import ACTIVE_EVALUATION, TERMINAL_TRAINING
 from mlplatform.core.storage.objects import objects_bury
 from mlplatform.core.tabular.schema import TableSchema
 
@@ -259,7 +259,7 @@ def dataset_delete(*, actor: Actor, name: str) -> None:
 
     Raises:
         NotFound.
-        Conflict: jobs that have not ended read it; the message names them.
+        Conflict: jobs or evaluations that have not ended read it; the message names them.
     """
     actor.require(Role.EDITOR)
     dataset = dataset_get(actor=actor, name=name)
@@ -271,12 +271,24 @@ def dataset_delete(*, actor: Actor, name: str) -> None:
                 _("Dataset %(name)r is read by jobs that have not ended: %(jobs)s")
                 % {"name": name, "jobs": ", ".join(running)}
             )
+        _refuse_evaluated(dataset)
         _table_runs_hold(dataset)
         kept_as = dataset.versions.values_list("uri", "profile_uri", "table_runs__result_uri")
         uris = {uri for found in kept_as for uri in found if uri}
         dataset.delete()
         objects_bury(uris, reason="dataset")
         audit_record(actor=actor, action="dataset.delete", target=name)
+
+
+def _refuse_evaluated(dataset: Dataset) -> None:
+    """The room above has the evaluations; it is asked through the reverse relation, not imported."""
+    under_way = dataset.versions.filter(evaluations__status__in=ACTIVE_EVALUATION)
+    readers = list(under_way.order_by("evaluations__name").values_list("evaluations__name", flat=True)[:10])
+    if readers:
+        raise Conflict(
+            _("Dataset %(name)r is read by evaluations that have not ended: %(evaluations)s")
+            % {"name": dataset.name, "evaluations": ", ".join(readers)}
+        )
 
 
 def _table_runs_hold(dataset: Dataset) -> None:

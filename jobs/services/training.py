@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 
 from jobs.algorithms.base import AlgorithmSpec, DataFacts
 from jobs.algorithms.registry import algorithm_get
-from jobs.instance_types import InstanceType, instance_type_get
+from jobs.instance_types import InstanceType, instance_type_get, instances_in_use
 from jobs.metric_regex import metric_definition_check
 from jobs.models import TrainingInput, TrainingJob
 from jobs.selectors.instances import instance_type_usage
@@ -303,15 +303,7 @@ def _limit_check(job: TrainingJob, instance: InstanceType) -> None:
                 wanted=job.instance_count,
             ),
             errors=[
-                FieldError(
-                    "instance_type",
-                    _(
-                        "{used} of {limit} instances of {type} are in use",
-                        used=used,
-                        limit=instance.limit,
-                        type=instance.name,
-                    ),
-                )
+                FieldError("instance_type", instances_in_use(instance.name, used=used, limit=instance.limit))
             ],
         )
 

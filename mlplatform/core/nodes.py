@@ -69,9 +69,9 @@ def nodes_alive(*, kind: NodeKind | None = None) -> QuerySet[Node]:
     return alive.filter(kind=kind) if kind else alive
 
 
-def queues_served() -> frozenset[str]:
-    """The queues of all workers that are alive."""
-    return frozenset(queue for node in nodes_alive(kind=NodeKind.WORKER) for queue in node.queues)
+def queues_served(*, kind: NodeKind = NodeKind.WORKER) -> frozenset[str]:
+    """The queues of all workers, or of all processes of another kind, that are alive."""
+    return frozenset(queue for node in nodes_alive(kind=kind) for queue in node.queues)
 
 
 def node_list() -> list[Node]:

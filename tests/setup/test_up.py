@@ -15,6 +15,7 @@ import pytest
 
 from mlplatform.core.startup.data_folder import data_folder_lock, data_folder_prepare
 from mlplatform.core.startup.options import Options, StartRefused, options_export, options_read
+from mlplatform.core.startup.processes import machine_queues
 from mlplatform.core.startup.redis import redis_is_private, redis_program
 from tests.live import ROOT, LivePlatform, free_port
 
@@ -156,3 +157,12 @@ def test_it_does_not_start_for_a_parent_that_is_gone(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is gone" in done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_machine_with_an_nvidia_driver_serves_the_queue_gpu_too(tmp_path: Path) -> None:
+    device = tmp_path / "nvidia0"
+    assert machine_queues([device]) == "cpu"
+    device.touch()
+    assert machine_queues([tmp_path / "none", device]) == "cpu,gpu"
+    os.environ["MLPLATFORM_QUEUES"] = "cpu"
+    assert machine_queues([device]) == "cpu"

@@ -14,6 +14,7 @@ from typing import IO, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from endpoints.reconciler import Host
+from jobs.instance_types import queues_read
 from jobs.runner.isolation import SandboxUnavailable, isolation
 from mlplatform.core.env import env_text, runtime_dir
 
@@ -24,6 +25,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--name", default="", help="unique among hosts; default: the machine's host name")
+        parser.add_argument("--queues", default="cpu", help="queues, separated by commas (default: cpu)")
         parser.add_argument("--capacity", type=int, default=100, help="how many replicas it takes at most")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,11 +33,15 @@ class Command(BaseCommand):
         if options["capacity"] < 1:
             raise CommandError(f"--capacity {options['capacity']}: give 1 or more")
         try:
+            queues = queues_read(options["queues"])
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+        try:
             isolation()
         except SandboxUnavailable as error:
             raise CommandError(str(error)) from None
         with _lock(name):
-            host = Host(name=name, capacity=options["capacity"])
+            host = Host(name=name, queues=queues, capacity=options["capacity"])
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: host.stop())
             host.run()

@@ -27,7 +27,7 @@ from jobs.services.sweeping import (
 )
 from mlplatform.core import clock
 from mlplatform.core.keeping.lease_sweeps import lease_sweeps_run
-from mlplatform.core.keeping.sweeps import SweepThread
+from mlplatform.core.keeping.sweeps import Lane, SweepThread
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
 
@@ -50,7 +50,7 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: ended.set())
         sweeper = Sweeper(options["name"])
         # On threads of their own: a store that hangs must not hold up leases, nor a long search deletions.
-        threads = [SweepThread(slow=slow) for slow in (False, True)]
+        threads = [SweepThread(lane=lane) for lane in Lane]
         for thread in threads:
             thread.start()
         while not ended.wait(INTERVAL_S):

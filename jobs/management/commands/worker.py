@@ -21,7 +21,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseFault
 from django.db import connection
 
-from jobs.instance_types import cpus_here, instance_type_list
+from jobs.instance_types import cpus_here, queues_read
 from jobs.runner.isolation import SandboxUnavailable, isolation
 from jobs.selectors.instances import NO_ROOM
 from jobs.services.clearing import leftovers_clear
@@ -67,7 +67,10 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="", help="default: host name and process id")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        queues = _queues(options["queues"])
+        try:
+            queues = queues_read(options["queues"])
+        except ValueError as error:
+            raise CommandError(str(error)) from None
         if options["concurrency"] < 1:
             raise CommandError(f"--concurrency {options['concurrency']} is not accepted; use 1 or more")
         try:
@@ -88,16 +91,6 @@ class Command(BaseCommand):
             state.shut_down()
             beats.join(timeout=HEARTBEAT_S)
         raise SystemExit(exit_code)
-
-
-def _queues(text: str) -> list[str]:
-    """The queues named; one that no instance type uses is refused, because nothing would ever come from it."""
-    queues = [queue.strip() for queue in text.split(",") if queue.strip()]
-    known = sorted({instance.queue for instance in instance_type_list()})
-    unknown = [queue for queue in queues if queue not in known]
-    if unknown or not queues:
-        raise CommandError(f"--queues {text!r} is not accepted; use one or more of {', '.join(known)}")
-    return queues
 
 
 def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:

@@ -5,11 +5,9 @@ Written by `mlplatform.core.audit.record`. Nothing here or anywhere changes an e
 
 from __future__ import annotations
 
-import csv
-import io
 import ipaddress
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,12 +18,12 @@ from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.models import AuditEvent, AuditOutcome, Role
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
 from mlplatform.core.people.access import Actor
+from mlplatform.core.spreadsheet import csv_chunks
 from mlplatform.core.text import text as _
 
 ORDERS: Final = {"at": "id"}
 FORMATS: Final = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
 _BATCH = 1000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,29 +139,8 @@ def _in_pieces(events: QuerySet[AuditEvent]) -> Iterator[AuditEvent]:
 
 
 def _csv(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:
-    yield "\ufeff".encode()  # or a spreadsheet takes Japanese for something else
     names = list(audit_event_row(AuditEvent(at=datetime.fromtimestamp(0, UTC))))
-    yield _csv_line(names)
-    for row in rows:
-        yield _csv_line([_cell(row[name]) for name in names])
-
-
-def _csv_line(cells: list[str]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    text = (
-        ""
-        if value is None
-        else json.dumps(value, ensure_ascii=False)
-        if isinstance(value, Mapping)
-        else str(value)
-    )
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return csv_chunks(names, ([row[name] for name in names] for row in rows))
 
 
 def _json(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:

@@ -33,12 +33,13 @@ OPERATOR = "operator"
 
 
 class Face(StrEnum):
-    """By which way somebody acts."""
+    """By which way somebody acts; by the scheduler, where the platform goes on with what they have asked for."""
 
     WEB = "web"
     API = "api"
     ADMIN = "admin"
     COMMAND = "command"
+    SCHEDULER = "scheduler"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Final
 
 from django.conf import settings
 
-from mlplatform.core.keeping.sweeps import Swept, sweep
+from mlplatform.core.keeping.sweeps import Lane, Swept, sweep
 
 logger = logging.getLogger(__name__)
 EVERY_S: Final = 600
@@ -39,7 +39,7 @@ def leftovers(name: str) -> Callable[[Place], Place]:
     return register
 
 
-@sweep("leftovers", every_s=EVERY_S, rest_s=REST_S, slow=True)
+@sweep("leftovers", every_s=EVERY_S, rest_s=REST_S, lane=Lane.SLOW)
 def leftovers_sweep() -> Swept:
     """Removes leftovers of every place; each is told in the log. A place that cannot be read holds up no other."""
     removed = {name: _clear_or_tell(name) for name in _PLACES}

@@ -24,7 +24,7 @@ from mlplatform.core.keeping.object_references import (
     objects_all_referred,
     objects_referred,
 )
-from mlplatform.core.keeping.sweeps import Swept, sweep
+from mlplatform.core.keeping.sweeps import Lane, Swept, sweep
 from mlplatform.core.keeping.tombstones import tombstones_carry_out
 from mlplatform.core.models import ObjectTombstone, Project
 from mlplatform.core.names import uri as uri_of
@@ -105,7 +105,7 @@ def orphans_bury(*, grace_s: float) -> int:
     return n_buried
 
 
-@sweep(SWEEP, every_s=EVERY_S, rest_s=REST_S, slow=True, wanted=lambda: grace_s() > 0)
+@sweep(SWEEP, every_s=EVERY_S, rest_s=REST_S, lane=Lane.SLOW, wanted=lambda: grace_s() > 0)
 def orphans_sweep() -> Swept:
     """Looks first; buries only what cannot be a store that belongs to another database."""
     report = orphans_report(grace_s=grace_s())

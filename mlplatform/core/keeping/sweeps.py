@@ -1,9 +1,9 @@
 """What the platform does by itself, over and over: a registry of sweeps, and the turn that runs those that are due.
 
 Rooms register with `@sweep` in modules that their AppConfig imports when ready. The scheduler takes turns on threads
-of their own, so that a store that hangs never holds up leases; those that look at everything there is have one to
-themselves. Any number of schedulers may run: a sweep's row says when it is due, and who runs it moves that on first. A
-sweep does a bounded piece of work and says whether more is waiting.
+of their own, one per lane, so that a store that hangs never holds up leases, nor a search what people wait for. Any
+number of schedulers may run: a sweep's row says when it is due, and who runs it moves that on first. A sweep does a
+bounded piece of work and says whether more is waiting.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from django.db import Error as DatabaseError
@@ -27,6 +28,16 @@ logger = logging.getLogger(__name__)
 TURN_S: Final = 1.0
 LEASE_S: Final = 900
 """A sweep whose process was killed, or lost the database, is due again after this, where it says nothing else."""
+
+
+class Lane(StrEnum):
+    """Sweeps of one lane run one after the other, and wait for none of another lane."""
+
+    QUICK = "sweeps"
+    SLOW = "slow sweeps"
+    """They look at everything there is, and may take minutes."""
+    STEPS = "steps"
+    """They carry on what a person waits for, and may copy objects for it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class Sweep:
     wanted: Callable[[], bool]
     rest_s: int = 0
     lease_s: int = LEASE_S
-    slow: bool = False
+    lane: Lane = Lane.QUICK
 
 
 _SWEEPS: Final[dict[str, Sweep]] = {}
@@ -59,7 +70,7 @@ def sweep(
     wanted: Callable[[], bool] = lambda: True,
     rest_s: int = 0,
     lease_s: int = LEASE_S,
-    slow: bool = False,
+    lane: Lane = Lane.QUICK,
 ) -> Callable[[Callable[[], Swept]], Callable[[], Swept]]:
     """Registers a sweep that is due `every_s` seconds after it ended last, over all schedulers together.
 
@@ -68,24 +79,24 @@ def sweep(
         rest_s: How long it waits after the database was away, for those who waited to write what they had done; also
             after the clock was set or the machine slept, when all that is in use looks old.
         lease_s: After this it is due again where it did not come to its end.
-        slow: It may take minutes, and has none of the others wait for it.
+        lane: With which others it takes turns.
     """
 
     def register(run: Callable[[], Swept]) -> Callable[[], Swept]:
-        _SWEEPS[name] = Sweep(name, every_s, run, wanted, rest_s, lease_s, slow)
+        _SWEEPS[name] = Sweep(name, every_s, run, wanted, rest_s, lease_s, lane)
         return run
 
     return register
 
 
-def sweeps_turn(*, slow: bool | None = None) -> int:
+def sweeps_turn(*, lane: Lane | None = None) -> int:
     """Runs every sweep that is due; how many that were. One that breaks is logged and due again at its time.
 
     Args:
-        slow: Only those that are, or are not; None for all.
+        lane: Only those of it; None for all.
     """
     known = {state.name: state for state in SweepState.objects.all()}
-    turn = [found for found in _SWEEPS.values() if slow in {None, found.slow}]
+    turn = [found for found in _SWEEPS.values() if lane in {None, found.lane}]
     return sum(_run(found) for found in turn if _take(found, known.get(found.name)))
 
 
@@ -109,11 +120,11 @@ def sweep_now(name: str) -> Swept:
 
 
 class SweepThread(threading.Thread):
-    """Takes turns of the slow sweeps, or of the others, until `end`; a database that is away is waited for."""
+    """Takes turns of the sweeps of one lane until `end`; a database that is away is waited for."""
 
-    def __init__(self, *, slow: bool) -> None:
-        super().__init__(name="slow sweeps" if slow else "sweeps", daemon=True)
-        self._slow = slow
+    def __init__(self, *, lane: Lane) -> None:
+        super().__init__(name=lane.value, daemon=True)
+        self._lane = lane
         self._ended = threading.Event()
         self._clock_watch = clock.ClockWatch()
         self._was_away = True  # nobody knows what was before
@@ -136,7 +147,7 @@ class SweepThread(threading.Thread):
             if self._was_away:
                 sweeps_rest()
             self._was_away = False
-            sweeps_turn(slow=self._slow)
+            sweeps_turn(lane=self._lane)
         except DatabaseError as error:
             logger.warning("sweeps wait, the database is away: %s", error)
             self._was_away = True

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mlplatform.core.env import PROJECT_ROOT, runtime_dir
+from mlplatform.core.env import PROJECT_ROOT, env_text, runtime_dir
 from mlplatform.core.startup.banner import Banner
 from mlplatform.core.startup.options import Options
 from mlplatform.core.supervised_process import ProcessSpec
 
+_NVIDIA = (Path("/dev/nvidia0"), Path("/proc/driver/nvidia"))
 _COLOURS: Mapping[str, str] = {
     "redis": "90",
     "migrate": "90",
@@ -46,12 +47,19 @@ def front_processes(options: Options) -> list[ProcessSpec]:
 
 def back_processes(banner: Banner) -> list[ProcessSpec]:
     """What works behind, and the first run, which does nothing when it was done before."""
+    queues = machine_queues()
     return [
-        _manage("worker", "worker", "--queues", "cpu", is_essential=False, grace_s=20.0),
-        _manage("host", "host", is_essential=False, grace_s=20.0),
+        _manage("worker", "worker", "--queues", queues, is_essential=False, grace_s=20.0),
+        _manage("host", "host", "--queues", queues, is_essential=False, grace_s=20.0),
         _manage("scheduler", "scheduler", is_essential=False),
         _manage("first run", "first_run", restarts=False, on_line=banner.take, on_end=banner.show),
     ]
+
+
+def machine_queues(signs: Sequence[Path] = _NVIDIA) -> str:
+    """The queues that this machine is to serve: as the environment says, or `gpu` too where it has an NVIDIA GPU."""
+    found = "cpu,gpu" if any(sign.exists() for sign in signs) else "cpu"
+    return env_text("MLPLATFORM_QUEUES") or found
 
 
 def _manage(name: str, *arguments: str, **rest: object) -> ProcessSpec:

@@ -132,7 +132,7 @@ def _there(uris: list[str]) -> list[bool]:
 
 
 def test_every_room_says_what_it_refers_to() -> None:
-    assert object_prefixes() == {"datasets", "training-jobs", "models", "table-runs"}
+    assert object_prefixes() == {"datasets", "training-jobs", "models", "table-runs", "evaluations"}
 
 
 def test_the_sweep_removes_what_is_left_over_and_nothing_else(

@@ -30,7 +30,7 @@ from jobs.services.metrics import MetricPoint
 from mlplatform.core import clock
 from mlplatform.core.keeping import retention
 from mlplatform.core.keeping.retention import retention_rules, retention_sweep
-from mlplatform.core.keeping.sweeps import sweep_now, sweeps_turn
+from mlplatform.core.keeping.sweeps import Lane, sweep_now, sweeps_turn
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_download, log_read, log_search, log_stream_create, log_tail
 from mlplatform.core.models import AuditEvent, IdempotentRequest, LogChunk, Session, SweepState
@@ -195,7 +195,8 @@ def test_every_rule_has_a_title_and_days() -> None:
     assert {"training_job_logs", "replica_logs", "endpoint_traffic", "table_runs", "audit_events"} <= set(
         rules
     )
-    assert all(str(rule.title) and (rule.days > 0 or not rule.setting) for rule in rules.values())
+    assert all(str(rule.title) for rule in rules.values())
+    assert {name for name, rule in rules.items() if rule.setting and not rule.days > 0} == {"evaluations"}
 
 
 def test_a_rule_that_breaks_is_told_and_holds_up_no_other(
@@ -211,7 +212,7 @@ def test_a_rule_that_breaks_is_told_and_holds_up_no_other(
     with pytest.raises(ProtectedError):
         sweep_now("retention")
     assert not log_read(stream=job.log).text
-    assert sweeps_turn(slow=False) and SweepState.objects.get(name="retention").error.startswith(
+    assert sweeps_turn(lane=Lane.QUICK) and SweepState.objects.get(name="retention").error.startswith(
         "ProtectedError"
     )
 

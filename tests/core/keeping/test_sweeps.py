@@ -10,7 +10,7 @@ from django.db import DataError, OperationalError
 
 from mlplatform.core import clock
 from mlplatform.core.keeping import sweeps
-from mlplatform.core.keeping.sweeps import Sweep, SweepThread, Swept, sweeps_turn
+from mlplatform.core.keeping.sweeps import Lane, Sweep, SweepThread, Swept, sweeps_turn
 from mlplatform.core.models import SweepState
 
 pytestmark = pytest.mark.django_db
@@ -21,8 +21,10 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Only the sweeps of the test are there."""
     monkeypatch.setattr(sweeps, "_SWEEPS", {})
 
-    def register(run: Callable[[], Swept], name: str = "x", *, rest_s: int = 0, slow: bool = False) -> None:
-        sweeps.sweep(name, every_s=3600, rest_s=rest_s, slow=slow)(run)
+    def register(
+        run: Callable[[], Swept], name: str = "x", *, rest_s: int = 0, lane: Lane = Lane.QUICK
+    ) -> None:
+        sweeps.sweep(name, every_s=3600, rest_s=rest_s, lane=lane)(run)
 
     return register
 
@@ -106,10 +108,10 @@ def test_a_statement_that_the_database_refuses_is_a_broken_sweep_and_no_outage(
 
 def test_a_slow_sweep_has_no_other_wait_for_it(registered: Callable[..., None]) -> None:
     ran: list[str] = []
-    registered(_counted(ran, "slow"), "slow", slow=True)
+    registered(_counted(ran, "slow"), "slow", lane=Lane.SLOW)
     registered(_counted(ran, "quick"), "quick")
-    assert sweeps_turn(slow=False) == 1 and ran == ["quick"]
-    assert sweeps_turn(slow=True) == 1 and ran == ["quick", "slow"]
+    assert sweeps_turn(lane=Lane.QUICK) == 1 and ran == ["quick"]
+    assert sweeps_turn(lane=Lane.SLOW) == 1 and ran == ["quick", "slow"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -118,7 +120,7 @@ def test_a_machine_that_slept_for_days_takes_nothing_in_use_for_old(
 ) -> None:
     ran: list[str] = []
     registered(_counted(ran, "resting"), "resting", rest_s=600)
-    thread = SweepThread(slow=False)
+    thread = SweepThread(lane=Lane.QUICK)
     thread.turn()
     now = clock.now
     monkeypatch.setattr(clock, "now", lambda: now() + timedelta(days=2))
@@ -142,7 +144,7 @@ def test_orphans_rest_after_the_database_was_away(registered: Callable[..., None
     ran: list[str] = []
     registered(_counted(ran, "resting"), "resting", rest_s=3600)
     registered(_counted(ran, "other"), "other")
-    thread = SweepThread(slow=False)
+    thread = SweepThread(lane=Lane.QUICK)
     thread.turn()
     thread.turn()
     assert ran == ["other"], "nobody knows what was before the scheduler"
@@ -165,7 +167,9 @@ def test_orphans_rest_after_the_database_was_away(registered: Callable[..., None
 
 def test_the_sweep_of_orphans_does_rest() -> None:
     assert sweeps._SWEEPS["orphans"].rest_s == 3600 and sweeps._SWEEPS["leftovers"].rest_s == 600
-    assert not sweeps._SWEEPS["tombstones"].slow and sweeps._SWEEPS["orphans"].slow
-    assert sweeps._SWEEPS["tombstones"].lease_s < 300, "what is deleted does not wait for long after a kill"
+    assert (sweeps._SWEEPS["tombstones"].lane, sweeps._SWEEPS["orphans"].lane) == (Lane.QUICK, Lane.SLOW)
+    assert sweeps._SWEEPS["experiments"].lane == Lane.STEPS, "a search has nobody wait who waits for a cell"
+    for name in ("tombstones", "experiments"):
+        assert sweeps._SWEEPS[name].lease_s < 300, "nobody waits for long after a kill"
     assert {"tombstones", "orphans", "retention", "leftovers", "database"} <= set(sweeps._SWEEPS)
     assert all(isinstance(found, Sweep) for found in sweeps._SWEEPS.values())

@@ -56,7 +56,8 @@ def scheduler_check() -> Iterator[Finding]:
         check="scheduler",
         kind=NodeKind.SCHEDULER,
         nobody=_(
-            "No scheduler is alive: jobs of lost workers are not started again, and nothing is cleaned up"
+            "No scheduler is alive: jobs of lost workers are not started again, experiments stand still, and nothing "
+            "is cleaned up"
         ),
         command="scheduler",
     )

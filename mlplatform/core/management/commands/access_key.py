@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from mlplatform.core import clock
 from mlplatform.core.audit.record import OPERATOR
 from mlplatform.core.errors import PlatformError
+from mlplatform.core.management.tables import tables_check
 from mlplatform.core.models import AccessKey, Project, Role
 from mlplatform.core.people.access import Actor, access_key_create, access_key_list, access_key_revoke
 
@@ -34,6 +35,7 @@ class Command(BaseCommand):
             action.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        tables_check()
         project = Project.objects.filter(name=options["project"]).first()
         if project is None:
             raise CommandError(f"There is no project {options['project']!r}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from mlplatform.core.management.tables import tables_check
 from mlplatform.core.people.throttle import throttle_list, throttle_unlock
 
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         which.add_argument("--address", type=_address)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        tables_check()
         if options["action"] == "list":
             self._list()
             return
