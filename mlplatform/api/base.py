@@ -76,11 +76,17 @@ class ApiView(APIView):
         return dict(serializer.validated_data)
 
     def query(self, serializer_class: type[Serializer[Any]]) -> dict[str, Any]:
-        """The validated query string; a field given twice is refused. Raises as `body`, InvalidRequest."""
-        twice = [name for name, values in self.request.query_params.lists() if len(values) > 1]
+        """The validated query string; a field given twice is refused, but for those of `repeated`.
+
+        Raises as `body`, InvalidRequest.
+        """
+        params = self.request.query_params
+        repeated: frozenset[str] = getattr(serializer_class, "repeated", frozenset())
+        twice = [name for name, values in params.lists() if len(values) > 1 and name not in repeated]
         if twice:
             raise InvalidRequest.for_fields(FieldError(name, "is given more than once") for name in twice)
-        serializer = serializer_class(data=self.request.query_params.dict())
+        lists = {name: params.getlist(name) for name in repeated if name in params}
+        serializer = serializer_class(data={**params.dict(), **lists})
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 

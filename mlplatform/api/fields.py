@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
@@ -25,9 +25,13 @@ class Answer(serializers.Serializer[Any]):
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A request: every field that is not declared is refused, with those that are."""
+    """A request: every field that is not declared is refused, with those that are.
+
+    `repeated` are the fields that a query string may have more than once: lists.
+    """
 
     strict = True
+    repeated: ClassVar[frozenset[str]] = frozenset()
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

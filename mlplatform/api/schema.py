@@ -19,6 +19,7 @@ from rest_framework.serializers import Serializer
 from mlplatform.api.auth import Rule
 from mlplatform.api.errors import PROBLEM_JSON
 from mlplatform.api.schema_parts import (
+    BINARY,
     IDEMPOTENCY_KEY,
     INVOCATION_ERROR_SCHEMA,
     PATH_PARAMETERS,
@@ -42,6 +43,7 @@ class Operation:
     query: Serializers | None
     errors: Sequence[int]
     media_types: Sequence[str]
+    files: Sequence[str]
     examples: Sequence[OpenApiExample]
     idempotent: bool
     invocation: bool
@@ -57,6 +59,7 @@ def operation(
     query: Serializers | None = None,
     errors: Sequence[int] = (),
     media_types: Sequence[str] = (),
+    files: Sequence[str] = (),
     examples: Sequence[OpenApiExample] = (),
     idempotent: bool = False,
     invocation: bool = False,
@@ -68,13 +71,25 @@ def operation(
         request: Serializer of the JSON body, or one per media type.
         errors: Statuses beyond those that follow from rule, path, query and body.
         media_types: Of the answer, where it is not JSON.
+        files: Media types in which the same may be asked for as a file.
         idempotent: The operation takes an `Idempotency-Key`.
         invocation: Errors may also be in the form of the managed service's runtime.
     """
 
     def describe(method: F) -> F:
         described = Operation(
-            id, summary, answer, status, request, query, errors, media_types, examples, idempotent, invocation
+            id=id,
+            summary=summary,
+            answer=answer,
+            status=status,
+            request=request,
+            query=query,
+            errors=errors,
+            media_types=media_types,
+            files=files,
+            examples=examples,
+            idempotent=idempotent,
+            invocation=invocation,
         )
         method.operation = described  # type: ignore[attr-defined]
         return method
@@ -130,6 +145,9 @@ class OperationSchema(AutoSchema):
             return {described.status: None}
         if described.media_types:
             return {(described.status, *described.media_types): described.answer}
+        if described.files:
+            as_file = {(described.status, media_type): BINARY for media_type in described.files}
+            return {(described.status, "application/json"): described.answer, **as_file}
         return {described.status: described.answer}
 
     def get_override_parameters(self) -> list[Any]:
@@ -180,7 +198,7 @@ class OperationSchema(AutoSchema):
             found |= {413, 415, 507}
         if described.idempotent:
             found |= {409, 422}
-        if not described.media_types:
+        if not described.media_types and not described.files:
             found.add(406)
         return found
 

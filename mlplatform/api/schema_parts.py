@@ -32,6 +32,7 @@ PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "name": ("Name of the object.", NAME_SCHEMA),
     "username": ("A member's user name.", {"type": "string", "minLength": 1, "maxLength": 150}),
     "key_id": ("Id of an access key.", {"type": "string", "pattern": "^[A-Z0-9]{1,20}$"}),
+    "table": ("Name of a table of the result.", NAME_SCHEMA),
     "uid": ("Id that the platform gave.", {"type": "string", "pattern": "^[0-9a-f]{26}$"}),
 }
 PROBLEM_SCHEMA: dict[str, Any] = {

@@ -8,13 +8,18 @@ from mlplatform.api.views import (
     access,
     algorithms,
     audit,
+    comparisons,
     dataset_content,
     datasets,
     document,
     endpoints,
+    evaluation_output,
+    evaluations,
+    experiments,
     instances,
     invocations,
     models,
+    neighbours,
     platform,
     tables,
     training,
@@ -101,6 +106,11 @@ _in_project: list[URLPattern | URLResolver] = [
     path(
         "endpoints/<name:name>/metrics/", invocations.EndpointMetricsView.as_view(), name="endpoint-metrics"
     ),
+    path(
+        "endpoints/<name:name>/neighbours/",
+        neighbours.EndpointNeighboursView.as_view(),
+        name="endpoint-neighbours",
+    ),
     path("endpoints/<name:name>/table-runs/", tables.TableRunListView.as_view(), name="table-run-list"),
     path(
         "endpoints/<name:name>/table-runs/<name:uid>/", tables.TableRunView.as_view(), name="table-run-detail"
@@ -110,6 +120,33 @@ _in_project: list[URLPattern | URLResolver] = [
         tables.TableRunRowsView.as_view(),
         name="table-run-rows",
     ),
+    path("comparisons/", comparisons.ComparisonView.as_view(), name="comparison"),
+    path("evaluations/", evaluations.EvaluationListView.as_view(), name="evaluation-list"),
+    path("evaluations/<name:name>/", evaluations.EvaluationView.as_view(), name="evaluation-detail"),
+    path("evaluations/<name:name>/stop/", evaluations.EvaluationStopView.as_view(), name="evaluation-stop"),
+    path(
+        "evaluations/<name:name>/rows/",
+        evaluation_output.EvaluationRowsView.as_view(),
+        name="evaluation-rows",
+    ),
+    path(
+        "evaluations/<name:name>/tables/<name:table>/",
+        evaluation_output.EvaluationTableView.as_view(),
+        name="evaluation-table",
+    ),
+    path("experiments/", experiments.ExperimentListView.as_view(), name="experiment-list"),
+    path("experiments/<name:name>/", experiments.ExperimentView.as_view(), name="experiment-detail"),
+    path("experiments/<name:name>/stop/", experiments.ExperimentStopView.as_view(), name="experiment-stop"),
+    path(
+        "experiments/<name:name>/resume/",
+        experiments.ExperimentResumeView.as_view(),
+        name="experiment-resume",
+    ),
+    path(
+        "experiments/<name:name>/tables/<name:table>/",
+        experiments.ExperimentTableView.as_view(),
+        name="experiment-table",
+    ),
 ]
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/", platform.HealthView.as_view(), name="health"),
@@ -117,6 +154,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", document.SchemaView.as_view(), name="schema"),
     path("docs/", document.DocsView.as_view(), name="docs"),
     path("instance-types/", instances.InstanceTypeListView.as_view(), name="instance-type-list"),
+    path(
+        "experiment-presets/",
+        experiments.ExperimentPresetListView.as_view(),
+        name="experiment-preset-list",
+    ),
     path("workers/", platform.WorkerListView.as_view(), name="worker-list"),
     path("algorithms/", algorithms.AlgorithmListView.as_view(), name="algorithm-list"),
     path("algorithms/<name:name>/", algorithms.AlgorithmView.as_view(), name="algorithm-detail"),

@@ -14,6 +14,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from rest_framework.test import APIClient
 
 from endpoints.models import Endpoint
+from endpoints.services.evaluations import evaluation_create, evaluation_stop
+from endpoints.services.experiment_steps import experiments_step
+from endpoints.services.experiments import experiment_create, experiment_stop
 from endpoints.services.models import model_create
 from jobs.services.training import ChannelRequest, training_job_create, training_job_stop
 from mlplatform.api.refusals import action_of
@@ -24,7 +27,7 @@ from tests.api.conftest import BASE, Person, person
 from tests.api.test_routes import ROUTES
 from tests.audited import audit_log_broken, events_after, everything, newest_event_id
 
-TRAFFIC = {"endpoint_invoke", "metric_definition_test"}
+TRAFFIC = {"endpoint_invoke", "endpoint_neighbours", "metric_definition_test"}
 """Change nothing: predictions, and trying out a regular expression."""
 
 
@@ -61,6 +64,26 @@ def _in_service(alice: Person) -> None:
     Endpoint.objects.filter(pk=endpoint.pk).update(live=endpoint.wanted, status=EndpointStatus.IN_SERVICE)
 
 
+def _evaluation(alice: Person) -> None:
+    _in_service(alice)
+    evaluation_create(actor=alice.actor, name="waiting", endpoint="knn", dataset="knn-test")
+
+
+def _ended_evaluation(alice: Person) -> None:
+    _evaluation(alice)
+    evaluation_stop(actor=alice.actor, name="waiting")
+
+
+def _experiment(alice: Person) -> None:
+    experiment_create(actor=alice.actor, name="study", preset="knn-small", **KNN_DATA)
+
+
+def _stopped_experiment(alice: Person) -> None:
+    _experiment(alice)
+    experiment_stop(actor=alice.actor, name="study")
+    experiments_step()
+
+
 def _key(alice: Person) -> dict[str, str]:
     return {"key_id": access_key_create(user=alice.user, project=alice.project)[0].key_id}
 
@@ -79,6 +102,7 @@ JOB = {
     "hyperparameters": {"k": 1, "predictor_type": "classifier", "feature_dim": 4, "sample_size": 112},
     "channels": {"train": {"dataset": "knn-train"}},
 }
+KNN_DATA = {"train": "knn-train", "test": "knn-test"}
 ACTS = {
     "member_set": Act({"username": "dora"}, lambda: {"role": "editor"}, _member, role=Role.EDITOR),
     "member_remove": Act({"username": "dora"}, before=_member, role=Role.EDITOR),
@@ -101,6 +125,15 @@ ACTS = {
     "endpoint_create": Act(body=lambda: {"name": "next", "variants": [{"model": "knn"}]}),
     "endpoint_update": Act({"name": "knn"}, lambda: {"weights": {"AllTraffic": 2.0}}, _in_service),
     "endpoint_delete": Act({"name": "knn"}),
+    "evaluation_create": Act(
+        body=lambda: {"name": "next", "endpoint": "knn", "dataset": "knn-test"}, before=_in_service
+    ),
+    "evaluation_stop": Act({"name": "waiting"}, before=_evaluation),
+    "evaluation_delete": Act({"name": "waiting"}, before=_ended_evaluation),
+    "experiment_create": Act(body=lambda: {"name": "next", "preset": "knn-small", **KNN_DATA}),
+    "experiment_stop": Act({"name": "study"}, before=_experiment),
+    "experiment_resume": Act({"name": "study"}, before=_stopped_experiment),
+    "experiment_delete": Act({"name": "study"}, before=_stopped_experiment),
     "table_run_create": Act({"name": "knn"}, lambda: {"dataset": "knn-test"}, _in_service),
 }
 CHANGING = [

@@ -108,6 +108,18 @@ def test_instance_types_have_price_and_limit(alice: Person) -> None:
     assert by_name["ml.p3.2xlarge"]["gpus"] == 1
 
 
+def test_instance_types_say_who_serves_them(alice: Person) -> None:
+    def served() -> dict[str, dict[str, bool]]:
+        items = alice.client.get(f"{BASE}/instance-types/").json()["items"]
+        return {item["name"]: item["served"] for item in items}
+
+    assert served()["local.cpu"] == {"by_worker": False, "by_host": False}
+    node_beat(kind=NodeKind.WORKER, name="w-1", started_at=clock.now(), queues=["cpu"])
+    node_beat(kind=NodeKind.HOST, name="h-1", started_at=clock.now(), queues=["cpu", "gpu"])
+    assert served()["ml.c5.xlarge"] == {"by_worker": True, "by_host": True}
+    assert served()["ml.p2.xlarge"] == {"by_worker": False, "by_host": True}
+
+
 def test_instance_types_of_a_foreign_project_are_not_counted(alice: Person, charlie: Person) -> None:
     assert alice.client.get(f"{BASE}/instance-types/", {"project": "gamma"}).status_code == 404
 

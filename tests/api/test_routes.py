@@ -18,7 +18,7 @@ from tests.api.conftest import BASE, Person
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 ROLES = {Rule.VIEWER: Role.VIEWER, Rule.EDITOR: Role.EDITOR, Rule.ADMIN: Role.ADMIN}
 _RANK = {Role.VIEWER: 0, Role.EDITOR: 1, Role.ADMIN: 2}
-VALUES = {"name": "ghost", "username": "ghost", "key_id": "MLPKGHOST", "uid": "0" * 26}
+VALUES = {"name": "ghost", "username": "ghost", "key_id": "MLPKGHOST", "uid": "0" * 26, "table": "accuracy"}
 
 
 def routes(

@@ -13,7 +13,14 @@ from mlplatform.core.models import Node
 from mlplatform.core.nodes import ALIVE_S
 
 
-def instance_type_json(instance_type: InstanceType, in_use: Mapping[str, int] | None) -> dict[str, Any]:
+def instance_type_json(
+    instance_type: InstanceType,
+    *,
+    in_use: Mapping[str, int] | None,
+    workers: frozenset[str],
+    hosts: frozenset[str],
+) -> dict[str, Any]:
+    """`workers`, `hosts`: the queues that living ones serve."""
     return {
         "name": instance_type.name,
         "queue": instance_type.queue,
@@ -23,6 +30,10 @@ def instance_type_json(instance_type: InstanceType, in_use: Mapping[str, int] | 
         "price_per_hour": instance_type.price_per_hour,
         "limit": instance_type.limit,
         "in_use": None if in_use is None else in_use.get(instance_type.name, 0),
+        "served": {
+            "by_worker": instance_type.queue in workers,
+            "by_host": instance_type.queue in hosts,
+        },
     }
 
 

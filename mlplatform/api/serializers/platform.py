@@ -50,6 +50,11 @@ class InstanceTypeQuery(StrictSerializer):
     )
 
 
+class ServedBy(Answer):
+    by_worker = serializers.BooleanField(help_text="A living worker trains on it.")
+    by_host = serializers.BooleanField(help_text="A living host serves models on it.")
+
+
 class InstanceType(Answer):
     name = serializers.CharField()
     queue = serializers.CharField()
@@ -59,6 +64,7 @@ class InstanceType(Answer):
     price_per_hour = serializers.FloatField(help_text="US dollars.")
     limit = serializers.IntegerField(help_text="How many a project may use at once.")
     in_use = serializers.IntegerField(allow_null=True, help_text="null without a project.")
+    served = ServedBy()
 
 
 class Worker(Answer):

@@ -13,6 +13,8 @@ from mlplatform.api.presenters.platform import instance_type_json
 from mlplatform.api.schema import operation
 from mlplatform.api.serializers.lists import listed
 from mlplatform.api.serializers.platform import InstanceType, InstanceTypeQuery
+from mlplatform.core.models import NodeKind
+from mlplatform.core.nodes import queues_served
 from mlplatform.core.people.access import Actor
 
 
@@ -31,4 +33,10 @@ class InstanceTypeListView(ApiView):
         project_name = self.query(InstanceTypeQuery).get("project")
         actor = member_of(request, project_name) if project_name else request.auth
         in_use = instance_type_usage(project=actor.project) if isinstance(actor, Actor) else None
-        return list_response([instance_type_json(item, in_use) for item in instance_type_list()])
+        workers, hosts = queues_served(), queues_served(kind=NodeKind.HOST)
+        return list_response(
+            [
+                instance_type_json(item, in_use=in_use, workers=workers, hosts=hosts)
+                for item in instance_type_list()
+            ]
+        )

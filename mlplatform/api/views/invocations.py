@@ -61,7 +61,7 @@ class InvocationView(ApiView):
         ],
     )
     def post(self, request: Request, project: str, name: str) -> HttpResponse:
-        """The body by Content-Type, the answer by Accept; for k-NN also `application/json; verbose=true`."""
+        """The body by Content-Type, the answer by Accept; for k-NN also `application/json; verbose=true; rows=true`."""
         answer = endpoint_invoke(
             actor=self.actor,
             name=name,
