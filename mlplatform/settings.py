@@ -102,6 +102,8 @@ TEMPLATES = [
                 "mlplatform.web.templatetags.ui",
                 "mlplatform.web.templatetags.figures",
                 "mlplatform.web.templatetags.jobs",
+                "mlplatform.web.templatetags.evaluations",
+                "mlplatform.web.templatetags.experiments",
             ],
             "context_processors": [
                 "django.template.context_processors.request",
@@ -161,11 +163,15 @@ if not _LOOKS_ONLY:
     Path(FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
+# How much at once
+MLPLATFORM_EXPERIMENT_CELLS_MAX = env_int("MLPLATFORM_EXPERIMENT_CELLS_MAX", 500, least=1)
+
 # How long what is kept, in days; 0 for ever
 MLPLATFORM_KEEP_LOGS_DAYS = env_int("MLPLATFORM_KEEP_LOGS_DAYS", 90)
 MLPLATFORM_KEEP_METRICS_DAYS = env_int("MLPLATFORM_KEEP_METRICS_DAYS", 90)
 MLPLATFORM_KEEP_TRAFFIC_DAYS = env_int("MLPLATFORM_KEEP_TRAFFIC_DAYS", 90)
 MLPLATFORM_KEEP_TABLE_RUNS_DAYS = env_int("MLPLATFORM_KEEP_TABLE_RUNS_DAYS", 90)
+MLPLATFORM_KEEP_EVALUATIONS_DAYS = env_int("MLPLATFORM_KEEP_EVALUATIONS_DAYS", 0)
 MLPLATFORM_KEEP_AUDIT_DAYS = env_int("MLPLATFORM_KEEP_AUDIT_DAYS", 400)
 # In less time what is under way (an upload, a table run of an hour) would look left over.
 MLPLATFORM_ORPHAN_GRACE_S = env_int("MLPLATFORM_ORPHAN_GRACE_S", 24 * 3600, least=2 * 3600)

@@ -78,13 +78,20 @@ def _predictions(values: list[Any]) -> list[dict[str, Any]]:
     found = first.get("predictions") if isinstance(first, dict) and "predictions" in first else values
     if not isinstance(found, list):
         return []
-    return [one for one in found if isinstance(one, dict) and "predicted_label" in one]
+    return [one for one in found if isinstance(one, dict) and ("predicted_label" in one or _is_number(one))]
+
+
+def _is_number(one: dict[str, Any]) -> bool:
+    """Whether it is the answer of what predicts a number."""
+    return isinstance(one.get("score"), int | float)
 
 
 def _predicted(row: int, one: dict[str, Any], labels: Sequence[str] | None) -> Predicted:
     pairs = zip(_numbers(one.get("distances")), _numbers(one.get("labels")), strict=False)
     neighbours = [Neighbour(distance, _label(code, labels)) for distance, code in pairs]
-    return Predicted(row, _label(one["predicted_label"], labels), neighbours[:NEIGHBOURS_MAX])
+    return Predicted(
+        row, _label(one.get("predicted_label", one.get("score")), labels), neighbours[:NEIGHBOURS_MAX]
+    )
 
 
 def _numbers(value: Any) -> list[float]:

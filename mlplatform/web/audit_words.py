@@ -28,6 +28,13 @@ ACTION_WORDS: Final = {
     "endpoint.update": _("Endpoint changed"),
     "endpoint.delete": _("Endpoint deleted"),
     "table_run.create": _("Table run started"),
+    "evaluation.create": _("Evaluation created"),
+    "evaluation.stop": pgettext_lazy("act", "Evaluation stopped"),
+    "evaluation.delete": _("Evaluation deleted"),
+    "experiment.create": _("Experiment created"),
+    "experiment.stop": pgettext_lazy("act", "Experiment stopped"),
+    "experiment.resume": _("Experiment resumed"),
+    "experiment.delete": _("Experiment deleted"),
     "audit_event.list": _("Audit log read"),
 }
 """Of a project. What belongs to none (signing in, users) is in the admin console, by its own name."""
@@ -36,6 +43,7 @@ ACTION_GROUPS: Final = [
     (_("Datasets"), ["dataset", "dataset_version"]),
     (_("Training jobs"), ["training_job"]),
     (_("Models and endpoints"), ["model", "endpoint", "table_run"]),
+    (_("Evaluations and experiments"), ["evaluation", "experiment"]),
     (_("Other"), ["audit_event"]),
 ]
 FACE_WORDS: Final = {
@@ -43,6 +51,7 @@ FACE_WORDS: Final = {
     "api": _("REST API"),
     "admin": _("admin console"),
     "command": _("command line"),
+    "scheduler": _("scheduler"),
 }
 
 

@@ -87,6 +87,14 @@ def _groups(request: HttpRequest) -> list[NavigationGroup]:
             [(_("Models"), "box", "model-list"), (_("Endpoints"), "radio-tower", "endpoint-list")],
         ),
         (
+            pgettext("navigation", "Measure"),
+            [
+                (_("Evaluations"), "gauge", "evaluation-list"),
+                (_("Experiments"), "scale", "experiment-list"),
+                (_("Compare"), "git-compare-arrows", "comparison"),
+            ],
+        ),
+        (
             pgettext("navigation", "Operate"),
             [
                 (_("Workers"), "server", "worker-list"),

@@ -24,5 +24,26 @@ def script_texts() -> dict[str, str]:
             "The chart could not be drawn. Reload the page; its numbers are on the page all the same."
         ),
         "chart_series": _("Series"),
+        "selected": _("{n} selected"),
+        "selected_one": _("1 selected: tick at least one more."),
+        "selected_hidden": _("{n} selected, {hidden} of them not shown here"),
+        "selected_too_long": _(
+            "{n} selected: their names are too long for one address. Search for them and compare all that match."
+        ),
+        "selected_too_many": _("{n} selected: at most {max} can be compared."),
+        "parallel_axes": _("Axes and ranges"),
+        "parallel_runs": _("Runs: the arrow keys go from one to the next"),
+        "parallel_hint": _("Point at a line to read its run, or go from run to run with the arrow keys."),
+        "parallel_none": _("none"),
+        "parallel_kept": _("{n} of {all} runs"),
+        "parallel_only": _("Compare only these"),
+        "parallel_clear": _("Keep all"),
+        "parallel_colour": _("Colour"),
+        "parallel_by_run": _("Run"),
+        "parallel_from": _("{axis}: at least"),
+        "parallel_to": _("{axis}: at most"),
+        "parallel_keep": _("{axis}: keep {category}"),
+        "parallel_left": _("Move {axis} to the left"),
+        "parallel_right": _("Move {axis} to the right"),
         "chart_cut": _("The first {n} rows are shown; the download has all of them."),
     }

@@ -12,6 +12,8 @@ const ICONS = {
   table: "M3 5h18v14H3zM3 10h18M3 14.5h18M9 5v14",
   download: "M12 3v12m0 0 4-4m-4 4-4-4M4 17v3h16v-3",
 };
+const NARROW_PX = 480;
+const LEGEND_MAX = 5;
 let loading = null;
 
 class Chart extends HTMLElement {
@@ -126,7 +128,9 @@ class Chart extends HTMLElement {
     const { data, layout } = coloured(this.#figure, this);
     const height = layout.height || Number(this.getAttribute("height")) || 320;
     this.plot.style.height = `${height}px`;
-    await Plotly.react(this.plot, data, themedLayout(layout, this, height), {
+    const themed = themedLayout(layout, this, height);
+    if (crowded(data, this.plot)) themed.showlegend = false;
+    await Plotly.react(this.plot, data, themed, {
       displayModeBar: false,
       responsive: true,
       doubleClick: "reset",
@@ -159,6 +163,11 @@ class Chart extends HTMLElement {
     const url = await Plotly.toImage(figure, { format: kind, width, height, scale: kind === "png" ? 2 : 1 });
     save(await dataBlob(url), `${filename}.${kind}`);
   }
+}
+
+// On a narrow window a long legend would leave no room for the chart; hovering and the table name its series.
+function crowded(data, plot) {
+  return plot.clientWidth < NARROW_PX && data.filter((trace) => trace.showlegend !== false).length > LEGEND_MAX;
 }
 
 function toolButton(icon, label, word) {

@@ -9,5 +9,6 @@ import "./ime.js";
 import "./menu.js";
 import "./polling.js";
 import "./search.js";
+import "./selection.js";
 import "./theme.js";
 import "./time.js";

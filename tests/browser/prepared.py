@@ -1,4 +1,7 @@
-"""Jobs in the state that a browser test needs, made in the running platform's data: `manage.py shell` calls these."""
+"""Jobs and experiments in the state that a browser test needs, made in the running platform's data.
+
+`manage.py shell` calls these.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,9 @@ from jobs.services.metrics import MetricPoint, metric_points_append
 from mlplatform.core import clock, names
 from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_append, log_end, log_stream_create
-from mlplatform.core.models import Project
+from mlplatform.core.models import Project, Role
+from mlplatform.core.people.access import Actor
+from tests.web.experiments import experiment_make
 
 LONG_LOG_LINES = 200_000
 ERROR_LINE = 123_456
@@ -71,6 +76,12 @@ def running_ends() -> None:
         lease_owner="",
         lease_expires_at=None,
     )
+
+
+def finished_experiment() -> None:
+    """`finished`: the tutorial's eight cells, measured."""
+    project, user = Project.objects.get(name="default"), User.objects.get(username="admin")
+    experiment_make(Actor(user=user, project=project, role=Role.ADMIN), "finished")
 
 
 def _job(name: str, **values: object) -> TrainingJob:

@@ -117,7 +117,22 @@ def test_workers_shows_who_is_alive_and_who_is_silent(alice: Visitor) -> None:
     }
     queues = {queue.name: queue for queue in response.context["queues"]}
     assert (queues["cpu"].n_workers, queues["cpu"].n_slots, queues["gpu"].served) == (1, 2, False)
-    assert "Nobody serves it" in response.content.decode()
+    page = response.content.decode()
+    assert "Nobody serves it" in page and "manage.py worker --queues gpu" in page
+    assert "No host serves it" in page and "manage.py host --queues cpu" in page
+
+
+def test_workers_shows_which_queues_hosts_serve(alice: Visitor) -> None:
+    node_beat(kind=NodeKind.HOST, name="h1", started_at=clock.now(), queues=["cpu", "gpu"])
+    response = alice.get("worker-list")
+    queues = {queue.name: queue for queue in response.context["queues"]}
+    assert {name: (queue.n_hosts, queue.served) for name, queue in queues.items()} == {
+        "cpu": (1, False),
+        "gpu": (1, False),
+    }
+    rows = {row.type.name: row for row in response.context["instance_types"]}
+    assert (rows["ml.p2.xlarge"].worked, rows["ml.p2.xlarge"].hosted) == (False, True)
+    assert "No worker serves it" in response.content.decode()
 
 
 def test_workers_names_every_instance_type_with_its_use_and_limit(alice: Visitor) -> None:

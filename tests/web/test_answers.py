@@ -56,6 +56,13 @@ def test_an_error_of_the_models_own_is_shown_in_its_words() -> None:
     assert answer_of(status=424, body=body).message == "IndexError: list index"
 
 
+def test_a_score_alone_is_the_prediction_and_beside_a_label_it_is_not() -> None:
+    body = json.dumps({"predictions": [{"score": 4.25}]}).encode()
+    assert answer_of(status=200, body=body).rows[0].label == "4.25"
+    body = json.dumps({"predictions": [{"score": [0.1, 0.9], "predicted_label": 1.0}]}).encode()
+    assert answer_of(status=200, body=body).rows[0].label == "1"
+
+
 def test_a_body_that_is_no_json_is_shown_as_text() -> None:
     answer = answer_of(status=502, body=b"<h1>Bad Gateway\xff</h1>")
     assert answer.message == answer.text == "<h1>Bad Gateway\ufffd</h1>"

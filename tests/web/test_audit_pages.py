@@ -24,7 +24,15 @@ PAGES = [page for page in patterns() if page[0] != "asset"]
 
 
 def test_every_page_that_takes_a_form_says_whether_it_is_audited(alice: Visitor) -> None:
-    values = {"project": "alpha", "name": "x", "key_id": "x", "username": "x", "uid": "x", "address": "x"}
+    values = {
+        "project": "alpha",
+        "name": "x",
+        "key_id": "x",
+        "username": "x",
+        "uid": "x",
+        "address": "x",
+        "table": "x",
+    }
     client = alice.client
     taking = set()
     for name, arguments in PAGES:

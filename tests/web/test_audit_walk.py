@@ -14,12 +14,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Experiment, ExperimentCell
+from endpoints.services.evaluations import evaluation_create, evaluation_stop
+from endpoints.services.experiments import experiment_create
 from endpoints.services.models import model_create
 from jobs.services.training import ChannelRequest, training_job_create, training_job_stop
 from mlplatform.core.models import AuditOutcome, Role
 from mlplatform.core.people.access import access_key_create
-from mlplatform.core.status import EndpointStatus
+from mlplatform.core.status import CellStatus, EndpointStatus, ExperimentStatus
 from mlplatform.web.acts import ACTIONS
 from tests.audited import audit_log_broken, events_after, everything, newest_event_id
 from tests.web.conftest import Visitor, visitor
@@ -67,6 +69,16 @@ def _in_service(alice: Visitor) -> None:
     Endpoint.objects.filter(pk=endpoint.pk).update(live=endpoint.wanted, status=EndpointStatus.IN_SERVICE)
 
 
+def _evaluation(alice: Visitor) -> None:
+    _in_service(alice)
+    evaluation_create(actor=alice.actor, name="waiting", endpoint="knn", dataset="knn-test")
+
+
+def _ended_evaluation(alice: Visitor) -> None:
+    _evaluation(alice)
+    evaluation_stop(actor=alice.actor, name="waiting")
+
+
 def _key(alice: Visitor) -> dict[str, str]:
     return {"key_id": access_key_create(user=alice.user, project=alice.project)[0].key_id}
 
@@ -83,6 +95,33 @@ def _member(alice: Visitor) -> None:
     visitor("dora", alice.project, Role.VIEWER)
 
 
+def _experiment(alice: Visitor) -> None:
+    experiment_create(actor=alice.actor, name="grid", preset="knn-small", train="knn-train", test="knn-test")
+
+
+def _ended_experiment(alice: Visitor) -> None:
+    _experiment(alice)
+    Experiment.objects.update(status=ExperimentStatus.STOPPED)
+    ExperimentCell.objects.update(status=CellStatus.STOPPED)
+
+
+EXPERIMENT = {
+    "name": "next",
+    "algorithm": "knn",
+    "train": "knn-train",
+    "test": "knn-test",
+    "configuration.name": "Flat",
+    "configuration.index_type": "faiss.Flat",
+    "configuration.more": "",
+    "sample_sizes": "100",
+    "instance_types": "local.cpu",
+    "hp.k": "1",
+    "hp.predictor_type": "classifier",
+    "unserved": "wait",
+    "parallelism": "1",
+    "batches": "10",
+    "single_requests": "10",
+}
 JOB = {
     "name": "next",
     "algorithm": "knn",
@@ -95,6 +134,14 @@ JOB = {
     "max_runtime_s": "3600",
     "environment": "",
     "tags": "",
+}
+EVALUATION = {
+    "name": "next",
+    "endpoint": "knn",
+    "dataset": "knn-test",
+    "k_max": "",
+    "batches": "10",
+    "single_requests": "100",
 }
 ACTS = {
     "member-list": Act(form=lambda: {"username": "dora", "role": "editor"}, before=_user),
@@ -120,7 +167,14 @@ ACTS = {
     "endpoint-edit": Act({"name": "knn"}, lambda: ROW | {"variant.instance_count": "2"}, _in_service),
     "endpoint-weights": Act({"name": "knn"}, lambda: ROW | {"variant.weight": "2"}, _in_service),
     "endpoint-delete": Act({"name": "knn"}, lambda: {"typed": "knn"}),
+    "evaluation-new": Act(form=lambda: EVALUATION, before=_in_service),
+    "evaluation-stop": Act({"name": "waiting"}, before=_evaluation),
+    "evaluation-delete": Act({"name": "waiting"}, before=_ended_evaluation),
     "endpoint-table": Act({"name": "knn"}, lambda: {"dataset": "knn-test"}, _in_service),
+    "experiment-new": Act(form=lambda: EXPERIMENT),
+    "experiment-stop": Act({"name": "grid"}, before=_experiment),
+    "experiment-resume": Act({"name": "grid"}, before=_ended_experiment),
+    "experiment-delete": Act({"name": "grid"}, before=_ended_experiment),
 }
 IN_PROJECT = sorted(name for name, arguments in patterns() if name in ACTIONS and "project" in arguments)
 

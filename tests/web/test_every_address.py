@@ -15,6 +15,7 @@ from django.urls.resolvers import LocalePrefixPattern, RoutePattern
 
 from mlplatform.core.models import AccessKey
 from tests.web.conftest import Visitor
+from tests.web.evaluations import evaluation_made
 
 EXAMPLES = {
     "project": "alpha",
@@ -28,6 +29,7 @@ EXAMPLES = {
     "pk": "1",
     "number": "1",
     "version": "1",
+    "table": "cells",
 }
 HOSTILE = (
     "'\"><script>alert(1)</script>\x00",
@@ -38,7 +40,9 @@ HOSTILE = (
     "\ud7ff\U0001f986",
 )
 _WORDS = """tab search order cursor status after first n tail regular next version from line sample variant limit hours
-period format fragment page k x y user action outcome since until q all o p e"""
+period format fragment page k x y user action outcome since until q all o p e
+metric scale cell show quality latency at cost as clone preset train test
+ks label prediction wrong offset dataset row values columns rows table endpoint repeat"""
 PARAMETERS = tuple(_WORDS.split())
 
 
@@ -63,7 +67,8 @@ ADDRESSES = sorted(set(addresses()))
 
 @pytest.fixture
 def operator(alice_at_street: Visitor) -> User:
-    """Alice as an operator too, so that the admin console is open to her."""
+    """Alice as an operator too, so that the admin console is open to her; an evaluation is measured too."""
+    evaluation_made(alice_at_street, "knn")
     alice_at_street.user.is_staff = alice_at_street.user.is_superuser = True
     alice_at_street.user.save()
     return alice_at_street.user

@@ -12,6 +12,16 @@ from mlplatform.web.templatetags import figures
 
 @pytest.mark.parametrize(
     ("value", "text"),
+    [(60.6, "60.60"), (41.0, "41.00"), (0.874, "0.8740"), (9.9996, "10.00"), (999.96, "1,000"), (1234.56, "1,235"),
+     (12345.678, "12,346"), (2.7e-5, "2.700e-05"), (1.234e-4, "0.0001234"), (-0.25, "-0.2500"), (0.0, "0"),
+     (1e13, "1.000e+13"), (float("inf"), "inf"), (3, "3.000")],
+)  # fmt: skip
+def test_values_below_one_another_have_the_same_digits(value: float, text: str) -> None:
+    assert figures.fixed(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
     [(0, "0 B"), (1023, "1023 B"), (1024, "1 KiB"), (1536, "1.5 KiB"), (5872025, "5.6 MiB"), (3 * 1024**4, "3 TiB"),
      (102.4 * 1024, "102.4 KiB"), (None, "–")],
 )  # fmt: skip

@@ -209,6 +209,26 @@ def test_an_unknown_hyperparameter_is_named_above_the_form(alice: Visitor, form:
     assert "depth" in text_of(response).split('class="form-errors"')[1].split("<section")[0]
 
 
+def test_another_algorithm_begins_with_what_fits_the_dataset(alice: Visitor, form: dict[str, str]) -> None:
+    page = text_of(alice.post("training-job-new", form | {"algorithm": "xgboost", "intent": "algorithm"}))
+    assert 'value="100"' in control(page, "hp.num_round")
+    chosen = re.search(r'<select[^>]*name="hp.objective".*?</select>', page, re.S)
+    assert chosen and re.search(r'value="binary:logistic"[^>]*selected', chosen.group())
+    assert 'name="hp.k"' not in page
+    given = {name: value for name, value in form.items() if not name.startswith("hp.")}
+    given |= {"algorithm": "xgboost", "hp.num_round": "100", "hp.objective": "binary:logistic"}
+    assert alice.post("training-job-new", given).status_code == 302
+    assert TrainingJob.objects.get().algorithm == "xgboost"
+
+
+@pytest.mark.parametrize("algorithm", ["linear-learner", "kmeans", "oracle"])
+def test_another_algorithm_does_without_a_dataset(
+    alice: Visitor, form: dict[str, str], algorithm: str
+) -> None:
+    given = form | {"algorithm": algorithm, "intent": "algorithm", "channel.train.dataset": "ghost"}
+    assert alice.post("training-job-new", given).status_code == (404 if algorithm == "oracle" else 200)
+
+
 def test_a_name_that_is_taken_is_refused_at_its_field(alice: Visitor, form: dict[str, str]) -> None:
     alice.post("training-job-new", form)
     response = alice.post("training-job-new", form)
@@ -253,6 +273,13 @@ def test_a_clone_is_prefilled_and_remembers_where_it_came_from(alice: Visitor, f
     assert 'value="flags-1"' in control(page, "cloned_from")
     assert "team=search" in page and "A=1" in page
     assert re.search(r'<option value="flags@1" selected>', page)
+
+
+def test_the_address_of_a_clone_may_change_a_hyperparameter(alice: Visitor, form: dict[str, str]) -> None:
+    alice.post("training-job-new", form)
+    page = text_of(alice.get("training-job-new", {"clone": "flags-1", "hp.k": "７"}))
+    assert 'value="7"' in control(page, "hp.k")
+    assert 'value="flags-1"' in control(page, "cloned_from")
 
 
 def test_a_clone_of_a_job_on_a_uri_keeps_uri_and_content_type(alice: Visitor) -> None:

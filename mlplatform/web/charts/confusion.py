@@ -1,4 +1,4 @@
-"""The confusion matrix of a table run as a shaded table. Pure: summary in, rows of cells out.
+"""The confusion matrix of a table run or an evaluation as a shaded table. Pure: summary in, rows of cells out.
 
 A table and not a drawn heat map: its numbers are what is read, and the page's policy refuses the styles that
 Plotly needs for sharp cells.
@@ -20,6 +20,7 @@ class Cell:
     count: int
     shade: int
     right: bool
+    prediction: str
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,20 @@ class ConfusionRow:
 
 def confusion_rows(summary: Mapping[str, Any]) -> list[ConfusionRow]:
     """A row per label in the order of `summary["labels"]`, which is also the order of the predictions."""
+    labels = [str(label) for label in summary["labels"]]
     return [
-        _row(str(label), place, counts)
-        for place, (label, counts) in enumerate(zip(summary["labels"], summary["confusion"], strict=True))
+        _row(labels, place, counts)
+        for place, (_label, counts) in enumerate(zip(labels, summary["confusion"], strict=True))
     ]
 
 
-def _row(label: str, place: int, counts: list[int]) -> ConfusionRow:
+def _row(labels: list[str], place: int, counts: list[int]) -> ConfusionRow:
     total = sum(counts)
-    cells = [Cell(count, _shade(count, total), column == place) for column, count in enumerate(counts)]
-    return ConfusionRow(label, cells, total)
+    cells = [
+        Cell(count, _shade(count, total), column == place, prediction)
+        for column, (prediction, count) in enumerate(zip(labels, counts, strict=True))
+    ]
+    return ConfusionRow(labels[place], cells, total)
 
 
 def _shade(count: int, total: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobs.algorithms.base import AlgorithmSpec
+from jobs.algorithms.base import AlgorithmSpec, LabelFacts
 from jobs.models import DatasetVersion
 
 CLASSES_MAX = 20
@@ -21,15 +21,19 @@ def hyperparameters_suggested(spec: AlgorithmSpec, version: DatasetVersion) -> d
     facts = {
         "feature_dim": str(version.n_columns - (version.label_name is not None)),
         "sample_size": str(version.n_rows),
-        "predictor_type": _predictor_type(version),
     }
     declared_names = {declared.name for declared in spec.hyperparameters}
     found |= {name: value for name, value in facts.items() if name in declared_names}
-    return found
+    return found | dict(spec.suggests(_labels(version)))
 
 
-def _predictor_type(version: DatasetVersion) -> str:
+def _labels(version: DatasetVersion) -> LabelFacts:
     label: dict[str, Any] = next((one for one in version.columns if one["name"] == version.label_name), {})
-    distinct = label.get("distinct") or 0
+    distinct, mapping = label.get("distinct") or 0, version.schema.get("label_mapping")
+    largest = max(mapping.values()) if mapping else label.get("max")
     few_numbers = label.get("type") in {"integral", "boolean"} and distinct <= CLASSES_MAX
-    return "classifier" if version.schema.get("label_mapping") or few_numbers else "regressor"
+    return LabelFacts(
+        is_classes=bool(mapping) or few_numbers,
+        n_distinct=len(mapping) if mapping else distinct,
+        largest=largest if isinstance(largest, int | float) else None,
+    )

@@ -42,11 +42,7 @@ class TrainingJobForm:
         return cls(
             name=folded(post.get("name", "")),
             algorithm=post.get("algorithm", ""),
-            hyperparameters={
-                key.removeprefix(_PREFIX): folded(value)
-                for key, value in post.items()
-                if isinstance(value, str) and key.startswith(_PREFIX) and value.strip()
-            },
+            hyperparameters=hyperparameters_given(post),
             channels=_channels(post),
             instance_type=post.get("instance_type", ""),
             max_runtime_s=folded(post.get("max_runtime_s", "")),
@@ -134,6 +130,15 @@ class TrainingJobForm:
             '  -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n'
             f"  -d {shlex.quote(text)}"
         )
+
+
+def hyperparameters_given(query: QueryDict) -> dict[str, str]:
+    """The fields `hp.k` and so on that have a value, of a posted form or of the address that one is opened by."""
+    return {
+        key.removeprefix(_PREFIX): folded(value)
+        for key, value in query.items()
+        if isinstance(value, str) and key.startswith(_PREFIX) and value.strip()
+    }
 
 
 def folded(text: str) -> str:

@@ -126,6 +126,19 @@ def significant(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}g}"
 
 
+def fixed(value: float, digits: int = 4) -> str:
+    """`value` to exactly so many significant digits, zeros among them, so that values below one another compare; more
+    where it has more before the point.
+    """
+    if not math.isfinite(value) or value == 0:
+        return significant(value, digits)
+    mantissa, _e, exponent = f"{value:.{digits - 1}e}".partition("e")
+    magnitude = int(exponent)
+    if not -5 < magnitude < 12:
+        return f"{mantissa}e{exponent}"
+    return f"{value:,.{max(0, digits - 1 - magnitude)}f}"
+
+
 @register.filter
 def share_of(part: float, whole: float) -> str:
     """`part` of `whole` as a percentage."""

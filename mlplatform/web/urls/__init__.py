@@ -6,7 +6,18 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from mlplatform.web.assets import asset_view
-from mlplatform.web.urls import access, account, algorithms, datasets, endpoints, models, training_jobs
+from mlplatform.web.urls import (
+    access,
+    account,
+    algorithms,
+    comparison,
+    datasets,
+    endpoints,
+    evaluations,
+    experiments,
+    models,
+    training_jobs,
+)
 from mlplatform.web.views import home
 
 app_name = "web"
@@ -16,8 +27,11 @@ _project: list[URLPattern | URLResolver] = [
     path("datasets/", include(datasets.urlpatterns)),
     path("algorithms/", include(algorithms.urlpatterns)),
     path("training-jobs/", include(training_jobs.urlpatterns)),
+    path("compare/", include(comparison.urlpatterns)),
     path("models/", include(models.urlpatterns)),
     path("endpoints/", include(endpoints.urlpatterns)),
+    path("evaluations/", include(evaluations.urlpatterns)),
+    path("experiments/", include(experiments.urlpatterns)),
     *access.urlpatterns,
 ]
 

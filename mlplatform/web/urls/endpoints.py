@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from mlplatform.web.views import endpoint_forms, endpoint_tables, endpoints
+from mlplatform.web.views import endpoint_forms, endpoint_tables, endpoints, neighbours
 
 urlpatterns = [
     path("", endpoints.endpoint_list_view, name="endpoint-list"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("<str:name>/delete/", endpoints.endpoint_delete_view, name="endpoint-delete"),
     path("<str:name>/invoke/", endpoints.endpoint_invoke_view, name="endpoint-invoke"),
     path("<str:name>/traffic/", endpoints.endpoint_traffic_view, name="endpoint-traffic"),
+    path("<str:name>/neighbours/", neighbours.endpoint_neighbours_page, name="endpoint-neighbours"),
     path("<str:name>/replicas/<str:uid>/log/", endpoints.replica_log, name="replica-log"),
     path(
         "<str:name>/replicas/<str:uid>/log/stream/", endpoints.replica_log_stream, name="replica-log-stream"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from endpoints.models import ProductionVariant, TableRun
+from endpoints.models import TableRun
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.selectors.tables import table_run_get, table_run_rows
 from endpoints.services.tables import table_run_create
-from jobs.models import Dataset
 from jobs.selectors.datasets import dataset_list
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import PlatformError
@@ -24,6 +20,7 @@ from mlplatform.core.storage.objects import object_store
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.confusion import confusion_rows
+from mlplatform.web.dataset_fit import datasets_with_reasons
 from mlplatform.web.forms.training_jobs import errors_by_field
 
 ROWS_PER_PAGE = 100
@@ -100,7 +97,9 @@ def _form_page(
     error = error and translated_error(error)
     context = {
         "endpoint": endpoint,
-        "datasets": _with_reasons(dataset_list(actor=actor, limit=100).items, variants),
+        "datasets": datasets_with_reasons(
+            dataset_list(actor=actor, limit=100).items, [variant.model for variant in variants]
+        ),
         "runs": list(endpoint.table_runs.select_related("dataset_version__dataset")[:20]),
         "variants": variants,
         "chosen": request.POST.get("dataset") or request.GET.get("dataset", ""),
@@ -108,21 +107,3 @@ def _form_page(
         "errors": errors_by_field(error.errors) if error else {},
     }
     return render(request, "endpoints/table_new.html", context, status=error.http_status if error else 200)
-
-
-def _with_reasons(
-    datasets: Iterable[Dataset], variants: Sequence[ProductionVariant]
-) -> list[tuple[Dataset, str]]:
-    """Every dataset with the reason for which no variant can predict it, or nothing."""
-    wanted = {variant.model.manifest.get("n_features") for variant in variants}
-    return [(dataset, _misfit(dataset, wanted)) for dataset in datasets]
-
-
-def _misfit(dataset: Dataset, wanted: Collection[int | None]) -> str:
-    if dataset.latest is None or None in wanted:
-        return ""
-    n_features = dataset.latest.n_columns - (dataset.latest.schema.get("label") is not None)
-    if n_features in wanted:
-        return ""
-    accepted = ", ".join(str(n) for n in sorted(n for n in wanted if n is not None))
-    return _("%(given)s features, not %(accepted)s") % {"given": n_features, "accepted": accepted}

@@ -25,10 +25,12 @@ from endpoints.selectors.endpoints import (
     replica_get,
     replica_list,
 )
+from endpoints.selectors.evaluations import evaluation_list
 from endpoints.selectors.models import model_labels
 from endpoints.selectors.samples import endpoint_sample_is_real
 from endpoints.selectors.traffic import endpoint_request_counts
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
+from endpoints.services.neighbours import knn_variants
 from jobs.selectors.datasets import dataset_list
 from mlplatform.core.errors import NotFound, PlatformError
 from mlplatform.core.models import LogStream, Role
@@ -128,7 +130,7 @@ def endpoint_delete_view(request: HttpRequest, project: str, name: str) -> HttpR
         return confirm_page(
             request,
             title=_("Delete endpoint %(name)s?") % {"name": endpoint.name},
-            text=_("Its address stops answering at once; its models stay. Deleted with it:"),
+            text=_("Its address stops answering at once; its models and evaluations stay. Deleted with it:"),
             goes=[
                 _("its model servers and their logs"),
                 _("its traffic figures"),
@@ -177,10 +179,12 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
     total = sum(variant.weight for variant in variants) or 1.0
     replicas = replica_list(endpoint=endpoint)
     seen = _seen(endpoint, replicas)
+    evaluations = evaluation_list(actor=actor, endpoint=endpoint.name, limit=5) if tab == "overview" else None
     return {
         "endpoint": endpoint,
         "tab": tab,
         "tabs": TABS,
+        "inspectable": bool(knn_variants(endpoint=endpoint)),
         "variants": [
             (variant, variant.weight / total, [one for one in replicas if one.variant_id == variant.pk])
             for variant in variants
@@ -202,6 +206,8 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
         "request_types": REQUEST_TYPES,
         "accept_types": ACCEPT_TYPES,
         "datasets": dataset_list(actor=actor, limit=100).items if tab == "try" else [],
+        "evaluations": evaluations.items if evaluations else [],
+        "n_evaluations": evaluations.count if evaluations else 0,
         "table_runs": list(endpoint.table_runs.select_related("dataset_version__dataset")[:10]),
         "settled": endpoint.status in SETTLED,
         "waiting_reason": endpoint_waiting_reason(endpoint=endpoint),

@@ -8,7 +8,6 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -20,6 +19,7 @@ from mlplatform.core.people.throttle import SignInThrottled
 from mlplatform.core.translation import translated
 from mlplatform.web.access import page_user
 from mlplatform.web.forms.session import SignInForm
+from mlplatform.web.next_page import next_page
 from mlplatform.web.preferences import preferences_get, preferences_to_cookies
 
 
@@ -64,11 +64,7 @@ def sign_out_everywhere(request: HttpRequest) -> HttpResponse:
 
 def safe_next(request: HttpRequest) -> str:
     """Where to go afterwards: the `next` of the request if it is on this site, else the home page."""
-    target = request.POST.get("next") or request.GET.get("next") or ""
-    own = url_has_allowed_host_and_scheme(
-        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return target if target.startswith("/") and own else resolve_url("web:home")
+    return next_page(request, resolve_url("web:home"))
 
 
 def _throttled(request: HttpRequest, target: str, error: SignInThrottled) -> HttpResponse:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from endpoints.models import Endpoint
+from endpoints.selectors.evaluations import evaluation_get
 from endpoints.selectors.models import model_of_job
 from endpoints.services.deployments import training_job_deploy
 from jobs.instance_types import instance_type_list
 from jobs.models import TrainingJob
 from jobs.selectors.training import training_job_get
-from mlplatform.core.errors import Conflict, LimitExceeded, PlatformError
+from mlplatform.core.errors import Conflict, LimitExceeded, NotFound, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.names import NAME_MAX_LENGTH
 from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.training_jobs import folded
+from mlplatform.web.next_page import next_page
+from mlplatform.web.own_k import OwnK, own_k
 from mlplatform.web.rendering import page_response
 
 _FIELDS = ("name", "instance_type")
@@ -30,7 +34,8 @@ def training_job_deploy_page(request: HttpRequest, project: str, name: str) -> H
     actor.require(Role.EDITOR)
     job = training_job_get(actor=actor, name=name)
     if request.method == "GET":
-        first = {"name": _free_name(actor, job.name), "instance_type": "local.cpu"}
+        wanted = request.GET.get("instance_type") or "local.cpu"
+        first = {"name": _free_name(actor, job.name), "instance_type": wanted}
         return _page(request, actor, job, first)
     values = {field: folded(request.POST.get(field, "")) for field in _FIELDS}
     try:
@@ -55,9 +60,25 @@ def _page(
         "errors": errors,
         "unplaced": [text for field, text in errors.items() if field not in _FIELDS],
         "instance_types": instance_type_list(),
+        "own_k": _own_k(actor, job, request.GET.get("evaluation", "")),
+        "back": next_page(
+            request,
+            reverse("web:training-job-detail", kwargs={"project": actor.project.name, "name": job.name}),
+        ),
     }
     status = error.http_status if error else 200
     return page_response(request, "training_jobs/deploy.html", context, status=status)
+
+
+def _own_k(actor: Actor, job: TrainingJob, evaluation: str) -> OwnK | None:
+    """Who comes from an evaluation of the job has seen a score that its endpoint may not answer with."""
+    if not evaluation:
+        return None
+    try:
+        found = evaluation_get(actor=actor, name=evaluation)
+    except NotFound:
+        return None
+    return own_k(found.summary or {}) if found.training_job_name == job.name else None
 
 
 def _errors(error: PlatformError | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from endpoints.selectors.evaluations import training_job_evaluations
 from jobs.algorithms.registry import algorithm_get
 from jobs.models import JobEvent, TrainingJob
 from jobs.selectors.training import training_job_events, training_job_metrics, training_job_waiting_reason
@@ -52,6 +53,7 @@ def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: st
         "x": request.GET.get("x", "step"),
         "scale": request.GET.get("scale", "linear"),
         "models": list(job.models.all()[:20]),
+        "evaluations": training_job_evaluations(job=job) if tab == "overview" else [],
         "axis_choices": [("step", _("Step")), ("relative", _("Seconds")), ("time", _("Time"))],
         "poll_s": 2 if tab == "metrics" else 1,
         "refresh_s": 0 if job.ended else 2,

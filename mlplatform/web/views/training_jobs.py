@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import messages
@@ -41,7 +42,7 @@ from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.training_jobs import metric_figure, metric_groups
 from mlplatform.web.forms.suggestions import hyperparameters_suggested
-from mlplatform.web.forms.training_jobs import TrainingJobForm, errors_by_field
+from mlplatform.web.forms.training_jobs import TrainingJobForm, errors_by_field, hyperparameters_given
 from mlplatform.web.views.confirm import confirm_page
 from mlplatform.web.views.training_job_detail import TABS, detail_context
 
@@ -78,6 +79,7 @@ def training_job_new(request: HttpRequest, project: str) -> HttpResponse:
         call = form.api_call(base_url=request.build_absolute_uri("/").rstrip("/"), project=project)
         return render(request, "training_jobs/_api_call.html", {"api_call": call})
     if request.POST.get("intent") == "algorithm":
+        _begin_again(actor, form)
         return _form_page(request, actor, form)
     try:
         job = training_job_create(actor=actor, **form.service_arguments())
@@ -166,6 +168,7 @@ def _first_form(request: HttpRequest, actor: Actor) -> TrainingJobForm:
     if source:
         form = TrainingJobForm.from_request(training_job_clone_request(actor=actor, name=source))
         form.cloned_from = source
+        form.hyperparameters |= hyperparameters_given(request.GET)
     else:
         form = TrainingJobForm(algorithm=request.GET.get("algorithm", "") or algorithm_list()[0].name)
         for channel in ("train", "test"):
@@ -177,6 +180,19 @@ def _first_form(request: HttpRequest, actor: Actor) -> TrainingJobForm:
     stem = source or form.algorithm or "job"
     form.name = names.name_with_time(stem[:30], clock.now())
     return form
+
+
+def _begin_again(actor: Actor, form: TrainingJobForm) -> None:
+    """Another algorithm: its hyperparameters are as on a form opened for the dataset. Those of the one before would
+    mean something else, even of the same name.
+    """
+    form.hyperparameters = {}
+    chosen = form.channels.get("train", {}).get("dataset")
+    if not chosen:
+        return
+    with suppress(NotFound):
+        version = dataset_version_get(actor=actor, reference=chosen)
+        form.hyperparameters = hyperparameters_suggested(algorithm_get(form.algorithm), version)
 
 
 def _form_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from jobs.instance_types import InstanceType, instance_type_list
 from jobs.selectors.instances import instance_type_usage
-from jobs.selectors.queues import queue_states
+from jobs.selectors.queues import QueueState, queue_states
 from mlplatform.core.keeping.retention import SWEEP as RETENTION
 from mlplatform.core.keeping.retention import RetentionRule, retention_rules
 from mlplatform.core.models import Node, SweepState
@@ -38,9 +39,12 @@ class NodeRow:
 
 @dataclass(frozen=True)
 class InstanceTypeRow:
+    """`worked`, `hosted`: whether a worker trains on it, whether a host serves models on it."""
+
     type: InstanceType
     in_use: int
-    served: bool
+    worked: bool
+    hosted: bool
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def worker_list(request: HttpRequest, project: str) -> HttpResponse:
         "starved": [queue for queue in queues if queue.n_waiting and not queue.served],
         "nodes": short_list(rows, request.GET, orders=_ORDERS, default="kind", text=_text),
         "kept": _kept(),
-        "instance_types": _instance_types(actor, {queue.name for queue in queues if queue.served}),
+        "instance_types": _instance_types(actor, {queue.name: queue for queue in queues}),
     }
     return page_response(request, "workers/list.html", context)
 
@@ -90,8 +94,9 @@ def _text(row: NodeRow) -> str:
     return f"{row.node.name} {row.node.hostname} {row.node.kind} {' '.join(row.node.queues)}"
 
 
-def _instance_types(actor: Actor, served: set[str]) -> list[InstanceTypeRow]:
+def _instance_types(actor: Actor, queues: Mapping[str, QueueState]) -> list[InstanceTypeRow]:
     usage = instance_type_usage(project=actor.project)
     return [
-        InstanceTypeRow(kind, usage.get(kind.name, 0), kind.queue in served) for kind in instance_type_list()
+        InstanceTypeRow(kind, usage.get(kind.name, 0), queues[kind.queue].served, queues[kind.queue].hosted)
+        for kind in instance_type_list()
     ]
