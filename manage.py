@@ -10,12 +10,20 @@ _WITHOUT_FACES = ("doctor", "gateway", "host", "scheduler", "worker")
 """Commands of processes that answer no page: they load no admin, REST or pages."""
 
 
+_OF_A_PLATFORM = ("access_key", "sign_in")
+"""Commands that are of no use before a platform was started with the data directory."""
+
+
 def main() -> None:
     if sys.argv[1:2] == ["up"]:  # starts everything else and needs no Django itself
         _sandbox_check()
         from mlplatform.core.startup.up import main as up
 
         raise SystemExit(up(sys.argv[2:]))
+    if sys.argv[1:2] and sys.argv[1] in _OF_A_PLATFORM and not {"-h", "--help"} & set(sys.argv):
+        from mlplatform.core.startup.started import started_check
+
+        started_check()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
     if sys.argv[1:2] and sys.argv[1] in _WITHOUT_FACES:
         os.environ.setdefault("MLPLATFORM_FACES", "off")

@@ -18,11 +18,13 @@ from django.contrib.auth.models import User
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 
+from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import Gateway, GatewayConfig
 from endpoints.gateway.tables import flush, load_table
 from endpoints.models import Endpoint, Model
 from endpoints.reconciler import Host
 from endpoints.services.models import model_create
+from endpoints.services.run_tokens import run_token_key
 from endpoints.serving.address import Address
 from jobs.models import TrainingJob
 from jobs.runner.pack import model_pack
@@ -227,12 +229,14 @@ def gateway_running(*, reload_every_s: float) -> Iterator[PublicGateway]:
         public=Address(host="127.0.0.1", port=0),
         trusted=Address(path=str(folder / "gateway.sock")),
         web=Address(path=str(folder / "web.sock")),
+        runs=RunsDoor(Address(path=str(folder / "runs" / "runs.sock")), key=run_token_key()),
         reload_every_s=reload_every_s,
         grace_s=5.0,
     )
-    trusted = runtime_dir() / "gateway.sock"
-    if not trusted.exists():
-        trusted.symlink_to(folder / "gateway.sock")
+    for place in (folder / "gateway.sock", folder / "runs" / "runs.sock"):
+        link = runtime_dir() / place.name
+        if not link.exists():
+            link.symlink_to(place)
     loop = LoopThread()
     gateway = loop.make(lambda: Gateway(config, load_table=load_table, flush=flush))
     address = loop.call(gateway.start())

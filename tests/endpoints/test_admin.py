@@ -7,11 +7,22 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from endpoints.models import Endpoint, Model
+from endpoints.models import Endpoint, Evaluation, Model
 from endpoints.services.endpoints import VariantRequest, endpoint_create
+from mlplatform.core import clock
 from mlplatform.core.people.access import Actor
 
-KINDS = ("model", "endpointconfig", "productionvariant", "endpoint", "replica", "tablerun")
+KINDS = (
+    "model",
+    "endpointconfig",
+    "productionvariant",
+    "endpoint",
+    "replica",
+    "tablerun",
+    "evaluation",
+    "experiment",
+    "experimentcell",
+)
 
 
 @pytest.fixture
@@ -64,6 +75,21 @@ def test_deleting_goes_through_the_service_which_may_refuse(
     assert not Endpoint.objects.exists()
     assert _act(operator, "model", "delete_models", iris_model.pk) == 302
     assert not Model.objects.exists()
+
+
+def test_an_evaluation_is_shown_without_its_result_and_stopped_by_the_service(
+    operator: Client, alice: Actor
+) -> None:
+    given = {"project": alice.project, "created_by": alice.user, "created_at": clock.now()}
+    evaluation = Evaluation.objects.create(
+        name="first", uid="a" * 26, endpoint_name="iris", result={"large": "hush-hush"}, **given
+    )
+    page = operator.get(reverse("admin:endpoints_evaluation_change", args=[evaluation.pk])).content.decode()
+    assert "first" in page and "hush-hush" not in page
+    assert operator.get(reverse("admin:endpoints_evaluation_changelist"), {"q": "iris"}).status_code == 200
+    assert _act(operator, "evaluation", "stop_evaluations", evaluation.pk) == 302
+    evaluation.refresh_from_db()
+    assert evaluation.status == "Stopped"
 
 
 def test_a_reader_of_the_console_cannot_act(endpoint: Endpoint) -> None:

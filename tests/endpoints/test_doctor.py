@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from endpoints.doctor import endpoints_check, hosts_check, table_runs_check
-from endpoints.models import Endpoint, Model, Replica, TableRun
+from endpoints.doctor import endpoints_check, evaluations_check, hosts_check, table_runs_check
+from endpoints.models import Endpoint, Evaluation, Model, Replica, TableRun
 from endpoints.services.endpoints import VariantRequest, endpoint_create
 from endpoints.services.replicas import replica_claim
 from mlplatform.core import clock
@@ -33,7 +33,13 @@ def only(findings: Any) -> Finding:
 
 
 def host_beats(name: str = "one") -> None:
-    node_beat(kind=NodeKind.HOST, name=name, started_at=clock.now() - MINUTES, concurrency=100)
+    node_beat(
+        kind=NodeKind.HOST,
+        name=name,
+        started_at=clock.now() - MINUTES,
+        queues=["cpu"],
+        concurrency=100,
+    )
 
 
 @pytest.fixture
@@ -67,6 +73,15 @@ def test_replicas_that_no_host_has_room_for_are_counted(endpoint: Endpoint) -> N
     found = only(each for each in hosts_check() if each.level != Level.OK)
     assert "1 replicas wait for a host, the oldest for 3 min; the hosts alive take 100" in found.summary
     assert "--capacity" in found.remedy
+
+
+def test_replicas_of_a_queue_that_no_host_serves_are_told_with_the_command(endpoint: Endpoint) -> None:
+    host_beats()
+    endpoint.wanted.variants.update(instance_type="ml.p2.xlarge")
+    Replica.objects.update(created_at=clock.now() - 3 * MINUTES)
+    found = only(each for each in hosts_check() if each.level != Level.OK)
+    assert "1 replicas need a host of the queue gpu, the oldest for 3 min" in found.summary
+    assert "manage.py host --queues gpu" in found.remedy
 
 
 def test_endpoints_that_serve_are_in_order_and_failed_ones_a_warning(endpoint: Endpoint) -> None:
@@ -116,6 +131,19 @@ def test_table_runs_that_hang_are_told(endpoint: Endpoint, alice: Actor) -> None
     found = only(table_runs_check())
     assert found.level == Level.FAILED
     assert "1 table runs have lost their worker and were not ended, the oldest for 5 min" in found.summary
+
+
+def test_evaluations_that_hang_are_told(alice: Actor) -> None:
+    assert only(evaluations_check()).level == Level.OK
+    given = {"project": alice.project, "created_by": alice.user, "created_at": clock.now() - 5 * MINUTES}
+    Evaluation.objects.create(name="secret-plan", uid="a" * 26, endpoint_name="iris", **given)
+    found = only(evaluations_check())
+    assert found.level == Level.FAILED
+    assert "1 evaluations wait for a worker of the queue cpu, the oldest for 5 min" in found.summary
+    Evaluation.objects.update(status="Stopping", lease_expires_at=clock.now() - 5 * MINUTES)
+    assert "1 evaluations have lost their worker" in only(evaluations_check()).summary
+    Evaluation.objects.update(status="Stopped")
+    assert only(evaluations_check()).level == Level.OK
 
 
 def _replica(endpoint: Endpoint, **values: Any) -> Replica:

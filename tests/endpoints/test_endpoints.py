@@ -257,8 +257,22 @@ def test_a_host_that_lost_its_lease_can_write_nothing_any_more(
 
 def test_a_page_says_when_no_host_runs(alice: Actor, endpoint: Endpoint) -> None:
     assert "No host" in (endpoint_waiting_reason(endpoint=endpoint) or "")
-    node_beat(kind=NodeKind.HOST, name="one", started_at=clock.now())
+    node_beat(kind=NodeKind.HOST, name="one", started_at=clock.now(), queues=["gpu"])
+    reason = endpoint_waiting_reason(endpoint=endpoint) or ""
+    assert "No host serves the queue “cpu”, which local.cpu needs" in reason
+    assert reason.endswith(".venv/bin/python manage.py host --queues cpu")
+    node_beat(kind=NodeKind.HOST, name="one", started_at=clock.now(), queues=["cpu"])
     assert endpoint_waiting_reason(endpoint=endpoint) is None
+
+
+def test_a_host_takes_replicas_of_the_queues_it_serves_only(
+    alice: Actor, endpoint: Endpoint, iris_model: Model
+) -> None:
+    on_gpu = VariantRequest(model=iris_model.name, instance_type="ml.p2.xlarge")
+    endpoint_create(actor=alice, name="fast", variants=[on_gpu])
+    assert [taken.endpoint.name for taken in replica_claim(host="a", queues=["cpu"])] == ["iris"]
+    assert replica_claim(host="a", queues=["cpu"]) == []
+    assert [taken.endpoint.name for taken in replica_claim(host="b", queues=["cpu", "gpu"])] == ["fast"]
 
 
 @pytest.mark.parametrize(("host_began_s", "status"), [(1, "InService"), (60, "Failed")])

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from django.conf import settings as django_settings
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from endpoints.models import Endpoint, Model, Replica
@@ -120,3 +121,8 @@ def test_deleting_through_a_running_host_leaves_no_process(alice: Actor, host: H
     endpoint_delete(actor=alice, name="iris")
     wait_until(lambda: not Endpoint.objects.exists(), timeout_s=20)
     assert _alive(pids) == []
+
+
+def test_a_host_for_a_queue_that_no_type_needs_is_refused() -> None:
+    with pytest.raises(CommandError, match="'tpu' is not accepted; use one or more of cpu, gpu"):
+        call_command("host", "--queues", "tpu")

@@ -15,9 +15,11 @@ import psutil
 import pytest
 from django.db.models import Sum
 
-from endpoints.models import Endpoint, EndpointMetric, Model, Replica, TableRun
+from endpoints.models import Endpoint, EndpointMetric, Evaluation, Model, Replica, TableRun
 from endpoints.plan import HEALTH_WINDOW_S
+from endpoints.selectors.evaluations import evaluation_rows
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete, endpoint_update
+from endpoints.services.evaluations import evaluation_create, evaluation_execute
 from endpoints.services.models import model_create
 from endpoints.services.tables import table_run_create, table_run_execute
 from jobs.runner.pack import model_pack
@@ -25,7 +27,7 @@ from jobs.services.datasets import dataset_create_from_upload
 from mlplatform.core.names import uri
 from mlplatform.core.people.access import Actor
 from mlplatform.core.storage.objects import object_store
-from tests.endpoints.conftest import FEATURES, IrisParts
+from tests.endpoints.conftest import FEATURES, LABELS, IrisParts
 from tests.faults.endpoint_fixtures import *  # noqa: F403
 from tests.faults.endpoint_stage import (
     BACK_WITHIN_S,
@@ -200,6 +202,42 @@ def test_a_table_run_whose_worker_is_killed_is_given_to_another_and_leaves_one_r
     assert run.summary["n_correct"] == len(rows), "the model knows its own training rows"
     stored = list(object_store().list(f"s3://{alice.project.bucket}/table-runs"))
     assert [found.uri for found in stored] == [run.result_uri]
+
+
+def test_an_evaluation_whose_worker_is_killed_is_given_to_another_and_leaves_one_outcome(
+    alice: Actor, stage: EndpointStage, iris: IrisParts
+) -> None:
+    kinds = {float(code): kind for kind, code in LABELS.items()}
+    rows = [",".join([*map(str, row[:-1]), kinds[row[-1]]]) for row in iris.train] * 400
+    table = "\n".join([",".join([*FEATURES, "species"]), *rows]).encode()
+    dataset_create_from_upload(
+        actor=alice, name="measured", file=io.BytesIO(table), filename="m.csv", label="species"
+    )
+    evaluation = evaluation_create(
+        actor=alice, name="killed", endpoint="iris", dataset="measured", batches=200, single_requests=50
+    )
+    code = f"from endpoints.services.evaluations import evaluation_execute as it; it(evaluation_id={evaluation.pk})"
+    worker = stage.also("shell", "-c", code)
+    same = Evaluation.objects.filter(pk=evaluation.pk)
+    wait_until(
+        lambda: same.get().progress.get("done", 0) > 0, timeout_s=60, every_s=0.005, what=lambda: worker.log
+    )
+    processes = [child.pid for child in psutil.Process(worker.pid).children(recursive=True)]
+    assert processes, "it is carried out in a process of its own"
+    worker.kill()
+    wait_until(lambda: all(map(is_gone, processes)), what="the end of the evaluation's process")
+    wait_until(
+        lambda: same.get().lease_owner == "", what="the host's sweep, which need not wait for the lease"
+    )
+    assert same.get().progress == {}
+    assert evaluation_execute(evaluation_id=evaluation.pk)
+    found = same.get()
+    assert (found.status, found.attempt, found.failure) == ("Completed", 2, "")
+    wrong = evaluation_rows(evaluation=found, only_wrong=True).rows
+    assert (found.summary["n_rows"], wrong) == (len(rows), []), "the model knows its own training rows"
+    assert not evaluation_execute(evaluation_id=evaluation.pk)
+    stored = list(object_store().list(f"s3://{alice.project.bucket}/evaluations"))
+    assert [kept.uri for kept in stored] == [found.result_uri]
 
 
 def test_a_killed_host_takes_its_model_servers_with_it_and_the_next_one_answers_within_ten_seconds(

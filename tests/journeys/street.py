@@ -31,6 +31,7 @@ ROWS_THAT_COME_AND_GO = (
 UNFINISHED = (
     "SELECT count(*) FROM jobs_trainingjob WHERE status IN ('InProgress', 'Stopping')",
     "SELECT count(*) FROM endpoints_tablerun WHERE status = 'InProgress'",
+    "SELECT count(*) FROM endpoints_evaluation WHERE status IN ('InProgress', 'Stopping')",
     "SELECT count(*) FROM endpoints_endpoint WHERE status NOT IN ('InService', 'Failed')",
     "SELECT count(*) FROM endpoints_replica WHERE status NOT IN ('InService', 'Failed')",
 )
@@ -174,6 +175,23 @@ class Street:
             what=lambda: self.get(path).text,
         )
         return dict(self.get(path).json), list(self.get(f"{path}rows/?limit=1000").json["items"])
+
+    def evaluation_ended(self, name: str) -> dict[str, Any]:
+        wait_until(
+            lambda: self.get(f"evaluations/{name}/").json["status"] not in {"InProgress", "Stopping"},
+            timeout_s=JOB_WITHIN_S,
+            every_s=0.05,
+            what=lambda: f"the end of evaluation {name}: {self.get(f'evaluations/{name}/').text}",
+        )
+        return dict(self.get(f"evaluations/{name}/").json)
+
+    def evaluated(self, name: str, **request: Any) -> dict[str, Any]:
+        """A Completed evaluation."""
+        made = self.post("evaluations/", {"name": name, **request})
+        assert made.status == 201, made.text
+        found = self.evaluation_ended(name)
+        assert found["status"] == "Completed", found
+        return found
 
     # ---- from outside
 
