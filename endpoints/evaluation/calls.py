@@ -20,6 +20,10 @@ from endpoints.evaluation.test_set import Portion
 
 BESIDE_BELOW: Final = 0.5
 """Work is done beside a call where it takes less than this share of one."""
+SETTLED_S: Final = 0.003
+"""After that a request has reached the model. Until then work would keep the gateway from passing it on: it is woken by
+the request, and so on the processor of who sent it.
+"""
 ALONE_EVERY: Final = 8
 SLOWER_AT_MOST: Final = 1.1
 """How much longer calls with work beside them may take, by the row. Of either way the quickest quarter is compared:
@@ -82,19 +86,24 @@ class BatchCalls:
         held: tuple[Portion, bytes] | None = None
         latency_s = 0.0
         while portion is not None:
-            alone = held is None or not self._works_beside()
-            if alone and held is not None:
+            if held is not None and not self._works_beside():
                 began_at = perf_counter()
                 self._take(*held)
                 self._work_is_short = perf_counter() - began_at < BESIDE_BELOW * latency_s
+                held = None
             self._client.ask(portion.body, accept=self._accept)
-            if not alone and held is not None:
+            if held is not None and not self._client.is_answered(within_s=SETTLED_S):
                 self._take(*held)
-            following = None if alone else next(portions, None)
-            answer = self._hear(portion, alone=alone)
+                following = next(portions, None)
+                answer = self._hear(portion, alone=False)
+            else:
+                answer = self._hear(portion, alone=True)
+                if held is not None:
+                    self._take(*held)
+                following = next(portions, None)
             held, latency_s = (portion, answer.body), answer.latency_s
             done(portion.batch)
-            portion = next(portions, None) if alone else following
+            portion = following
         if held is not None:
             self._take(*held)
 

@@ -53,9 +53,9 @@ class GatewayConnection:
             connected.sendall(request)
         return began_at
 
-    def is_answered(self) -> bool:
-        """Whether something of the answer has come already."""
-        return self._socket is not None and bool(select.select([self._socket], [], [], 0)[0])
+    def is_answered(self, *, within_s: float = 0.0) -> bool:
+        """Whether something of the answer has come, or comes so soon."""
+        return self._socket is not None and bool(select.select([self._socket], [], [], within_s)[0])
 
     def receive(self) -> Answer:
         """The whole answer.

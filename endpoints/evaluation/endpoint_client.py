@@ -78,6 +78,10 @@ class EndpointClient:
         self._request = head.encode() + body
         self._send()
 
+    def is_answered(self, *, within_s: float) -> bool:
+        """Whether the answer begins to arrive so soon."""
+        return self._connection.is_answered(within_s=within_s)
+
     def answer(self) -> TimedAnswer:
         """The answer to what was asked, whatever its status, once the endpoint is not busy.
 

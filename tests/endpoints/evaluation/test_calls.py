@@ -155,13 +155,24 @@ def test_work_that_outlasts_calls_is_not_in_their_time(serve: Serve) -> None:
 
 def test_a_call_that_was_answered_too_soon_is_not_counted(serve: Serve) -> None:
     """The first calls take long, so that work is done meanwhile; from the fifth on they do not."""
-    _gateway, client = serve(lambda n: (200, 0.4 if n < 5 else 0.0))
-    calls = BatchCalls(client, accept="application/json", take=lambda portion, body: _busy(0.03))
+    _gateway, client = serve(lambda n: (200, 0.4 if n < 5 else 0.02))
+    calls = BatchCalls(client, accept="application/json", take=lambda portion, body: _busy(0.1))
     calls.send(_portions(10), lambda n: None)
     assert len(calls.sizes) == 10
     assert [each.alone for each in calls.counted] == [True, True, False, False] + [True] * 5
     assert [each.number for each in calls.counted] == [1, 2, 3, 4, 6, 7, 8, 9, 10]
-    assert median(_seconds(calls)[4:]) < 0.025
+    assert median(_seconds(calls)[4:]) < 0.09
+
+
+def test_an_answer_that_comes_at_once_is_heard_before_any_work(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _gateway, client = serve(lambda n: (200, 0.4 if n < 3 else 0.0))
+    calls = BatchCalls(client, accept="application/json", take=lambda portion, body: _busy(0.1))
+    monkeypatch.setattr(calls_module, "SETTLED_S", 0.2)
+    calls.send(_portions(6), lambda n: None)
+    assert [each.alone for each in calls.counted] == [True] * 6
+    assert median(_seconds(calls)[2:]) < 0.05
 
 
 def test_calls_that_work_beside_them_makes_longer_are_not_counted(
