@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.live import ROOT, LivePlatform, platform_running
 
 SHARED_DATA = ROOT.parent / "shared" / "data"
+EXPECT_WITHIN_MS = 20_000
+"""How long a page may take to become as expected: a machine under test has more processes than cores."""
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGUMENTS = [
     "--headless",
@@ -57,6 +59,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{reason}; with CI=true no browser test may be skipped")
         pytest.skip(reason)
+    expect.set_options(timeout=EXPECT_WITHIN_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
         yield chromium
@@ -70,7 +73,7 @@ def browser_page(browser: Browser, platform: LivePlatform) -> Iterator[Page]:
         base_url=platform.base_url, locale="en-GB", viewport={"width": 1280, "height": 800}
     )
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(EXPECT_WITHIN_MS)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: faults.append(message.text) if _is_refusal(message.text) else None)

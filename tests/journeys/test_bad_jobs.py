@@ -90,7 +90,7 @@ def test_a_required_hyperparameter_is_asked_for(street: Street) -> None:
 @pytest.mark.parametrize(
     ("request_part", "field", "words"),
     [
-        ({"algorithm": "xgboost"}, "algorithm", ("xgboost", "knn")),
+        ({"algorithm": "k-nn"}, "algorithm", ("k-nn", "knn")),
         ({"channels": {}}, "channels.train", ("required",)),
         ({"channels": {"train": {"dataset": "ghost"}}}, "channels.train.dataset", ("ghost",)),
         ({"channels": {"train": {"dataset": "iris@7"}}}, "channels.train.dataset", ("7", "1")),
