@@ -1,14 +1,18 @@
-"""Tables of models, endpoints, evaluations and experiments."""
+"""Tables of models, endpoints, what they are asked, evaluations and experiments."""
 
+from endpoints.models.asynchronous import AsyncInvocation
 from endpoints.models.endpoints import Endpoint, EndpointConfig, ProductionVariant
 from endpoints.models.evaluations import Evaluation
 from endpoints.models.experiments import Experiment, ExperimentCell, Unserved
 from endpoints.models.metrics import EndpointMetric
 from endpoints.models.models import Model
+from endpoints.models.replica_runs import ReplicaRun
 from endpoints.models.replicas import Replica
 from endpoints.models.tables import TableRun
+from endpoints.models.transforms import TransformJob
 
 __all__ = [
+    "AsyncInvocation",
     "Endpoint",
     "EndpointConfig",
     "EndpointMetric",
@@ -18,6 +22,8 @@ __all__ = [
     "Model",
     "ProductionVariant",
     "Replica",
+    "ReplicaRun",
     "TableRun",
+    "TransformJob",
     "Unserved",
 ]

@@ -13,10 +13,15 @@ from mlplatform.core.text import from_json
 
 
 class EndpointConfig(models.Model):
-    """A set of variants, never changed but for weights and counts; an endpoint moves from one to the next."""
+    """A set of variants, never changed but for weights and counts; an endpoint moves from one to the next.
+
+    `async_inference` is null, or {"output_uri", "failure_uri", "max_concurrent_per_instance"}: then requests are
+    objects, and so are answers.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="endpoint_configs")
     name = models.CharField(_("name"), max_length=63)
+    async_inference = models.JSONField(_("asynchronous inference"), null=True, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(_("created at"))
 
@@ -33,7 +38,12 @@ class EndpointConfig(models.Model):
 
 
 class ProductionVariant(models.Model):
-    """A model on so many instances with a share of the traffic: weight / sum of weights."""
+    """A model on so many instances with a share of the traffic: weight / sum of weights.
+
+    A serverless one has memory and concurrency in the place of instance type (empty text) and count. One with
+    `idle_after_s`, as every serverless one has, goes to no replica after so long without a request and comes back
+    with the next: `n_wanted` is how many replicas it is to have now, `demanded_at` since when requests wait for one.
+    """
 
     config = models.ForeignKey(EndpointConfig, on_delete=models.CASCADE, related_name="variants")
     name = models.CharField(_("name"), max_length=63)
@@ -41,6 +51,12 @@ class ProductionVariant(models.Model):
     instance_type = models.CharField(_("instance type"), max_length=40)
     instance_count = models.PositiveSmallIntegerField(_("instance count"), default=1)
     weight = models.FloatField(_("weight"), default=1.0)
+    serverless_memory_mb = models.PositiveIntegerField(_("memory (MB)"), null=True, blank=True)
+    serverless_max_concurrency = models.PositiveIntegerField(_("concurrency"), null=True, blank=True)
+    idle_after_s = models.PositiveIntegerField(_("idle time (s)"), null=True, blank=True)
+    n_wanted = models.PositiveSmallIntegerField(default=0)
+    demanded_at = models.DateTimeField(null=True, blank=True)
+    requested_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["pk"]

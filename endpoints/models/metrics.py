@@ -8,7 +8,11 @@ from endpoints.models.endpoints import Endpoint
 
 
 class EndpointMetric(models.Model):
-    """Counts of one minute. `latency` is a histogram of milliseconds as JSON (endpoints.gateway.histogram)."""
+    """Counts of one minute. `latency` is a histogram of milliseconds as JSON (endpoints.gateway.histogram).
+
+    `busy_ms` is the time of all requests together, which is what is billed of a model server that nobody keeps running;
+    `n_cold` how many waited for one to start, `n_throttled` how many were refused as too many.
+    """
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="metrics")
     variant = models.CharField(max_length=63)
@@ -17,6 +21,9 @@ class EndpointMetric(models.Model):
     n_4xx = models.BigIntegerField(default=0)
     n_5xx = models.BigIntegerField(default=0)
     n_model_errors = models.BigIntegerField(default=0)
+    n_throttled = models.BigIntegerField(default=0)
+    n_cold = models.BigIntegerField(default=0)
+    busy_ms = models.BigIntegerField(default=0)
     latency = models.JSONField(default=dict)
 
     class Meta:

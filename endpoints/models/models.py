@@ -6,12 +6,16 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from jobs.models import TrainingJob
+from jobs.models import Source, TrainingJob
 from mlplatform.core.models import Project
 
 
 class Model(models.Model):
-    """A servable artifact. Its manifest has the algorithm, versions, number of features and label mapping."""
+    """A servable artifact. Its manifest has the algorithm, versions, number of features and label mapping.
+
+    A model with a source is served by that script; one of the algorithm `script` without a source by `code/` in its
+    archive.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="models")
     name = models.CharField(_("name"), max_length=63)
@@ -20,6 +24,9 @@ class Model(models.Model):
         TrainingJob, on_delete=models.SET_NULL, null=True, blank=True, related_name="models"
     )
     algorithm = models.CharField(_("algorithm"), max_length=40)
+    framework = models.CharField(_("framework"), max_length=20, blank=True)
+    entry_point = models.CharField(_("entry point"), max_length=200, blank=True)
+    source = models.ForeignKey(Source, on_delete=models.PROTECT, null=True, blank=True, related_name="models")
     artifact_uri = models.CharField(_("artifact"), max_length=300)
     artifact_sha256 = models.CharField(_("digest"), max_length=64)
     artifact_bytes = models.BigIntegerField(_("size"))

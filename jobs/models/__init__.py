@@ -1,9 +1,12 @@
-"""Tables of datasets and training jobs."""
+"""Tables of datasets, source code, training jobs, tuning jobs and prices."""
 
 from jobs.models.datasets import Dataset, DatasetVersion
 from jobs.models.events import JobEvent
 from jobs.models.metrics import MetricChunk, MetricSummary
+from jobs.models.prices import PriceSheet
+from jobs.models.sources import Source
 from jobs.models.training import TrainingInput, TrainingJob
+from jobs.models.tuning import TuningJob, TuningStrategy, TuningTrial
 
 __all__ = [
     "Dataset",
@@ -11,6 +14,11 @@ __all__ = [
     "JobEvent",
     "MetricChunk",
     "MetricSummary",
+    "PriceSheet",
+    "Source",
     "TrainingInput",
     "TrainingJob",
+    "TuningJob",
+    "TuningStrategy",
+    "TuningTrial",
 ]

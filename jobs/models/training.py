@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models.datasets import DatasetVersion
+from jobs.models.sources import Source
 from mlplatform.core.models import LogStream, Project
 from mlplatform.core.status import TERMINAL_TRAINING, SecondaryStatus, TrainingJobStatus
 from mlplatform.core.text import Text, from_json
@@ -18,13 +19,19 @@ class TrainingJob(models.Model):
     `failure` is null or {"kind", "reason", "said", "detail", "row", "column", "exit_code", "signal", "log_tail":
     [lines], "first_line"}, of which `said` is the reason with its template, null where the platform did not word it;
     `progress` is {"fraction", "text", "recent": [[milliseconds since the epoch, fraction] of the last reports]};
-    `final_metrics` maps a metric's name to its last value.
+    `final_metrics` maps a metric's name to its last value. A script's job has the algorithm `script`, and framework,
+    entry point and source; the others have none. The price is the one that held when the job ended.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="training_jobs")
     name = models.CharField(_("name"), max_length=63)
     uid = models.CharField(max_length=26, unique=True)
     algorithm = models.CharField(_("algorithm"), max_length=40)
+    framework = models.CharField(_("framework"), max_length=20, blank=True)
+    entry_point = models.CharField(_("entry point"), max_length=200, blank=True)
+    source = models.ForeignKey(
+        Source, on_delete=models.PROTECT, null=True, blank=True, related_name="training_jobs"
+    )
     hyperparameters = models.JSONField(_("hyperparameters"), default=dict)
     instance_type = models.CharField(_("instance type"), max_length=40)
     instance_count = models.PositiveSmallIntegerField(_("instance count"), default=1)
@@ -59,6 +66,10 @@ class TrainingJob(models.Model):
     artifact_sha256 = models.CharField(max_length=64, blank=True)
     artifact_bytes = models.BigIntegerField(null=True, blank=True)
     manifest = models.JSONField(null=True, blank=True)
+    output_uri = models.CharField(_("output"), max_length=300, blank=True)
+    output_sha256 = models.CharField(max_length=64, blank=True)
+    output_bytes = models.BigIntegerField(null=True, blank=True)
+    input_bytes = models.BigIntegerField(_("bytes read"), null=True, blank=True)
     log = models.OneToOneField(LogStream, on_delete=models.PROTECT, related_name="training_job")
 
     cloned_from = models.CharField(max_length=63, blank=True)
@@ -67,6 +78,8 @@ class TrainingJob(models.Model):
     started_at = models.DateTimeField(_("training started at"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     billable_s = models.PositiveIntegerField(_("billable time (s)"), null=True, blank=True)
+    price_per_hour = models.DecimalField(max_digits=14, decimal_places=6, null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
 
     class Meta:
         ordering = ["-created_at", "-pk"]

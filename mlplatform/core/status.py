@@ -105,6 +105,43 @@ class CellStatus(StrEnum):
     STOPPED = "Stopped"
 
 
+class TuningJobStatus(StrEnum):
+    """Completed also when a limit of trials or time, or a criterion, ended it; Failed when no trial has a value."""
+
+    IN_PROGRESS = "InProgress"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class TrialStatus(StrEnum):
+    """EarlyStopped has a value, of the steps it came to; NoMetric ended well and never printed the objective."""
+
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    EARLY_STOPPED = "EarlyStopped"
+    NO_METRIC = "NoMetric"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class TransformJobStatus(StrEnum):
+    IN_PROGRESS = "InProgress"
+    STOPPING = "Stopping"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+
+
+class AsyncInvocationStatus(StrEnum):
+    PENDING = "Pending"
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
 TRAINING_TRANSITIONS: Final[dict[TrainingJobStatus, frozenset[TrainingJobStatus]]] = {
     TrainingJobStatus.IN_PROGRESS: frozenset(
         {
@@ -209,6 +246,68 @@ CELL_TRANSITIONS: Final[dict[CellStatus, frozenset[CellStatus]]] = {
     CellStatus.STOPPED: frozenset({CellStatus.PENDING}),
 }
 
+TUNING_TRANSITIONS: Final[dict[TuningJobStatus, frozenset[TuningJobStatus]]] = {
+    TuningJobStatus.IN_PROGRESS: frozenset(
+        {
+            TuningJobStatus.STOPPING,
+            TuningJobStatus.COMPLETED,
+            TuningJobStatus.FAILED,
+            TuningJobStatus.STOPPED,
+        }
+    ),
+    # A limit or criterion also stops what still runs, and the tuning job is Completed then.
+    TuningJobStatus.STOPPING: frozenset(
+        {TuningJobStatus.COMPLETED, TuningJobStatus.FAILED, TuningJobStatus.STOPPED}
+    ),
+    TuningJobStatus.COMPLETED: frozenset(),
+    TuningJobStatus.FAILED: frozenset(),
+    TuningJobStatus.STOPPED: frozenset(),
+}
+
+_TRIAL_ENDS: Final = frozenset(
+    {
+        TrialStatus.COMPLETED,
+        TrialStatus.EARLY_STOPPED,
+        TrialStatus.NO_METRIC,
+        TrialStatus.FAILED,
+        TrialStatus.STOPPED,
+    }
+)
+TRIAL_TRANSITIONS: Final[dict[TrialStatus, frozenset[TrialStatus]]] = {
+    TrialStatus.PENDING: _TRIAL_ENDS | {TrialStatus.IN_PROGRESS},
+    TrialStatus.IN_PROGRESS: _TRIAL_ENDS,
+    **dict.fromkeys(_TRIAL_ENDS, frozenset[TrialStatus]()),
+}
+
+TRANSFORM_TRANSITIONS: Final[dict[TransformJobStatus, frozenset[TransformJobStatus]]] = {
+    TransformJobStatus.IN_PROGRESS: frozenset(
+        {
+            TransformJobStatus.STOPPING,
+            TransformJobStatus.COMPLETED,
+            TransformJobStatus.FAILED,
+            TransformJobStatus.STOPPED,
+        }
+    ),
+    TransformJobStatus.STOPPING: frozenset(
+        {TransformJobStatus.COMPLETED, TransformJobStatus.FAILED, TransformJobStatus.STOPPED}
+    ),
+    TransformJobStatus.COMPLETED: frozenset(),
+    TransformJobStatus.FAILED: frozenset(),
+    TransformJobStatus.STOPPED: frozenset(),
+}
+
+# Back to pending: its worker was lost, and it is to be tried again.
+ASYNC_TRANSITIONS: Final[dict[AsyncInvocationStatus, frozenset[AsyncInvocationStatus]]] = {
+    AsyncInvocationStatus.PENDING: frozenset(
+        {AsyncInvocationStatus.IN_PROGRESS, AsyncInvocationStatus.FAILED}
+    ),
+    AsyncInvocationStatus.IN_PROGRESS: frozenset(
+        {AsyncInvocationStatus.PENDING, AsyncInvocationStatus.COMPLETED, AsyncInvocationStatus.FAILED}
+    ),
+    AsyncInvocationStatus.COMPLETED: frozenset(),
+    AsyncInvocationStatus.FAILED: frozenset(),
+}
+
 TRANSITIONS: Final[Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]]] = {
     TrainingJobStatus: TRAINING_TRANSITIONS,
     EndpointStatus: ENDPOINT_TRANSITIONS,
@@ -217,6 +316,10 @@ TRANSITIONS: Final[Mapping[type[StrEnum], Mapping[Any, frozenset[Any]]]] = {
     EvaluationStatus: EVALUATION_TRANSITIONS,
     ExperimentStatus: EXPERIMENT_TRANSITIONS,
     CellStatus: CELL_TRANSITIONS,
+    TuningJobStatus: TUNING_TRANSITIONS,
+    TrialStatus: TRIAL_TRANSITIONS,
+    TransformJobStatus: TRANSFORM_TRANSITIONS,
+    AsyncInvocationStatus: ASYNC_TRANSITIONS,
 }
 
 TERMINAL_TRAINING: Final = frozenset(
@@ -230,6 +333,15 @@ TERMINAL_EVALUATION: Final = frozenset(
 )
 ACTIVE_EVALUATION: Final = frozenset(EVALUATION_TRANSITIONS) - TERMINAL_EVALUATION
 TERMINAL_EXPERIMENT: Final = frozenset({ExperimentStatus.COMPLETED, ExperimentStatus.STOPPED})
+TERMINAL_TUNING: Final = frozenset(
+    status for status, following in TUNING_TRANSITIONS.items() if not following
+)
+ACTIVE_TUNING: Final = frozenset(TUNING_TRANSITIONS) - TERMINAL_TUNING
+TERMINAL_TRIAL: Final = _TRIAL_ENDS
+TERMINAL_TRANSFORM: Final = frozenset(
+    status for status, following in TRANSFORM_TRANSITIONS.items() if not following
+)
+ACTIVE_TRANSFORM: Final = frozenset(TRANSFORM_TRANSITIONS) - TERMINAL_TRANSFORM
 TERMINAL_CELL: Final = _CELL_ENDS | {CellStatus.COMPLETED, CellStatus.SKIPPED}
 
 TONES: Final[dict[str, str]] = {
@@ -248,6 +360,8 @@ TONES: Final[dict[str, str]] = {
     "Deleting": "waiting",
     "Stopping": "waiting",
     "Skipped": "neutral",
+    "EarlyStopped": "neutral",
+    "NoMetric": "warning",
     "Stopped": "neutral",
     "Gone": "neutral",
     "MaxRuntimeExceeded": "warning",
