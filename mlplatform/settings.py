@@ -50,6 +50,7 @@ _FACES = [
     "django.contrib.admin",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_ace",
     "django_htmx",
     "rest_framework",
     "drf_spectacular",
@@ -163,15 +164,28 @@ if not _LOOKS_ONLY:
     Path(FILE_UPLOAD_TEMP_DIR).mkdir(mode=0o700, parents=True, exist_ok=True)
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
+# Scripts of users
+MLPLATFORM_SCRIPT_NETWORK = env_flag("MLPLATFORM_SCRIPT_NETWORK")
+MLPLATFORM_JOB_DISK_BYTES = env_int("MLPLATFORM_JOB_DISK_BYTES", 30 * 1024**3)
+MLPLATFORM_KEEP_ENVIRONMENTS_DAYS = env_int("MLPLATFORM_KEEP_ENVIRONMENTS_DAYS", 30)
+
 # How much at once
 MLPLATFORM_EXPERIMENT_CELLS_MAX = env_int("MLPLATFORM_EXPERIMENT_CELLS_MAX", 500, least=1)
+MLPLATFORM_TUNING_PARALLEL_MAX = env_int("MLPLATFORM_TUNING_PARALLEL_MAX", 10, least=1)
+
+# Job processes that are started before their jobs
+MLPLATFORM_WARM_PROCESSES = env_int("MLPLATFORM_WARM_PROCESSES", 2, least=1)
+MLPLATFORM_WARM_IDLE_S = env_int("MLPLATFORM_WARM_IDLE_S", 120, least=1)
 
 # How long what is kept, in days; 0 for ever
 MLPLATFORM_KEEP_LOGS_DAYS = env_int("MLPLATFORM_KEEP_LOGS_DAYS", 90)
 MLPLATFORM_KEEP_METRICS_DAYS = env_int("MLPLATFORM_KEEP_METRICS_DAYS", 90)
 MLPLATFORM_KEEP_TRAFFIC_DAYS = env_int("MLPLATFORM_KEEP_TRAFFIC_DAYS", 90)
+MLPLATFORM_KEEP_REPLICA_RUNS_DAYS = env_int("MLPLATFORM_KEEP_REPLICA_RUNS_DAYS", 400)
 MLPLATFORM_KEEP_TABLE_RUNS_DAYS = env_int("MLPLATFORM_KEEP_TABLE_RUNS_DAYS", 90)
 MLPLATFORM_KEEP_EVALUATIONS_DAYS = env_int("MLPLATFORM_KEEP_EVALUATIONS_DAYS", 0)
+MLPLATFORM_KEEP_TRANSFORM_JOBS_DAYS = env_int("MLPLATFORM_KEEP_TRANSFORM_JOBS_DAYS", 0)
+MLPLATFORM_KEEP_ASYNC_DAYS = env_int("MLPLATFORM_KEEP_ASYNC_DAYS", 30)
 MLPLATFORM_KEEP_AUDIT_DAYS = env_int("MLPLATFORM_KEEP_AUDIT_DAYS", 400)
 # In less time what is under way (an upload, a table run of an hour) would look left over.
 MLPLATFORM_ORPHAN_GRACE_S = env_int("MLPLATFORM_ORPHAN_GRACE_S", 24 * 3600, least=2 * 3600)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from django.conf import settings
 
 from mlplatform.core.keeping.sweeps import Lane, Swept, sweep
+from mlplatform.core.storage.trees import tree_remove
 
 logger = logging.getLogger(__name__)
 EVERY_S: Final = 600
@@ -83,15 +84,16 @@ def _changed_at(path: Path) -> float:
     """When anything in it was last changed, moved here or added."""
     status = path.lstat()
     newest = max(status.st_mtime, status.st_ctime)
-    for folder, _, files in os.walk(path):
-        for name in [".", *files]:
-            status = (Path(folder) / name).lstat()
-            newest = max(newest, status.st_mtime, status.st_ctime)
+    with suppress(RecursionError):  # deeper than anybody goes who still writes there
+        for folder, _, files in os.walk(path):
+            for name in [".", *files]:
+                status = (Path(folder) / name).lstat()
+                newest = max(newest, status.st_mtime, status.st_ctime)
     return newest
 
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        tree_remove(path)
     else:
         path.unlink()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,8 +28,10 @@ class ObjectReference:
         title: What a row is, for reports.
         model: `app.Model`.
         prefix: First part of the keys its services write, followed by an id of ours: `<prefix>/<uid>/…`.
-        columns: Those with an address; empty text is none.
+        columns: Those with an address; empty text is none. One that ends with `/` means all objects below it.
+        expected: Whether there is an object wherever a column names one; else it may come, or never.
         uid: The column with that id, which has an index.
+        unfinished: Conditions of rows whose objects are still being written; the columns name them only at the end.
     """
 
     title: Text
@@ -37,6 +39,8 @@ class ObjectReference:
     prefix: str
     columns: tuple[str, ...]
     uid: str = "uid"
+    expected: bool = True
+    unfinished: Mapping[str, Any] | None = None
 
     @property
     def rows(self) -> QuerySet[Any]:
@@ -76,7 +80,7 @@ def objects_referred(uris: Collection[str]) -> set[str]:
     """Those of `uris` that a row refers to; of a few hundred at a time."""
     found: set[str] = set()
     for reference in _REFERENCES.values():
-        found |= _by_uid(reference, uris) & set(uris)
+        found |= _meant(_by_uid(reference, uris), uris)
     # The rest is few. A row may refer to an object under another row's id, as one with another label does.
     rest = set(uris) - found
     for reference in _REFERENCES.values():
@@ -86,9 +90,22 @@ def objects_referred(uris: Collection[str]) -> set[str]:
     return found & set(uris)
 
 
+def objects_unfinished(uris: Collection[str]) -> set[str]:
+    """Those of `uris` that belong to a row which will name them when all of them are there."""
+    found: set[str] = set()
+    by_prefix = _uids(uris)
+    for reference in _REFERENCES.values():
+        uids = by_prefix.get(reference.prefix) if reference.unfinished is not None else None
+        if uids:
+            rows = reference.rows.filter(**{f"{reference.uid}__in": uids}, **(reference.unfinished or {}))
+            at_work = set(rows.values_list(reference.uid, flat=True))
+            found |= {uri for uri in uris if not at_work.isdisjoint(_uids([uri]).get(reference.prefix, ()))}
+    return found
+
+
 def objects_all_referred(*, batch: int = 500) -> Iterator[list[Referred]]:
     """Every reference of every row, in batches by primary key: constant memory."""
-    for reference in _REFERENCES.values():
+    for reference in (each for each in _REFERENCES.values() if each.expected):
         last = 0
         while rows := list(
             reference.rows.filter(pk__gt=last).order_by("pk").values_list("pk", *reference.columns)[:batch]
@@ -102,6 +119,12 @@ def _by_uid(reference: ObjectReference, uris: Collection[str]) -> set[str]:
     if not uids:
         return set()
     return set(_values(reference.rows.filter(**{f"{reference.uid}__in": uids}), reference.columns))
+
+
+def _meant(addresses: set[str], uris: Collection[str]) -> set[str]:
+    """Those of `uris` that one of the addresses is, or is a folder of."""
+    folders = tuple(address for address in addresses if address.endswith("/"))
+    return {uri for uri in uris if uri in addresses or (folders and uri.startswith(folders))}
 
 
 def _uids(uris: Collection[str]) -> dict[str, set[str]]:

@@ -23,13 +23,14 @@ from mlplatform.core.keeping.object_references import (
     object_prefixes,
     objects_all_referred,
     objects_referred,
+    objects_unfinished,
 )
 from mlplatform.core.keeping.sweeps import Lane, Swept, sweep
 from mlplatform.core.keeping.tombstones import tombstones_carry_out
 from mlplatform.core.models import ObjectTombstone, Project
 from mlplatform.core.names import uri as uri_of
 from mlplatform.core.storage.objects import object_store, objects_bury
-from mlplatform.core.storage.store import KeptObject
+from mlplatform.core.storage.store import KeptObject, ObjectStore
 
 SWEEP: Final = "orphans"
 EVERY_S: Final = 6 * 3600
@@ -120,7 +121,7 @@ def _batches(grace_s: float) -> Iterator[tuple[int, list[KeptObject]]]:
     objects = filter(lambda found: object_is_ours(found.uri), _objects())
     while batch := list(itertools.islice(objects, BATCH)):
         old = {found.uri: found for found in batch if found.changed_at < oldest}
-        kept = objects_referred(old) if old else set()
+        kept = objects_referred(old) | objects_unfinished(old) if old else set()
         kept |= set(ObjectTombstone.objects.filter(uri__in=old.keys() - kept).values_list("uri", flat=True))
         yield len(batch), [found for uri, found in old.items() if uri not in kept]
         time.sleep(PAUSE_S)
@@ -133,10 +134,17 @@ def _objects() -> Iterator[KeptObject]:
             yield from store.walk(uri_of(project.bucket, prefix))
 
 
+def _is_there(store: ObjectStore, uri: str) -> bool:
+    """Whether there is the object, or any below the folder."""
+    if uri.endswith("/"):
+        return next(store.list(uri), None) is not None
+    return store.size(uri) is not None
+
+
 def _dangling() -> Iterator[Referred]:
     store = object_store()
     for batch in objects_all_referred():
-        missing = [referred for referred in batch if store.size(referred.uri) is None]
+        missing = [referred for referred in batch if not _is_there(store, referred.uri)]
         # What was deleted while we looked is no longer referred to.
         still = objects_referred({referred.uri for referred in missing}) if missing else set()
         yield from (referred for referred in missing if referred.uri in still)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -105,6 +105,46 @@ def archive_read_file(archive: Path, name: str, *, limit_bytes: int) -> bytes | 
                     raise ArchiveError(f"{name} has {member.size} bytes; at most {limit_bytes} are accepted")
                 return _content(tar, member).read(limit_bytes)
     return None
+
+
+@dataclass(frozen=True)
+class ArchiveContent:
+    """The regular files of an archive by path with their sizes in bytes, and the content of those asked for."""
+
+    sizes: dict[str, int]
+    read: dict[str, bytes]
+
+
+def archive_look(archive: Path, *, limits_bytes: Mapping[str, int]) -> ArchiveContent:
+    """Goes through the whole of a `.tar.gz` without writing anything.
+
+    Args:
+        limits_bytes: Paths of the files to read, and how large each may be.
+
+    Raises:
+        ArchiveError: damaged, an entry that `archive_unpack` would refuse, or a file longer than its limit.
+    """
+    limits = ArchiveLimits()
+    budget = _Budget(limits, archive.stat().st_size)
+    found = ArchiveContent({}, {})
+    with _opened(archive) as (tar, unzipped):
+        for member in tar:
+            budget.take_entry(member)
+            budget.take_bytes(member, member.size)
+            path = _safe_path(member, limits).as_posix()
+            if not member.isreg():
+                continue
+            if path in found.sizes:
+                raise ArchiveError(f"{member.name!r} is in the archive twice")
+            found.sizes[path] = member.size
+            if path in limits_bytes:
+                if member.size > limits_bytes[path]:
+                    raise ArchiveError(
+                        f"{path} has {member.size} bytes; at most {limits_bytes[path]} are accepted"
+                    )
+                found.read[path] = _content(tar, member).read(member.size)
+        _check_end(unzipped)
+    return found
 
 
 class _Budget:
