@@ -54,6 +54,17 @@ class MetricMatcher:
                 found.append((name, value))
         return found
 
+    def places(self, line: bytes) -> list[tuple[str, float, int, int]]:
+        """The same with the place of each number in the line, in bytes: begin and end. For the tester."""
+        found = []
+        for name, pattern in self._patterns:
+            match = pattern.search(line)
+            value = None if match is None else _number(match)
+            if match is not None and value is not None:
+                group = next(n for n, text in enumerate(match.groups(), start=1) if text is not None)
+                found.append((name, value, *match.span(group)))
+        return found
+
 
 def metric_definition_check(definitions: Sequence[Mapping[str, Any]]) -> list[MetricDefinition]:
     """The definitions of a request. Raises InvalidRequest with every field that is wrong."""

@@ -52,14 +52,18 @@ UNLABELLED_CONTENT_TYPES: Final = (
     "application/jsonlines",
 )
 """Of a channel whose rows need no label: the service's CSV may then begin with the first feature."""
+LIBSVM: Final = ("text/libsvm", "text/x-libsvm")
+LABELLED_CONTENT_TYPES: Final = ("text/csv", "application/x-parquet", "application/jsonlines", *LIBSVM)
 
 
 @dataclass(frozen=True)
 class Channel:
+    """One channel; without `content_types` it takes any."""
+
     name: str
     help: str
     required: bool = False
-    content_types: tuple[str, ...] = ("text/csv", "application/x-parquet", "application/jsonlines")
+    content_types: tuple[str, ...] = LABELLED_CONTENT_TYPES
     input_modes: tuple[str, ...] = ("File", "Pipe")
 
 
@@ -136,6 +140,14 @@ class AlgorithmSpec:
     suggests: Suggests = lambda labels: {}
     further: Further = lambda given: ()
     label: Literal["required", "optional", "none"] = "required"
+    open_channel: Channel | None = None
+    absent: Literal["zero", "missing"] = "zero"
+    """What a row of a sparse format has where it says nothing."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes any hyperparameter and any channel, as a script does: only that knows what they are."""
+        return self.open_channel is not None
 
     def hyperparameter(self, name: str) -> Hyperparameter:
         """The declaration named `name`. Raises KeyError."""
@@ -154,6 +166,8 @@ class AlgorithmSpec:
         Raises:
             InvalidRequest: With one entry per problem, its field `hyperparameters.<name>`.
         """
+        if self.is_open:
+            return dict(hyperparameters)
         errors = [*self._unknown(hyperparameters), *self._missing(hyperparameters)]
         values, refused = self._parse(hyperparameters)
         errors += refused
@@ -353,7 +367,13 @@ class Predictor(ABC):
 
 
 class Algorithm(ABC):
-    """An engine: trains, and loads what it trained, so that its artifact format is private to it."""
+    """An engine: trains, and loads what it trained, so that its artifact format is private to it.
+
+    Attributes:
+        trains_with: Modules that only training imports, so that a process started ahead of its job can have them.
+    """
+
+    trains_with: tuple[str, ...] = ()
 
     @abstractmethod
     def train(self, context: TrainingContext) -> None:

@@ -21,12 +21,16 @@ ALGORITHMS: Final[dict[str, str]] = {
     "kmeans": "jobs.algorithms.kmeans.spec:SPEC",
     "pca": "jobs.algorithms.pca.spec:SPEC",
 }
+SCRIPT: Final = "script"
+"""The algorithm of a job that runs a user's own script: none of the built-in ones."""
+_SCRIPT_SPEC: Final = "jobs.algorithms.script.spec:SPEC"
 
 
 @cache
 def algorithm_get(name: str) -> AlgorithmSpec:
     """The declaration of the algorithm `name`. Raises NotFound that names the nearest one."""
-    if name not in ALGORITHMS:
+    path = _SCRIPT_SPEC if name == SCRIPT else ALGORITHMS.get(name)
+    if path is None:
         near = difflib.get_close_matches(name[:80], ALGORITHMS, n=1)
         hint = (
             _("did you mean '{name}'?", name=near[0])
@@ -34,11 +38,11 @@ def algorithm_get(name: str) -> AlgorithmSpec:
             else _("there are {names}", names=", ".join(ALGORITHMS))
         )
         raise NotFound(_("There is no algorithm named {name}; {hint}", name=repr(name[:80]), hint=hint))
-    module, _colon, attribute = ALGORITHMS[name].partition(":")
+    module, _colon, attribute = path.partition(":")
     spec: AlgorithmSpec = getattr(import_module(module), attribute)
     return spec
 
 
 def algorithm_list() -> tuple[AlgorithmSpec, ...]:
-    """All declarations, in the order of the registry."""
+    """The declarations of all built-in ones, in the order of the registry."""
     return tuple(algorithm_get(name) for name in ALGORITHMS)

@@ -56,6 +56,7 @@ def run(job: JobSpec, stop: StopSignal) -> int:
 
 
 def _train(job: JobSpec, stop: StopSignal) -> None:
+    from jobs.algorithms.lean_import import arrow_without_pandas
     from jobs.algorithms.registry import algorithm_get
     from jobs.runner.context import JobContext, TrainingLog
 
@@ -67,6 +68,7 @@ def _train(job: JobSpec, stop: StopSignal) -> None:
     algorithm = algorithm_get(job.algorithm)
     context = JobContext(job, algorithm, log, stop)
     engine = algorithm.engine_load()
+    arrow_without_pandas()
     stop.check()
     engine.train(context)
     log.line("Training job finished")

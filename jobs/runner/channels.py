@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from jobs.runner.spec import ChannelSpec
 from mlplatform.core.errors import DataError
@@ -14,6 +14,8 @@ from mlplatform.core.text import text as _
 
 if TYPE_CHECKING:
     from mlplatform.core.tabular.schema import Batch
+
+T = TypeVar("T")
 
 
 class TableChannel:
@@ -40,17 +42,22 @@ class TableChannel:
         Raises:
             DataError: With row and column where one is at fault; the message ends with channel and file.
         """
+        yield from self._each(lambda source: self._read(source, batch_rows, require_label=require_label))
+        freed_memory_return()
+
+    def _read(self, source: Path, batch_rows: int, *, require_label: bool) -> Iterator[Batch]:
         from mlplatform.core.tabular.read import read_batches
 
+        return read_batches(source, self._schema, batch_rows=batch_rows, require_label=require_label)
+
+    def _each(self, read: Callable[[Path], Iterator[T]]) -> Iterator[T]:
+        """What is read of one source after the other; what is wrong with one is said with its place."""
         sources = self._sources()
         for source in sources:
             try:
-                yield from read_batches(
-                    source, self._schema, batch_rows=batch_rows, require_label=require_label
-                )
+                yield from read(source)
             except DataError as error:
                 raise self._placed(error, source, sources) from error
-        freed_memory_return()
 
     def _sources(self) -> Sequence[Path]:
         if self._pipe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 import time
@@ -11,11 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from jobs.algorithms.base import AlgorithmSpec, ChannelInput, DataFacts
+from jobs.algorithms.base import LIBSVM, AlgorithmSpec, ChannelInput, DataFacts
 from jobs.runner.channels import TableChannel
 from jobs.runner.model_facts import model_facts_write
 from jobs.runner.process import StopSignal
-from jobs.runner.spec import JobSpec
+from jobs.runner.sparse_channel import SparseChannel
+from jobs.runner.spec import ChannelSpec, JobSpec
 from mlplatform.core.errors import InvalidRequest
 
 _PROGRESS_EVERY_S: Final = 1.0
@@ -113,6 +115,17 @@ def channels_open(job: JobSpec, algorithm: AlgorithmSpec) -> dict[str, ChannelIn
     for name, channel in declared.items():
         if channel.required and name not in job.channels:
             raise InvalidRequest.for_field(f"channels.{name}", f"is required by {algorithm.name}")
-    return {
-        name: TableChannel(name, channel, data_dir=job.data_dir) for name, channel in job.channels.items()
-    }
+    found: dict[str, TableChannel] = {}
+    for name, spec in job.channels.items():
+        found[name] = _channel_open(name, spec, job, algorithm, found.get("train"))
+    return dict(found)
+
+
+def _channel_open(
+    name: str, spec: ChannelSpec, job: JobSpec, algorithm: AlgorithmSpec, train: TableChannel | None
+) -> TableChannel:
+    if spec.content_type.partition(";")[0] not in LIBSVM:
+        return TableChannel(name, spec, data_dir=job.data_dir)
+    absent = math.nan if algorithm.absent == "missing" else 0.0
+    like = train if isinstance(train, SparseChannel) else None
+    return SparseChannel(name, spec, data_dir=job.data_dir, absent=absent, like=like)

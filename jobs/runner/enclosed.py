@@ -55,9 +55,17 @@ class EnclosedProcess:
         sandbox: Sandbox,
         environment: Mapping[str, str],
         group: ControlGroup | None = None,
+        is_told: bool = False,
     ) -> None:
-        """Raises OSError: it cannot be started."""
+        """
+        Args:
+            is_told: Whether it reads from its standard input what `tell` is given.
+
+        Raises:
+            OSError: it cannot be started.
+        """
         self._sandbox = sandbox
+        self._is_told = is_told
         self.group = group
         self._report = _Report() if sandbox.enclosed else None
         try:
@@ -114,6 +122,13 @@ class EnclosedProcess:
             raise SandboxFailed(f"the sandbox could not be set up: {said or f'exit code {returncode}'}")
         return exit_status(returncode, enclosed=self.enclosed)
 
+    def tell(self, data: bytes) -> None:
+        """Writes to its standard input. Raises OSError: it has ended."""
+        assert self._popen.stdin is not None
+        view = memoryview(data)
+        while view:
+            view = view[self._popen.stdin.write(view) or 0 :]
+
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the processes of the program's group; bubblewrap's own two get none but SIGKILL."""
         if not self.enclosed or number == signal.SIGKILL:
@@ -154,7 +169,7 @@ class EnclosedProcess:
             cwd=self._sandbox.folder,
             env=self._sandbox.environment(environment),
             # Where the program cannot see our process, the end of this pipe says that we are gone.
-            stdin=subprocess.DEVNULL if report is None else subprocess.PIPE,
+            stdin=subprocess.PIPE if report is not None or self._is_told else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,

@@ -17,11 +17,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
+from jobs.runner.disk_use import DiskUse
 from jobs.runner.launch import JobProcess
 from mlplatform.core.log_lines import LineSplitter, LogLine
 
 TICK_S: Final = 0.25
 MEMORY_EVERY_S: Final = 1.0
+DISK_EVERY_S: Final = 2.0
 READ_BYTES: Final = 256 * 1024
 DRAIN_S: Final = 2.0
 _FULL: Final = 0.9
@@ -34,18 +36,25 @@ class Cause(StrEnum):
     STOP = "stop"
     TIME_LIMIT = "time_limit"
     MEMORY_LIMIT = "memory_limit"
+    DISK_LIMIT = "disk_limit"
     LOST = "lost"
     SHUTDOWN = "shutdown"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a process may use, and how long it has to end after being asked to."""
+    """What a process may use, and how long it has to end after being asked to.
+
+    Args:
+        disk_bytes: How much may be in `folders` together; 0 for no limit.
+    """
 
     max_runtime_s: float
     memory_bytes: int
     grace_s: float = 30.0
     shutdown_grace_s: float = 5.0
+    disk_bytes: int = 0
+    folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,8 +86,20 @@ class Orders(Protocol):
 
 
 def job_follow(*, process: JobProcess, sink: Sink, orders: Orders, limits: Limits) -> Ending:
-    """Returns when the process and everything it started have ended and all output was handed to `sink`."""
-    return _Following(process, sink, orders, limits).run()
+    """Returns when the process and everything it started have ended and all output was handed to `sink`.
+
+    Raises:
+        Exception: What `sink`, `orders` or the system raised; everything has ended then too.
+    """
+    following = _Following(process, sink, orders, limits)
+    try:
+        return following.run()
+    except BaseException:
+        process.kill()
+        process.abandon()
+        raise
+    finally:
+        following.close()
 
 
 class _Following:
@@ -92,6 +113,7 @@ class _Following:
         self._cause = Cause.EXIT
         self._kill_at: float | None = None
         self._memory_at = self._begun
+        self._disk = DiskUse(limits.folders, every_s=DISK_EVERY_S, now=self._begun)
         self._peak = 0
         self._kernel_out_of_memory = False
         self._open = True
@@ -118,6 +140,9 @@ class _Following:
             runtime_s=runtime_s,
             kernel_out_of_memory=self._kernel_out_of_memory,
         )
+
+    def close(self) -> None:
+        self._disk.close()
 
     def _wait(self, selector: selectors.BaseSelector) -> None:
         """Waits for output or the end; a full sink leaves the output unread for a tick."""
@@ -161,6 +186,8 @@ class _Following:
             self._end(Cause.TIME_LIMIT, grace_s=self._limits.grace_s)
         elif now >= self._memory_at:
             self._memory_check(now)
+        elif self._limits.disk_bytes and (self._disk.look(now) or 0) > self._limits.disk_bytes:
+            self._end(Cause.DISK_LIMIT, grace_s=0)
 
     def _grace_s(self, order: Cause) -> float:
         graces = {Cause.STOP: self._limits.grace_s, Cause.SHUTDOWN: self._limits.shutdown_grace_s}

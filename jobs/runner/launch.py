@@ -10,6 +10,7 @@ for, follows the thread and not the worker.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -58,6 +59,16 @@ class JobProcess:
             SandboxFailed: the job's program was never started.
         """
         return self._process.reap()
+
+    def tell(self, data: bytes) -> None:
+        """Writes to the standard input of one that was started with `is_told`. Raises OSError: it has ended."""
+        self._process.tell(data)
+
+    def abandon(self) -> None:
+        """Gives up what was never followed. Call after `kill`."""
+        with contextlib.suppress(OSError):
+            self.reap()
+        self.output.close()
 
     def terminate(self) -> None:
         """Asks all processes of the job's group to end."""
@@ -119,6 +130,7 @@ def job_launch(
     marker: str,
     sandbox: Sandbox,
     limits: GroupLimits | None = None,
+    is_told: bool = False,
 ) -> JobProcess:
     """Starts `argv` in the sandbox's folder.
 
@@ -127,20 +139,24 @@ def job_launch(
             process' own is added but the marker.
         marker: Names the job and attempt.
         limits: What all of its processes may use together, where the kernel can be told.
+        is_told: Whether it reads its standard input, see `JobProcess.tell`.
 
     Raises:
         OSError: the program cannot be started.
     """
     group = None if limits is None else control_group_make(f"{GROUP_PREFIX}{Path(marker).name}", limits)
-    process = EnclosedProcess(argv, sandbox=sandbox, environment={**environment, MARKER: marker}, group=group)
+    process = EnclosedProcess(
+        argv, sandbox=sandbox, environment={**environment, MARKER: marker}, group=group, is_told=is_told
+    )
     return JobProcess(process, marker)
 
 
-def job_sandbox(*, root: Path, network: bool = False) -> Sandbox:
+def job_sandbox(*, root: Path, network: bool = False, further: Iterable[Mount] = ()) -> Sandbox:
     """What a job sees: its folder as `/opt/ml`, of which `input` cannot be written, and its own `/tmp`.
 
     Args:
         network: Built-in algorithms need none. Code of users that does is given it by who starts the job.
+        further: What it sees beside that.
     """
     temporary = root / "tmp"
     return Sandbox(
@@ -150,6 +166,7 @@ def job_sandbox(*, root: Path, network: bool = False) -> Sandbox:
             Mount(root / "input", OPT_ML / "input"),
             Mount(temporary, Path("/tmp"), writable=True),
             Mount(temporary / "shm", Path("/dev/shm"), writable=True),
+            *further,
         ),
         network=network,
         user=user_of(root.name),

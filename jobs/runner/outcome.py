@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from jobs.runner.follow import Cause, Ending
 from jobs.runner.left_file import left_file_head
+from jobs.runner.pack import model_has_file
 from jobs.runner.process import STOPPED
 from jobs.runner.said import said_read
 from mlplatform.core.status import FailureKind, SecondaryStatus, TrainingJobStatus
@@ -70,7 +71,13 @@ class Tail:
 
 
 def outcome_of(
-    *, ending: Ending, root: Path, tail: Tail, max_runtime_s: int, memory_limit_bytes: int
+    *,
+    ending: Ending,
+    root: Path,
+    tail: Tail,
+    max_runtime_s: int,
+    memory_limit_bytes: int,
+    disk_limit_bytes: int = 0,
 ) -> Outcome:
     """The outcome of an attempt whose process ended by itself, by a limit or by a stop request."""
     if ending.cause is Cause.STOP:
@@ -79,6 +86,8 @@ def outcome_of(
         return _time_limit(ending, tail, max_runtime_s)
     if ending.cause is Cause.MEMORY_LIMIT:
         return _failed(FailureKind.OUT_OF_MEMORY, _memory_reason(ending, memory_limit_bytes), ending, tail)
+    if ending.cause is Cause.DISK_LIMIT:
+        return _failed(FailureKind.STORAGE_FULL, _disk_reason(disk_limit_bytes), ending, tail)
     if ending.returncode == 0:
         return _completed(root, ending, tail)
     said = _failure_file(root)
@@ -116,17 +125,10 @@ def failure_named(kind: FailureKind, reason: str) -> str:
 
 
 def _completed(root: Path, ending: Ending, tail: Tail) -> Outcome:
-    if not _has_file(root / "model"):
+    if not model_has_file(root / "model"):
         reason = _("The process ended with exit code 0 but wrote no file into the model folder")
         return _failed(FailureKind.NO_MODEL, reason, ending, tail)
     return Outcome(TrainingJobStatus.COMPLETED, SecondaryStatus.COMPLETED, _("Training job completed"))
-
-
-def _has_file(folder: Path) -> bool:
-    """Whether there is a regular file in it. A link in the place of the folder is none: it may lead anywhere."""
-    return not folder.is_symlink() and any(
-        path.is_file() and not path.is_symlink() for path in folder.rglob("*")
-    )
 
 
 def _time_limit(ending: Ending, tail: Tail, max_runtime_s: int) -> Outcome:
@@ -203,6 +205,14 @@ def _memory_reason(ending: Ending, limit_bytes: int) -> str:
         "The job used {used} MiB of memory; its instance type has {limit} MiB",
         used=f"{used:,.0f}",
         limit=f"{limit:,.0f}",
+    )
+
+
+def _disk_reason(limit_bytes: int) -> str:
+    return _(
+        "The job wrote more than the {limit} MiB that a job may have on disk; write less, or have an operator raise "
+        "MLPLATFORM_JOB_DISK_BYTES",
+        limit=f"{limit_bytes / 2**20:,.0f}",
     )
 
 

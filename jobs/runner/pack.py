@@ -19,14 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mlplatform.core.storage.archives import ArchiveLimits
+
 MANIFEST: Final = "manifest.json"
 MANIFEST_VERSION: Final = 1
+OUTPUT_DATA: Final = "data"
+"""Of the output folder: what is packed beside the model."""
 _COPY_BYTES: Final = 1024 * 1024
+_LIMITS: Final = ArchiveLimits()
 
 
 @dataclass(frozen=True)
 class Packed:
-    """The archive written, its manifest, and the paths left out because they are no regular files."""
+    """The archive written, its manifest, and the paths left out because they are no regular files, or too deep or long
+    for whoever unpacks it.
+    """
 
     path: Path
     manifest: dict[str, Any]
@@ -58,19 +65,44 @@ def model_pack(*, model_dir: Path, archive: Path, facts: Mapping[str, Any]) -> P
     return Packed(archive, manifest, left_out)
 
 
-def _write(archive: Path, manifest: bytes, model_dir: Path, files: list[str]) -> None:
+def output_pack(*, output_dir: Path, archive: Path) -> Packed | None:
+    """Packs what a job left in `data` of its output folder into `archive`, without a manifest; None where there is no
+    file, or a link in the place of either folder.
+
+    Raises:
+        OSError: a file cannot be read, or the disk is full; what was written of the archive is removed then.
+    """
+    data_dir = output_dir / OUTPUT_DATA
+    files, left_out = ([], ()) if output_dir.is_symlink() else _scan(data_dir, manifest="")
+    if not files:
+        return None
+    try:
+        _write(archive, None, data_dir, files)
+    except BaseException:
+        archive.unlink(missing_ok=True)
+        raise
+    return Packed(archive, {}, left_out)
+
+
+def model_has_file(model_dir: Path) -> bool:
+    """Whether `model_pack` would find anything to pack."""
+    return bool(_scan(model_dir)[0])
+
+
+def _write(archive: Path, manifest: bytes | None, model_dir: Path, files: list[str]) -> None:
     with (
         archive.open("wb") as raw,
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        tar.addfile(_entry(MANIFEST, len(manifest)), io.BytesIO(manifest))
+        if manifest is not None:
+            tar.addfile(_entry(MANIFEST, len(manifest)), io.BytesIO(manifest))
         for name in files:
             with _open_regular(model_dir / name) as file:
                 tar.addfile(_entry(name, os.fstat(file.fileno()).st_size), file)
 
 
-def _scan(model_dir: Path) -> tuple[list[str], tuple[str, ...]]:
+def _scan(model_dir: Path, *, manifest: str = MANIFEST) -> tuple[list[str], tuple[str, ...]]:
     """Names of regular files in order, and of what is something else, be it the folder itself. A manifest of the
     job's own gives way to ours.
     """
@@ -80,27 +112,27 @@ def _scan(model_dir: Path) -> tuple[list[str], tuple[str, ...]]:
         return [], ((model_dir.name,) if os.path.lexists(model_dir) else ())
     for path in _walk(model_dir):
         name = path.relative_to(model_dir).as_posix()
-        regular = stat.S_ISREG(path.lstat().st_mode) and name != MANIFEST and _is_text(name)
+        regular = stat.S_ISREG(path.lstat().st_mode) and name != manifest and _can_be_named(name)
         (files if regular else left_out).append(name)
     return sorted(files), tuple(sorted(left_out))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, depth: int = 1) -> Iterator[Path]:
+    """Everything that is no folder, and folders that are too deep to go into."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path))
+            if entry.is_dir(follow_symlinks=False) and depth < _LIMITS.depth:
+                yield from _walk(Path(entry.path), depth + 1)
             else:
                 yield Path(entry.path)
 
 
-def _is_text(name: str) -> bool:
-    """File names that are no UTF-8 cannot stand in a manifest."""
+def _can_be_named(name: str) -> bool:
+    """File names that are no UTF-8 cannot stand in a manifest, and who unpacks takes none that is too long."""
     try:
-        name.encode()
+        return len(name.encode()) <= _LIMITS.path_bytes
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def _described(path: Path) -> dict[str, Any]:

@@ -43,6 +43,25 @@ class ChannelSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScriptSpec:
+    """What runs a user's script.
+
+    Args:
+        framework: Name of `jobs.frameworks`.
+        entry_point: Path within the code's folder.
+        source_uri: Address of the archive that the code is from.
+        python: The interpreter, as the process sees it.
+        n_gpus: Of the instance type.
+    """
+
+    framework: str
+    entry_point: str
+    source_uri: str
+    python: str
+    n_gpus: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobSpec:
     """One attempt of one job.
 
@@ -52,6 +71,7 @@ class JobSpec:
         memory_limit_bytes: What the worker allows; 0 = no limit. The worker enforces it.
         parent_pid: The worker's process: the job ends when it is gone. 0 = nobody waits for it. PARENT_AT_STDIN
             in a sandbox, from which no process outside can be seen.
+        script: The script to run; None for a built-in algorithm.
     """
 
     uid: str
@@ -63,6 +83,7 @@ class JobSpec:
     memory_limit_bytes: int = 0
     channels: Mapping[str, ChannelSpec] = field(default_factory=dict)
     parent_pid: int = 0
+    script: ScriptSpec | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self) | {"root": str(self.root)}, ensure_ascii=False, indent=2)
@@ -72,7 +93,12 @@ class JobSpec:
         """Raises ValueError, KeyError or TypeError when it is not a job's description."""
         data: dict[str, Any] = json.loads(text)
         channels = {name: ChannelSpec(**channel) for name, channel in data.pop("channels", {}).items()}
-        return cls(**data | {"root": Path(data["root"])}, channels=channels)
+        script = data.pop("script", None)
+        return cls(
+            **data | {"root": Path(data["root"])},
+            channels=channels,
+            script=None if script is None else ScriptSpec(**script),
+        )
 
     @classmethod
     def read(cls, path: Path) -> JobSpec:
@@ -103,9 +129,17 @@ class JobSpec:
         return self.root / "output"
 
     @property
+    def code_dir(self) -> Path:
+        return self.root / "code"
+
+    @property
+    def config_dir(self) -> Path:
+        return self.root / "input" / "config"
+
+    @property
     def data_dir(self) -> Path:
         return self.root / "input" / "data"
 
     @property
     def hyperparameters_file(self) -> Path:
-        return self.root / "input" / "config" / "hyperparameters.json"
+        return self.config_dir / "hyperparameters.json"

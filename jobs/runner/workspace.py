@@ -17,7 +17,6 @@ import fcntl
 import json
 import os
 import shutil
-import stat
 import tempfile
 import threading
 import time
@@ -28,8 +27,11 @@ from typing import Any, Final
 
 from jobs.runner.sandbox import hand_over
 from mlplatform.core.storage.store import ObjectStore
+from mlplatform.core.storage.trees import tree_remove
 
 HOST: Final = "algo-1"
+INSTANCE_GROUP: Final = "homogeneousCluster"
+"""What the service calls the one group of instances that are all of one type."""
 _FOLDERS: Final = (
     "input/config",
     "input/data",
@@ -47,13 +49,24 @@ _POLL_S: Final = 0.02
 
 @dataclass(frozen=True)
 class ChannelSource:
-    """A channel and the objects it is made of. `suffix` ends the names of its files, for instance `.csv`."""
+    """A channel and the objects it is made of.
+
+    Args:
+        suffix: Ends the names of its files, for instance `.csv`, where they are numbered.
+        files: Their paths in the channel's folder, one for each object; empty: numbered.
+    """
 
     name: str
     uris: tuple[str, ...]
     content_type: str
     input_mode: str
     suffix: str = ""
+    files: tuple[str, ...] = ()
+
+    def placed(self) -> list[tuple[str, str]]:
+        """Each object, and where in the channel's folder it goes."""
+        numbered = (f"part-{index:05d}{self.suffix}" for index in range(len(self.uris)))
+        return list(zip(self.uris, self.files or numbered, strict=True))
 
 
 class Workspace:
@@ -62,6 +75,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._user = 0
+        self._alias: Path | None = None
 
     @property
     def model_dir(self) -> Path:
@@ -70,6 +84,16 @@ class Workspace:
     @property
     def output_dir(self) -> Path:
         return self.root / "output"
+
+    @property
+    def code_dir(self) -> Path:
+        return self.root / "code"
+
+    @property
+    def written_dirs(self) -> tuple[Path, ...]:
+        """Where the job may write."""
+        names = ("model", "model.partial", "output", "checkpoints", "code", "tmp")
+        return tuple(self.root / name for name in names)
 
     def make(self) -> None:
         """Makes the empty folders; what an earlier run of the same attempt left is removed."""
@@ -105,6 +129,14 @@ class Workspace:
                 "hosts": [HOST],
                 "network_interface_name": "lo",
                 "current_instance_type": instance_type,
+                "current_group_name": INSTANCE_GROUP,
+                "instance_groups": [
+                    {
+                        "instance_group_name": INSTANCE_GROUP,
+                        "instance_type": instance_type,
+                        "hosts": [HOST],
+                    }
+                ],
             },
         )
 
@@ -117,9 +149,13 @@ class Workspace:
             return 0
         folder = self.root / "input" / "data" / channel.name
         folder.mkdir(mode=0o700)
-        for index, uri in enumerate(channel.uris):
-            _place(uri, folder / f"part-{index:05d}{channel.suffix}", store)
-        return sum(path.stat().st_size for path in folder.iterdir())
+        n_bytes = 0
+        for uri, name in channel.placed():
+            target = folder / name
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _place(uri, target, store)
+            n_bytes += target.stat().st_size
+        return n_bytes
 
     def pipe(self, channel: str, epoch: int) -> Path:
         return self.root / "input" / "data" / f"{channel}_{epoch}"
@@ -141,9 +177,23 @@ class Workspace:
         """
         return Path(tempfile.mkdtemp(prefix="platform-", dir=self.root))
 
+    def move_into(self, folder: Path) -> None:
+        """Moves what is in the folder into `folder`, which has the same folders with nothing in them, and gives that
+        the name of this one. A link by its former name leads to it.
+
+        The folders themselves stay those that they were: a process may have been started with them.
+        """
+        _move_contents(self.root, folder)
+        self.remove()
+        folder.rename(self.root)
+        folder.symlink_to(self.root.name)
+        self._alias = folder
+
     def remove(self) -> None:
-        """Removes the folder, whatever permissions the job gave to what is in it."""
-        shutil.rmtree(self.root, onerror=_open_up)
+        """Removes the folder, whatever the job made in it."""
+        tree_remove(self.root)
+        if self._alias is not None:
+            self._alias.unlink(missing_ok=True)
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         path = self.root / "input" / "config" / f"{name}.json"
@@ -162,6 +212,7 @@ class ChannelFeeder(threading.Thread):
         self._store = store
         self._ended = threading.Event()
         self.error: Exception | None = None
+        self.n_bytes = 0
 
     def run(self) -> None:
         epoch = 0
@@ -190,6 +241,7 @@ class ChannelFeeder(threading.Thread):
             self._workspace.pipe_make(self._channel.name, epoch + 1)
             for piece in self._pieces():
                 _write_all(descriptor, piece)
+                self.n_bytes += len(piece)
         except BrokenPipeError:
             pass
         finally:
@@ -219,6 +271,15 @@ class ChannelFeeder(threading.Thread):
             with path.open("rb") as file:
                 while piece := file.read(_COPY_BYTES):
                     yield piece
+
+
+def _move_contents(source: Path, target: Path) -> None:
+    for path in source.iterdir():
+        there = target / path.name
+        if path.is_dir() and there.is_dir():
+            _move_contents(path, there)
+        else:
+            path.rename(there)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -253,16 +314,3 @@ def _clone(source: Path, target: Path) -> bool:
         target.unlink(missing_ok=True)
         return False
     return True
-
-
-def _open_up(function: Any, path: str, error: Any) -> None:
-    """A folder that the job made inaccessible is opened up and its removal tried once more."""
-    if isinstance(error[1], FileNotFoundError):
-        return
-    place = Path(path)
-    place.parent.chmod(stat.S_IRWXU)
-    if place.is_dir() and not place.is_symlink():
-        place.chmod(stat.S_IRWXU)
-        shutil.rmtree(place, ignore_errors=True)
-    else:
-        place.unlink(missing_ok=True)

@@ -6,26 +6,33 @@ What happens to a job afterwards is `jobs.services.lifecycle`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from jobs.algorithms.base import AlgorithmSpec, DataFacts
-from jobs.algorithms.registry import algorithm_get
+from jobs.algorithms.registry import SCRIPT
 from jobs.instance_types import InstanceType, instance_type_get, instances_in_use
 from jobs.metric_regex import metric_definition_check
-from jobs.models import TrainingInput, TrainingJob
+from jobs.models import Source, TrainingInput, TrainingJob
 from jobs.selectors.instances import instance_type_usage
 from jobs.selectors.training import training_job_get
-from jobs.services.channels import ChannelRequest, ResolvedChannel, channels_resolve
+from jobs.services.channels import ChannelRequest, ResolvedChannel
 from jobs.services.lifecycle import TASK, LeaseLost, job_event_add, training_job_end_unowned
 from jobs.services.request_checks import (
     environment_check,
-    hyperparameters_as_text,
     instance_count_check,
     runtime_check,
     tags_check,
+)
+from jobs.services.scripts import ScriptRequest, script_check
+from jobs.services.training_checks import (
+    algorithm_of,
+    channels_check,
+    collect,
+    hyperparameters_check,
+    name_or_new,
+    script_said,
 )
 from mlplatform.core import clock, names
 from mlplatform.core.audit.record import audit_record
@@ -39,10 +46,10 @@ from mlplatform.core.storage.objects import objects_bury
 from mlplatform.core.text import text as _
 from mlplatform.core.transitions import status_update
 
-T = TypeVar("T")
-
 __all__ = [
     "ChannelRequest",
+    "ScriptRequest",
+    "script_of",
     "training_job_clone_request",
     "training_job_create",
     "training_job_delete",
@@ -64,14 +71,18 @@ def training_job_create(
     environment: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
     cloned_from: str = "",
+    script: ScriptRequest | None = None,
 ) -> TrainingJob:
     """Stores a training job and sends it to the queue of its instance type.
 
     Args:
         name: Unique in the project; None or empty for a name made of the algorithm and the time.
+        algorithm: A built-in one; not looked at where there is a script. A framework's name, where the script is said
+            among the hyperparameters as the SDK does it.
         hyperparameters: Name to text or number, as SageMaker takes them.
         channels: Channel name to the dataset or URI it reads.
         cloned_from: Name of the job whose request was the draft of this one.
+        script: What to run in the place of a built-in algorithm.
 
     Raises:
         InvalidRequest: with every field that is wrong.
@@ -81,12 +92,21 @@ def training_job_create(
     """
     actor.require(Role.EDITOR)
     errors: list[FieldError] = []
-    name = _name(name, algorithm, errors)
-    spec = _collect(errors, lambda: _algorithm(algorithm))
-    instance = _collect(errors, lambda: instance_type_get(instance_type))
-    definitions = _collect(errors, lambda: metric_definition_check(metric_definitions)) or []
-    resolved = _channels(actor.project, spec, channels, errors)
-    texts = _hyperparameters(spec, hyperparameters, resolved, errors)
+    if script is None:
+        script, hyperparameters = script_said(actor, algorithm, hyperparameters, errors)
+    source: Source | None = None
+    if script is not None:
+        asked = script
+        source = collect(errors, lambda: script_check(actor=actor, script=asked))
+        algorithm = SCRIPT
+    elif algorithm == SCRIPT and not errors:
+        errors.append(FieldError("script", _("is required; give framework, entry_point and source")))
+    name = name_or_new(name, algorithm if script is None else script.framework, errors)
+    spec = collect(errors, lambda: algorithm_of(algorithm))
+    instance = collect(errors, lambda: instance_type_get(instance_type))
+    definitions = collect(errors, lambda: metric_definition_check(metric_definitions)) or []
+    resolved = channels_check(actor.project, spec, channels, errors)
+    texts = hyperparameters_check(spec, hyperparameters, resolved, errors)
     count = instance_count_check(instance_count, errors)
     runtime_s = runtime_check(max_runtime_s, errors)
     variables = environment_check(environment or {}, errors)
@@ -98,6 +118,9 @@ def training_job_create(
         name=name,
         uid=names.uid_new(),
         algorithm=spec.name,
+        framework="" if script is None else script.framework,
+        entry_point="" if script is None else script.entry_point,
+        source=source,
         hyperparameters=texts,
         instance_type=instance.name,
         instance_count=count,
@@ -162,11 +185,11 @@ def training_job_delete(*, actor: Actor, name: str) -> None:
                 )
             )
         _refuse_used(locked)
-        artifact_uri, log_id = locked.artifact_uri, locked.log_id
+        objects, log_id = [locked.artifact_uri, locked.output_uri], locked.log_id
         locked.delete()
         log_stream_delete(stream_id=log_id)
-        if artifact_uri:
-            objects_bury([artifact_uri], reason="training job")
+        if any(objects):
+            objects_bury(filter(None, objects), reason="training job")
         audit_record(actor=actor, action="training_job.delete", target=name)
 
 
@@ -176,8 +199,9 @@ def training_job_clone_request(*, actor: Actor, name: str) -> dict[str, Any]:
     """
     job = training_job_get(actor=actor, name=name)
     return {
-        "name": names.name_with_time(job.algorithm, clock.now()),
+        "name": names.name_with_time(job.framework or job.algorithm, clock.now()),
         "algorithm": job.algorithm,
+        "script": script_of(job),
         "hyperparameters": dict(job.hyperparameters),
         "channels": {given.channel: _channel_request(given) for given in job.inputs.all()},
         "instance_type": job.instance_type,
@@ -190,57 +214,11 @@ def training_job_clone_request(*, actor: Actor, name: str) -> dict[str, Any]:
     }
 
 
-def _name(name: str | None, algorithm: str, errors: list[FieldError]) -> str:
-    if not name:
-        stem = "".join(letter for letter in algorithm if letter.isascii() and letter.isalnum()) or "job"
-        return names.name_with_time(stem, clock.now())
-    _collect(errors, lambda: names.name_check(name))
-    return name
-
-
-def _algorithm(name: str) -> AlgorithmSpec:
-    try:
-        return algorithm_get(name)
-    except NotFound as error:
-        raise InvalidRequest.for_field("algorithm", error.message) from None
-
-
-def _channels(
-    project: Project,
-    spec: AlgorithmSpec | None,
-    requests: Mapping[str, ChannelRequest],
-    errors: list[FieldError],
-) -> dict[str, ResolvedChannel]:
-    if spec is None:
-        return {}
-    resolved, wrong = channels_resolve(project=project, spec=spec, requests=requests)
-    errors += wrong
-    return resolved
-
-
-def _hyperparameters(
-    spec: AlgorithmSpec | None,
-    given: Mapping[str, Any],
-    resolved: Mapping[str, ResolvedChannel],
-    errors: list[FieldError],
-) -> dict[str, str]:
-    texts = hyperparameters_as_text(given, errors)
-    facts = resolved["train"].facts if "train" in resolved else DataFacts()
-    said = {error.field for error in errors}
-    wrong: list[FieldError] = []
-    if spec is not None:
-        _collect(wrong, lambda: spec.validate(texts, facts))
-    errors += [error for error in wrong if error.field not in said]
-    return texts
-
-
-def _collect(errors: list[FieldError], check: Callable[[], T]) -> T | None:
-    """The result of `check`, or None with its complaints added to `errors`."""
-    try:
-        return check()
-    except InvalidRequest as error:
-        errors += error.errors
+def script_of(job: TrainingJob) -> ScriptRequest | None:
+    """The script that a job runs, as a request would ask for it; None for a built-in algorithm."""
+    if job.source is None:
         return None
+    return ScriptRequest(framework=job.framework, entry_point=job.entry_point, source=job.source.uid)
 
 
 def _store(
@@ -273,6 +251,7 @@ def _audit_create(actor: Actor, job: TrainingJob, channels: Sequence[ResolvedCha
     detail = {
         "algorithm": job.algorithm,
         "instance_type": job.instance_type,
+        **({"script": job.entry_point, "source": job.source.uid} if job.source else {}),
         "channels": {given.channel: given.reference or given.uri for given in channels},
         "environment": sorted(job.environment),
         "cloned_from": job.cloned_from,

@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-import catboost
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.algorithms.pandas_later import pandas_later
 from mlplatform.core.errors import ModelError
+
+with pandas_later():  # half of the time, for data frames that nobody hands it
+    import catboost
 
 Floats = NDArray[np.float32]
 Scores = Mapping[str, Mapping[str, list[float]]]

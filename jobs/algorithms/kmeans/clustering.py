@@ -8,8 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.exceptions import ConvergenceWarning
+
+from jobs.algorithms.lean_import import hidden
+
+with hidden("pandas"):  # a quarter of the time, for data frames that nobody hands it
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
 
 _NAMES: Final = {"random": "random", "kmeans++": "k-means++"}
 _AUTO_FACTOR: Final = 10

@@ -34,6 +34,8 @@ _BLOCK: Final = 2**20
 class KMeans(Algorithm):
     """The engine of `kmeans`."""
 
+    trains_with = ("jobs.algorithms.kmeans.clustering",)
+
     def train(self, context: TrainingContext) -> None:
         from jobs.algorithms.kmeans.clustering import Clustering
 

@@ -30,6 +30,8 @@ _ARRAYS: Final = ("roots", "children", "feature", "threshold", "value")
 class RandomForest(Algorithm):
     """The engine of `random-forest`."""
 
+    trains_with = ("jobs.algorithms.random_forest.growing",)
+
     def train(self, context: TrainingContext) -> None:
         from jobs.algorithms.random_forest.growing import forest_grow
 

@@ -8,10 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
+from jobs.algorithms.lean_import import hidden
 from jobs.algorithms.random_forest.forest import Forest
 from jobs.algorithms.random_forest.rules import CRITERIA
+
+with hidden("pandas"):  # a quarter of the time, for data frames that nobody hands it
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 _PORTIONS: Final = 20
 """Times at which growing is interrupted to tell how far it is."""

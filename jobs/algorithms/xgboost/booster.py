@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
+from jobs.algorithms.lean_import import hidden
 from jobs.algorithms.xgboost.own_metrics import own_metric
 from mlplatform.core.errors import ModelError
+
+with hidden("pandas", "sklearn"):  # 1.2 of 1.5 seconds, and two thirds of the memory
+    import xgboost as xgb
 
 Floats = NDArray[np.float32]
 Scores = Mapping[str, Mapping[str, list[float] | list[tuple[float, float]]]]

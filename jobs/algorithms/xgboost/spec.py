@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from jobs.algorithms.base import AlgorithmSpec, Channel, Metric
+from jobs.algorithms.base import LIBSVM, AlgorithmSpec, Channel, Metric
 from jobs.algorithms.hyperparameters import Categorical, Continuous, Integer, Text
 from jobs.algorithms.quality_log import TEST_METRICS
 from jobs.algorithms.xgboost.objectives import METRICS, MULTICLASS, OBJECTIVES, predicts, suggests
@@ -289,9 +289,10 @@ SPEC: Final = AlgorithmSpec(
         for name, direction in METRICS.items()
     )
     + TEST_METRICS,
-    request_content_types=("text/csv", "application/json", "application/jsonlines"),
+    request_content_types=("text/csv", "application/json", "application/jsonlines", *LIBSVM),
     response_content_types=("application/json", "application/jsonlines", "text/csv"),
     rules=rules,
     predicts=predicts,
     suggests=suggests,
+    absent="missing",
 )

@@ -239,3 +239,22 @@ def _alive(folder: Path) -> list[int]:
         for process, _ in marked_processes(prefix=str(folder))
         if process.status() != psutil.STATUS_ZOMBIE
     ]
+
+
+@both_ways
+def test_whatever_we_stumble_over_nothing_goes_on_running(tmp_path: Path) -> None:
+    class Broken(Recorder):
+        def order(self) -> Cause | None:
+            if self.lines:
+                raise RuntimeError("the database said something unheard of")
+            return None
+
+    started: list[int] = []
+    with pytest.raises(RuntimeError, match="unheard of"):
+        follow(
+            tmp_path,
+            "import time\nprint('here', flush=True)\ntime.sleep(60)",
+            recorder=Broken(),
+            started=lambda process: started.append(process.pid),
+        )
+    assert not psutil.pid_exists(started[0])

@@ -10,7 +10,9 @@ import tarfile
 import time
 from pathlib import Path
 
-from jobs.runner.pack import model_pack
+from jobs.runner.pack import model_has_file, model_pack, output_pack
+from mlplatform.core.storage.archives import archive_unpack
+from mlplatform.core.storage.trees import tree_remove
 
 
 def _model(folder: Path) -> Path:
@@ -70,3 +72,36 @@ def test_packing_needs_little_memory_and_reads_back(tmp_path: Path) -> None:
     assert time.monotonic() - begun < 20
     with tarfile.open(fileobj=io.BytesIO(packed.path.read_bytes())) as tar:
         assert tar.extractfile("big").read() == content  # type: ignore[union-attr]
+
+
+def test_a_link_in_the_place_of_a_folder_above_leads_nowhere(tmp_path: Path) -> None:
+    """`output` can be written by the job, `data` in it is ours to pack."""
+    (tmp_path / "platform" / "data").mkdir(parents=True)
+    (tmp_path / "platform" / "data" / "secret_key").write_text("SECRET")
+    output = tmp_path / "output"
+    output.symlink_to(tmp_path / "platform")
+    assert output_pack(output_dir=output, archive=tmp_path / "o.tar.gz") is None
+    output.unlink()
+    output.mkdir()
+    (output / "data").symlink_to(tmp_path / "platform" / "data")
+    assert output_pack(output_dir=output, archive=tmp_path / "o.tar.gz") is None
+
+
+def test_what_nobody_could_unpack_again_is_left_out_and_named(tmp_path: Path) -> None:
+    folder = _model(tmp_path / "model")
+    deepest = folder
+    for _ in range(1200):
+        deepest = deepest / "d"
+        os.mkdir(deepest)  # noqa: PTH102  Path.mkdir is slower
+    (folder / ("n" * 200) / ("n" * 200)).mkdir(parents=True)
+    (folder / ("n" * 200) / ("n" * 200) / ("n" * 200)).write_text("x")
+    assert model_has_file(folder)
+    packed = model_pack(model_dir=folder, archive=tmp_path / "m.tar.gz", facts={})
+    assert packed.left_out == ("/".join("d" * 32), "/".join(["n" * 200] * 3))
+    assert archive_unpack(packed.path, tmp_path / "again") > 0
+    tree_remove(folder)
+
+
+def test_a_manifest_alone_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    assert not model_has_file(tmp_path)

@@ -1,0 +1,1 @@
+"""Where the older toolkit kept its `framework`."""
