@@ -15,9 +15,19 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from jobs.models import Dataset, DatasetVersion, JobEvent, MetricSummary, TrainingInput, TrainingJob
+from jobs.models import (
+    Dataset,
+    DatasetVersion,
+    JobEvent,
+    MetricSummary,
+    TrainingInput,
+    TrainingJob,
+    TuningJob,
+    TuningTrial,
+)
 from jobs.selectors.training import training_job_waiting_reason
 from jobs.services.training import training_job_delete, training_job_stop
+from jobs.services.tuning import tuning_job_stop
 from mlplatform.core import clock
 from mlplatform.core.admin import ReadOnlyAdmin, ReadOnlyTable, admin_link, operator_actor
 from mlplatform.core.logs import log_tail
@@ -230,6 +240,72 @@ class DatasetVersionAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("size"))
     def size(self, row: DatasetVersion) -> str:
         return filesizeformat(row.size_bytes)
+
+
+class TuningTrialInline(ReadOnlyTable):
+    model = TuningTrial
+    fk_name = "tuning_job"
+    fields = ("number", "status", "value", "job_name", "explanation_shown", "started_at", "ended_at")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TuningTrial]:
+        """Without the steps, which may be long."""
+        found: QuerySet[TuningTrial] = super().get_queryset(request).defer("steps")
+        return found
+
+    @admin.display(description=gettext_lazy("explanation"))
+    def explanation_shown(self, row: TuningTrial) -> str:
+        return translated(row.explanation)
+
+
+@admin.register(TuningJob)
+class TuningJobAdmin(ReadOnlyAdmin):
+    list_display = (
+        "name",
+        "project",
+        "strategy",
+        "algorithm",
+        "objective_metric",
+        "status",
+        "reason",
+        "created_by",
+        "created_at",
+        "ended_at",
+    )
+    list_filter = ("status", "strategy", "algorithm", "project", "created_at")
+    search_fields = ("name", "uid", "created_by__username")
+    list_select_related = ("project", "created_by")
+    exclude = ("environment", "warm_trials")
+    inlines = (TuningTrialInline,)
+    actions = ("stop_tuning_jobs",)
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Its actions are for operators who have Django's permission to delete such rows."""
+        return request.user.has_perm(f"{self.opts.app_label}.delete_{self.opts.model_name}")
+
+    @admin.display(description=gettext_lazy("reason"))
+    def reason(self, row: TuningJob) -> str:
+        """Why it failed or ended, or waits."""
+        return translated(row.failure or row.ended_because or row.waiting)
+
+    @admin.action(permissions=["operate"], description=gettext_lazy("Stop tuning jobs"))
+    def stop_tuning_jobs(self, request: HttpRequest, queryset: QuerySet[TuningJob]) -> None:
+        def act(job: TuningJob) -> None:
+            tuning_job_stop(actor=operator_actor(request, job.project), name=job.name)
+
+        self.each(request, queryset.select_related("project"), act, _("Tuning jobs being stopped"))
+
+
+@admin.register(TuningTrial)
+class TuningTrialAdmin(ReadOnlyAdmin):
+    list_display = ("tuning_job", "number", "status", "value", "job_name", "explanation_shown", "ended_at")
+    list_filter = ("status",)
+    list_select_related = ("tuning_job",)
+    search_fields = ("tuning_job__name", "job_name")
+
+    @admin.display(description=gettext_lazy("explanation"))
+    def explanation_shown(self, row: TuningTrial) -> str:
+        return translated(row.explanation)
 
 
 def _block(text: str) -> str:

@@ -12,4 +12,5 @@ class JobsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("jobs.keeping")
+        import_module("jobs.sweeping")
         import_module("jobs.doctor")

@@ -32,6 +32,8 @@ _COLUMNS: Final = [
     "started_at",
     "ended_at",
     "algorithm",
+    "framework",
+    "entry_point",
     "hyperparameters",
     "instance_type",
     "instance_count",
@@ -117,6 +119,7 @@ def _run(job: TrainingJob, channels: Mapping[str, str]) -> Run:
     hyperparameters, defaults = _hyperparameters(job)
     parameters = {
         "algorithm": job.algorithm,
+        **({"framework": job.framework, "entry_point": job.entry_point} if job.framework else {}),
         **{f"hyperparameters.{name}": value for name, value in hyperparameters.items()},
         **{f"channels.{channel}": channels[channel] for channel in sorted(channels, reverse=True)},
         "instance_type": job.instance_type,

@@ -33,6 +33,7 @@ __all__ = [
     "training_job_get",
     "training_job_list",
     "training_job_metrics",
+    "training_job_output",
     "training_job_waiting_reason",
     "training_jobs_matching",
 ]
@@ -85,7 +86,7 @@ def training_jobs_matching(
 
 def training_job_get(*, actor: Actor, name: str) -> TrainingJob:
     """The job of that name. Raises NotFound."""
-    jobs = TrainingJob.objects.select_related("project", "log", "created_by")
+    jobs = TrainingJob.objects.select_related("project", "log", "created_by", "source")
     job = jobs.filter(project=actor.project, name=name[:64]).first()
     if job is None:
         raise NotFound(_("There is no training job %(name)r") % {"name": name[:63]})
@@ -141,6 +142,14 @@ def training_job_artifact(*, actor: Actor, name: str) -> tuple[Iterator[bytes], 
     if not job.artifact_uri:
         raise NotFound(_("Training job %(name)r has no artifact") % {"name": name[:63]})
     return object_store().chunks(job.artifact_uri), f"{job.name}-model.tar.gz", job.artifact_bytes or 0
+
+
+def training_job_output(*, actor: Actor, name: str) -> tuple[Iterator[bytes], str, int]:
+    """What the job left in `output/data`: its content in pieces, file name and size. Raises NotFound without one."""
+    job = training_job_get(actor=actor, name=name)
+    if not job.output_uri:
+        raise NotFound(_("Training job %(name)r left nothing in its output folder") % {"name": name[:63]})
+    return object_store().chunks(job.output_uri), f"{job.name}-output.tar.gz", job.output_bytes or 0
 
 
 def _status(status: str) -> TrainingJobStatus:

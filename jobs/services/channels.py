@@ -8,11 +8,12 @@ Called by `training_job_create` before anything is stored. How a channel reaches
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from jobs.algorithms.base import AlgorithmSpec, Channel, DataFacts
+from jobs.algorithms.base import LIBSVM, AlgorithmSpec, Channel, DataFacts
 from jobs.models import Dataset, DatasetVersion, TrainingInput
 from mlplatform.core import names
 from mlplatform.core.errors import FieldError, InvalidRequest
@@ -23,6 +24,11 @@ from mlplatform.core.text import text as _
 
 URI_MAX: Final = 1024
 LABEL_FIRST: Final = ";label_size=1"
+CHANNELS_MAX: Final = 20
+_CHANNEL_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}\Z")
+_MEDIA_TYPE: Final = re.compile(
+    r"[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*(?:;[\x20-\x7e]*)?\Z", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,11 @@ def channels_resolve(
 ) -> tuple[dict[str, ResolvedChannel], list[FieldError]]:
     """The channels that can be used, and everything that is wrong with the others."""
     declared = {channel.name: channel for channel in spec.channels}
-    errors = [_unknown(name, spec) for name in requests if name not in declared]
+    errors: list[FieldError] = []
+    if spec.open_channel is not None:
+        declared, errors = _open(spec.open_channel, requests)
+    else:
+        errors = [_unknown(name, spec) for name in requests if name not in declared]
     resolved: dict[str, ResolvedChannel] = {}
     for name, channel in declared.items():
         request = requests.get(name)
@@ -90,8 +100,22 @@ def channels_resolve(
             resolved[name] = _resolve(project, spec, channel, request)
         except InvalidRequest as error:
             errors += error.errors
-    errors += _disagreements(list(resolved.values()))
+    if not spec.is_open:
+        errors += _disagreements(list(resolved.values()))
     return resolved, errors
+
+
+def _open(
+    channel: Channel, requests: Mapping[str, ChannelRequest]
+) -> tuple[dict[str, Channel], list[FieldError]]:
+    """A declaration for each channel that was asked for, whatever it is called; and what is wrong with the names."""
+    declared = {name: replace(channel, name=name) for name in requests if _CHANNEL_NAME.match(name)}
+    message = _("is not a channel's name; use 1 to 64 letters, digits, dots, hyphens and underscores")
+    errors = [FieldError(f"channels.{name[:64]}", message) for name in requests if name not in declared]
+    if len(requests) > CHANNELS_MAX:
+        message = _("has {n} channels; use at most {limit}", n=len(requests), limit=CHANNELS_MAX)
+        errors.append(FieldError("channels", message))
+    return declared, errors
 
 
 def _unknown(name: str, spec: AlgorithmSpec) -> FieldError:
@@ -145,7 +169,7 @@ def _resolve_dataset(
 ) -> ResolvedChannel:
     version = _version(project, request.dataset or "", f"{field}.dataset")
     schema = TableSchema.from_dict(version.schema)
-    reason = _unusable(version, schema, spec)
+    reason = "" if spec.is_open else _unusable(version, schema, spec)
     if reason:
         raise InvalidRequest.for_field(f"{field}.dataset", reason)
     content_type = schema.content_type
@@ -256,6 +280,15 @@ def _resolve_uri(project: Project, channel: Channel, request: ChannelRequest, fi
         )
     content_type = (request.content_type or "text/csv").replace(" ", "")
     _check_content_type(content_type, channel, field)
+    if channel.content_types and _bare(content_type) in LIBSVM and request.input_mode != "File":
+        raise InvalidRequest.for_field(
+            f"{field}.input_mode",
+            _(
+                "{value} does not go with {content_type}, which is read twice; use File",
+                value=repr(request.input_mode),
+                content_type=_bare(content_type),
+            ),
+        )
     if not uri_objects(uri):
         raise InvalidRequest.for_field(
             f"{field}.uri", _("there is no object at or under {uri}", uri=uri[:200])
@@ -279,6 +312,11 @@ def _check_content_type(content_type: str, channel: Channel, field: str) -> None
     parameter = content_type.removeprefix(bare)
     if content_type in channel.content_types:
         return
+    if not channel.content_types:
+        if _MEDIA_TYPE.match(content_type):
+            return
+        message = _("{value} is not a media type; use one such as text/csv", value=repr(content_type[:80]))
+        raise InvalidRequest.for_field(f"{field}.content_type", message)
     if bare not in channel.content_types or parameter not in {"", LABEL_FIRST}:
         accepted = ", ".join(channel.content_types)
         raise InvalidRequest.for_field(

@@ -33,7 +33,7 @@ from mlplatform.core.audit.record import audit_record
 from mlplatform.core.errors import Conflict
 from mlplatform.core.models import Role
 from mlplatform.core.people.access import Actor
-from mlplatform.core.status import ACTIVE_EVALUATION, TERMINAL_TRAINING
+from mlplatform.core.status import ACTIVE_EVALUATION, ACTIVE_TRANSFORM, TERMINAL_TRAINING
 from mlplatform.core.storage.objects import objects_bury
 from mlplatform.core.tabular.schema import TableSchema
 
@@ -272,6 +272,7 @@ def dataset_delete(*, actor: Actor, name: str) -> None:
                 % {"name": name, "jobs": ", ".join(running)}
             )
         _refuse_evaluated(dataset)
+        _refuse_transformed(dataset)
         _table_runs_hold(dataset)
         kept_as = dataset.versions.values_list("uri", "profile_uri", "table_runs__result_uri")
         uris = {uri for found in kept_as for uri in found if uri}
@@ -288,6 +289,17 @@ def _refuse_evaluated(dataset: Dataset) -> None:
         raise Conflict(
             _("Dataset %(name)r is read by evaluations that have not ended: %(evaluations)s")
             % {"name": dataset.name, "evaluations": ", ".join(readers)}
+        )
+
+
+def _refuse_transformed(dataset: Dataset) -> None:
+    under_way = dataset.versions.filter(transform_jobs__status__in=ACTIVE_TRANSFORM)
+    names = under_way.order_by("transform_jobs__name").values_list("transform_jobs__name", flat=True)
+    readers = list(names[:10])
+    if readers:
+        raise Conflict(
+            _("Dataset %(name)r is read by transform jobs that have not ended: %(jobs)s")
+            % {"name": dataset.name, "jobs": ", ".join(readers)}
         )
 
 

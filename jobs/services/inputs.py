@@ -5,20 +5,23 @@ Called by the worker for each attempt. What a request may ask for is `jobs.servi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from platform import python_version
 from typing import Any, Final
 
-from jobs.algorithms.registry import ALGORITHMS, algorithm_get
+from jobs.algorithms.base import LIBSVM
+from jobs.algorithms.registry import ALGORITHMS, SCRIPT, algorithm_get
 from jobs.models import DatasetVersion, TrainingInput, TrainingJob
-from jobs.runner.spec import ChannelSpec, JobSpec
+from jobs.runner.script.arguments import reserved_of_request
+from jobs.runner.spec import ChannelSpec, JobSpec, ScriptSpec
 from jobs.runner.workspace import ChannelSource
 from jobs.services.channels import uri_objects
 from mlplatform.core.errors import NotFound
+from mlplatform.core.names import REGION
 from mlplatform.core.nodes import VERSION
 from mlplatform.core.tabular.schema import CONTENT_TYPES, SERVICE_CSV, TableSchema
 
@@ -27,6 +30,7 @@ _SUFFIXES: Final = {
     "text/csv": ".csv",
     "application/x-parquet": ".parquet",
     "application/jsonlines": ".jsonl",
+    **dict.fromkeys(LIBSVM, ".libsvm"),
 }
 _PACKAGES: Final = ("numpy", "faiss-cpu", "scikit-learn", "pyarrow", "xgboost-cpu", "catboost")
 
@@ -34,15 +38,47 @@ _PACKAGES: Final = ("numpy", "faiss-cpu", "scikit-learn", "pyarrow", "xgboost-cp
 def channel_sources(*, job: TrainingJob) -> list[ChannelSource]:
     """The objects of every channel. Raises NotFound for data that is no longer there."""
     return [
-        ChannelSource(
-            name=given.channel,
-            uris=_uris(given),
-            content_type=given.content_type,
-            input_mode=given.input_mode,
-            suffix=_SUFFIXES.get(given.content_type.partition(";")[0], ""),
-        )
+        _channel_source(given, is_named=job.algorithm == SCRIPT)
         for given in job.inputs.select_related("dataset_version")
     ]
+
+
+def _channel_source(given: TrainingInput, *, is_named: bool) -> ChannelSource:
+    """Built-in algorithms read whatever is there; a script may look for a file by its name."""
+    uris = _uris(given)
+    suffix = _SUFFIXES.get(given.content_type.partition(";")[0], "")
+    version = given.dataset_version
+    if not is_named:
+        files: tuple[str, ...] = ()
+    elif version is not None:
+        files = (PurePosixPath(version.filename).name or f"data{suffix}",)
+    else:
+        files = file_names(given.uri, uris)
+    return ChannelSource(
+        name=given.channel,
+        uris=uris,
+        content_type=given.content_type,
+        input_mode=given.input_mode,
+        suffix=suffix,
+        files=files,
+    )
+
+
+def file_names(uri: str, objects: Sequence[str]) -> tuple[str, ...]:
+    """What objects at or under an address are called in a channel's folder: their keys behind the prefix, as the
+    service has it. Where one would be both a file and a folder, all are numbered.
+    """
+    folder = f"{uri.removesuffix('/')}/"
+    if not all(item.startswith(folder) for item in objects):
+        folder = f"{uri.rpartition('/')[0]}/"
+    names = [item.removeprefix(folder) for item in objects]
+    folders = {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
+    is_safe = all(
+        name and ".." not in PurePosixPath(name).parts and not name.startswith("/") for name in names
+    )
+    if is_safe and not folders & set(names) and len(set(names)) == len(names):
+        return tuple(names)
+    return tuple(f"part-{index:05d}{PurePosixPath(name).suffix}" for index, name in enumerate(names))
 
 
 def job_spec(
@@ -53,6 +89,7 @@ def job_spec(
     n_threads: int,
     memory_limit_bytes: int,
     parent_pid: int,
+    script: ScriptSpec | None = None,
 ) -> JobSpec:
     """What the job process is told; `root` is its folder as it sees it."""
     return JobSpec(
@@ -65,6 +102,32 @@ def job_spec(
         memory_limit_bytes=memory_limit_bytes,
         channels=_channel_specs(job),
         parent_pid=parent_pid,
+        script=script,
+    )
+
+
+def script_spec(*, job: TrainingJob, python: str, n_gpus: int) -> ScriptSpec:
+    """What the process of a script's job is told of the script; `python` is the interpreter as it sees it."""
+    assert job.source is not None
+    return ScriptSpec(
+        framework=job.framework,
+        entry_point=job.entry_point,
+        source_uri=job.source.uri,
+        python=python,
+        n_gpus=n_gpus,
+    )
+
+
+def hyperparameters_of_process(*, job: TrainingJob) -> dict[str, str]:
+    """As `hyperparameters.json` has them: a script's with what the SDK adds to them."""
+    if job.source is None:
+        return dict(job.hyperparameters)
+    return reserved_of_request(
+        entry_point=job.entry_point,
+        source_uri=job.source.uri,
+        job_name=job.name,
+        region=REGION,
+        given=job.hyperparameters,
     )
 
 
@@ -85,6 +148,8 @@ def manifest_facts(*, job: TrainingJob) -> dict[str, Any]:
         "label_mapping": None,
         "label_range": None,
     }
+    if job.algorithm == SCRIPT:
+        facts |= {"framework": job.framework, "entry_point": job.entry_point}
     if version is not None and schema is not None:
         facts |= {
             "n_features": schema.n_features,

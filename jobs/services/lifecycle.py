@@ -9,9 +9,10 @@ never by a page.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
@@ -19,6 +20,7 @@ from django.db.models import F, QuerySet
 
 from jobs.models import JobEvent, MetricSummary, TrainingJob
 from jobs.runner.outcome import Outcome, failure_named, failure_of
+from jobs.selectors.prices import prices_now
 from jobs.services.metrics import MetricPoint, metric_points_append, metric_points_clear
 from mlplatform.core import clock
 from mlplatform.core.dispatch import dispatch_after_commit
@@ -36,6 +38,16 @@ RENEW_S: Final = 5
 ATTEMPTS_MAX: Final = 3
 TASK: Final = "jobs.training_job_run"
 ACTIVE: Final = tuple(ACTIVE_TRAINING)
+
+
+_end_listeners: Final[list[Callable[[int], None]]] = []
+
+
+def training_job_end_listen(listener: Callable[[int], None]) -> None:
+    """Has `listener` called, in this process, with the id of each job whose end is written here, once that is
+    committed. What it raises is logged and hurts nobody.
+    """
+    _end_listeners.append(listener)
 
 
 class LeaseLost(Exception):
@@ -68,6 +80,15 @@ class Artifact:
     sha256: str
     size_bytes: int
     manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredOutput:
+    """What a job left beside its model, as one archive."""
+
+    uri: str
+    sha256: str
+    size_bytes: int
 
 
 def training_job_claim(*, job_id: int, owner: str) -> Lease | None:
@@ -161,10 +182,21 @@ def training_job_note(*, lease: Lease, message: str) -> None:
         job_event_add(job_id=lease.job_id, attempt=lease.attempt, message=message)
 
 
-def training_job_finish(*, lease: Lease, outcome: Outcome, artifact: Artifact | None = None) -> None:
-    """Writes the one outcome of the job. Raises LeaseLost when it is not this worker's to write."""
+def training_job_finish(
+    *,
+    lease: Lease,
+    outcome: Outcome,
+    artifact: Artifact | None = None,
+    output: StoredOutput | None = None,
+    input_bytes: int | None = None,
+) -> None:
+    """Writes the one outcome of the job. Raises LeaseLost when it is not this worker's to write.
+
+    Args:
+        input_bytes: What was placed in its channels, or fed into their pipes; None where it was not begun.
+    """
     with transaction.atomic():
-        _end(lease.row, outcome=outcome, artifact=artifact)
+        _end(lease.row, outcome=outcome, artifact=artifact, output=output, input_bytes=input_bytes)
 
 
 def training_job_release(*, lease: Lease, message: str) -> None:
@@ -244,12 +276,20 @@ def _hold(lease: Lease, **changes: Any) -> None:
         raise LeaseLost
 
 
-def _end(rows: QuerySet[TrainingJob], *, outcome: Outcome, artifact: Artifact | None = None) -> None:
+def _end(
+    rows: QuerySet[TrainingJob],
+    *,
+    outcome: Outcome,
+    artifact: Artifact | None = None,
+    output: StoredOutput | None = None,
+    input_bytes: int | None = None,
+) -> None:
     """Sets the terminal status on the one job of `rows`, if the table allows it from where the job is."""
     now = clock.now()
     job = rows.select_for_update(of=("self",)).select_related("log").first()
     if job is None:
         raise LeaseLost
+    price = prices_now().of(job.instance_type)
     changes: dict[str, Any] = {
         "secondary_status": outcome.secondary_status,
         "failure": storable(outcome.failure),
@@ -258,6 +298,8 @@ def _end(rows: QuerySet[TrainingJob], *, outcome: Outcome, artifact: Artifact | 
         "lease_expires_at": None,
         "ended_at": now,
         "billable_s": _billable_s(job.started_at, now) * job.instance_count,
+        "price_per_hour": price.per_hour,
+        "currency": price.currency,
     }
     if outcome.status is TrainingJobStatus.COMPLETED:
         changes["progress"] = {"fraction": 1.0, "text": ""}
@@ -268,12 +310,26 @@ def _end(rows: QuerySet[TrainingJob], *, outcome: Outcome, artifact: Artifact | 
             "artifact_bytes": artifact.size_bytes,
             "manifest": storable(dict(artifact.manifest)),
         }
+    if output is not None:
+        changes |= {
+            "output_uri": output.uri,
+            "output_sha256": output.sha256,
+            "output_bytes": output.size_bytes,
+        }
+    if input_bytes is not None:
+        changes["input_bytes"] = input_bytes
     if not status_update(rows, to=outcome.status, **changes):
         raise LeaseLost
+    transaction.on_commit(partial(_tell_ended, job.pk), robust=True)
     job_event_add(
         job_id=job.pk, attempt=job.attempt, status=outcome.secondary_status, message=outcome.message, at=now
     )
     log_end(stream=job.log)
+
+
+def _tell_ended(job_id: int) -> None:
+    for listener in _end_listeners:
+        listener(job_id)
 
 
 def _final_metrics(job_id: int) -> dict[str, float]:

@@ -6,6 +6,7 @@ all of it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,6 +14,8 @@ from typing import Any, Final
 from mlplatform.core.errors import FieldError
 from mlplatform.core.text import text as _
 
+HYPERPARAMETER_NAME_MAX: Final = 256
+HYPERPARAMETER_MAX: Final = 2500
 ENVIRONMENT_MAX: Final = 100
 ENVIRONMENT_VALUE_MAX: Final = 512
 TAGS_MAX: Final = 50
@@ -20,16 +23,26 @@ RUNTIME_MAX_S: Final = 28 * 24 * 3600
 _ENVIRONMENT_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,511}\Z")
 _RESERVED: Final = re.compile(
     r"(?:LD_|DYLD_|PYTHON|MLPLATFORM_|DJANGO_|SM_|AWS_|TRAINING_JOB_|OMP_|OPENBLAS_|MKL_)"
-    r"|(?:PATH|HOME|TMPDIR|LANG|SHELL|USER|IFS|BASH_ENV|ENV)\Z"
+    r"|(?:PATH|HOME|TMPDIR|LANG|SHELL|USER|IFS|BASH_ENV|ENV|GCONV_PATH|LOCPATH|NLSPATH|GLIBC_TUNABLES)\Z"
 )
 
 
-def hyperparameters_as_text(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, str]:
-    """Every value as the text the service would get: `true`, `5`, `0.1`."""
+def hyperparameters_as_text(
+    given: Mapping[str, Any], errors: list[FieldError], *, as_json: bool = False
+) -> dict[str, str]:
+    """Every value as the text the service would get: `true`, `5`, `0.1`.
+
+    Args:
+        as_json: Whether lists and mappings are taken too, as a script may have them.
+    """
     texts: dict[str, str] = {}
     for name, value in given.items():
+        if as_json and not _named(name, value, errors):
+            continue
         if isinstance(value, bool):
             texts[name] = "true" if value else "false"
+        elif as_json and isinstance(value, list | dict):
+            texts[name] = json.dumps(value, ensure_ascii=False)
         elif isinstance(value, str | int | float):
             texts[name] = str(value)
         elif value is not None:
@@ -37,6 +50,18 @@ def hyperparameters_as_text(given: Mapping[str, Any], errors: list[FieldError]) 
             message = _("is a {kind}; use text or a number", kind=kind)
             errors.append(FieldError(f"hyperparameters.{name[:80]}", message))
     return texts
+
+
+def _named(name: str, value: Any, errors: list[FieldError]) -> bool:
+    """Whether a script can get a hyperparameter of this name and value as words of its command line."""
+    reason = ""
+    if not 0 < len(name) <= HYPERPARAMETER_NAME_MAX or not name.isprintable() or "=" in name:
+        reason = _("is not a hyperparameter's name; use 1 to {n} characters", n=HYPERPARAMETER_NAME_MAX)
+    elif isinstance(value, str) and (len(value) > HYPERPARAMETER_MAX or "\0" in value):
+        reason = _("has a value that is not accepted; use at most {n} characters", n=HYPERPARAMETER_MAX)
+    if reason:
+        errors.append(FieldError(f"hyperparameters.{name[:80]}", reason))
+    return not reason
 
 
 def environment_check(given: Mapping[str, Any], errors: list[FieldError]) -> dict[str, str]:

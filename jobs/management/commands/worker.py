@@ -25,7 +25,10 @@ from jobs.instance_types import cpus_here, queues_read
 from jobs.runner.isolation import SandboxUnavailable, isolation
 from jobs.selectors.instances import NO_ROOM
 from jobs.services.clearing import leftovers_clear
+from jobs.services.lifecycle import training_job_end_listen
 from jobs.services.sweeping import sweep_owners
+from jobs.services.tuning_driver import TuningDriver
+from jobs.services.warm_processes import warm_processes
 from jobs.services.worker_state import WorkerState, worker_state
 from mlplatform.core import clock
 from mlplatform.core.broker import app
@@ -85,10 +88,14 @@ class Command(BaseCommand):
             target=_beat, args=(state, queues, options["concurrency"]), name="heartbeat", daemon=True
         )
         beats.start()
+        driver = TuningDriver(state)
+        training_job_end_listen(driver.wake)
+        driver.start()
         try:
             exit_code = _consume(state, queues, options["concurrency"])
         finally:
             state.shut_down()
+            warm_processes().close()
             beats.join(timeout=HEARTBEAT_S)
         raise SystemExit(exit_code)
 
