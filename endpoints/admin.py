@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from endpoints.models import (
+    AsyncInvocation,
     Endpoint,
     EndpointConfig,
     Evaluation,
@@ -18,11 +19,13 @@ from endpoints.models import (
     ProductionVariant,
     Replica,
     TableRun,
+    TransformJob,
 )
 from endpoints.services.endpoints import endpoint_delete
 from endpoints.services.evaluations import evaluation_stop
 from endpoints.services.experiments import experiment_stop
 from endpoints.services.models import model_delete
+from endpoints.services.transforms import transform_job_stop
 from mlplatform.core.admin import ReadOnlyAdmin, ReadOnlyTable, operator_actor
 from mlplatform.core.translation import translated
 
@@ -36,7 +39,7 @@ class OperatedAdmin(ReadOnlyAdmin):
 
 class VariantTable(ReadOnlyTable):
     model = ProductionVariant
-    fields = ("name", "model", "instance_type", "instance_count", "weight")
+    fields = ("name", "model", "placed_on", "instance_count", "idle_after_s", "n_wanted", "weight")
 
 
 class ReplicaTable(ReadOnlyTable):
@@ -85,7 +88,7 @@ class EndpointConfigAdmin(ReadOnlyAdmin):
 
 @admin.register(ProductionVariant)
 class ProductionVariantAdmin(ReadOnlyAdmin):
-    list_display = ("name", "config", "model", "instance_type", "instance_count", "weight")
+    list_display = ("name", "config", "model", "placed_on", "instance_count", "idle_after_s", "weight")
     list_select_related = ("config", "model")
     search_fields = ("name", "config__name", "model__name")
 
@@ -259,3 +262,56 @@ class ExperimentCellAdmin(ReadOnlyAdmin):
     def reason(self, row: ExperimentCell) -> str:
         """Why it failed, or waits."""
         return translated(row.failure or row.waiting)
+
+
+@admin.register(TransformJob)
+class TransformJobAdmin(OperatedAdmin):
+    list_display = (
+        "name",
+        "project",
+        "model",
+        "dataset_reference",
+        "instance_type",
+        "status",
+        "attempt",
+        "created_by",
+        "created_at",
+        "ended_at",
+    )
+    list_filter = ("status", "project")
+    list_select_related = ("project", "model", "created_by")
+    search_fields = ("name", "uid", "dataset_reference", "uri")
+    exclude = ("environment",)
+    readonly_fields = ("environment_names",)
+    actions = ("stop_transform_jobs",)
+
+    @admin.display(description=gettext_lazy("environment variables"))
+    def environment_names(self, row: TransformJob) -> str:
+        """Names only: a value may be somebody's secret."""
+        return ", ".join(sorted(row.environment)) or "-"
+
+    @admin.action(permissions=["operate"], description=gettext_lazy("Stop transform jobs"))
+    def stop_transform_jobs(self, request: HttpRequest, queryset: QuerySet[TransformJob]) -> None:
+        def act(job: TransformJob) -> None:
+            transform_job_stop(actor=operator_actor(request, job.project), name=job.name)
+
+        self.each(request, queryset.select_related("project"), act, _("Transform jobs being stopped"))
+
+
+@admin.register(AsyncInvocation)
+class AsyncInvocationAdmin(ReadOnlyAdmin):
+    list_display = (
+        "inference_id",
+        "endpoint",
+        "status",
+        "attempt",
+        "input_bytes",
+        "output_bytes",
+        "created_by",
+        "created_at",
+        "started_at",
+        "ended_at",
+    )
+    list_filter = ("status",)
+    list_select_related = ("endpoint", "created_by")
+    search_fields = ("inference_id", "uid", "endpoint__name")

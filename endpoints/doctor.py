@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
+from endpoints.elastic import SERVERLESS_QUEUE
 from endpoints.models import Endpoint, Evaluation, Replica, TableRun
 from jobs.instance_types import instance_type_list, instance_types_of
 from mlplatform.core import clock
@@ -49,7 +50,8 @@ def hosts_check() -> Iterator[Finding]:
         return
     served = queues_served(kind=NodeKind.HOST)
     yield from _unserved(waiting, served)
-    counted = waiting.filter(variant__instance_type__in=instance_types_of(served)).aggregate(
+    types = [*instance_types_of(served), *([""] if SERVERLESS_QUEUE in served else [])]
+    counted = waiting.filter(variant__instance_type__in=types).aggregate(
         n=Count("pk"), oldest=Min("created_at")
     )
     if counted["n"]:
@@ -69,7 +71,8 @@ def hosts_check() -> Iterator[Finding]:
 def _unserved(waiting: QuerySet[Replica], served: frozenset[str]) -> Iterator[Finding]:
     """By queue that no host serves: the replicas that need it."""
     for queue in sorted({instance_type.queue for instance_type in instance_type_list()} - served):
-        counted = waiting.filter(variant__instance_type__in=instance_types_of([queue])).aggregate(
+        types = [*instance_types_of([queue]), *([""] if queue == SERVERLESS_QUEUE else [])]
+        counted = waiting.filter(variant__instance_type__in=types).aggregate(
             n=Count("pk"), oldest=Min("created_at")
         )
         if counted["n"]:

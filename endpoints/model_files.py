@@ -9,9 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from endpoints.serving.script_outline import CODE_FOLDER
+from jobs.runner.source_files import ARCHIVE as SOURCE_ARCHIVE
+from jobs.runner.source_files import source_unpack
 from mlplatform.core.errors import PlatformError, StorageFull, StorageReadOnly
 from mlplatform.core.storage.archives import ArchiveError, archive_unpack
 from mlplatform.core.storage.faults import MODEL_FOLDER as MODEL_FOLDER_DISK
@@ -29,11 +33,22 @@ class ModelUnavailable(Exception):
     """The model could not be laid out for its server; the message says why."""
 
 
-def model_lay_out(*, artifact_uri: str, sha256: str, folder: Path, store: ObjectStore) -> Path:
+@dataclass(frozen=True)
+class SourceArchive:
+    """The archive of a script's source, with the recorded digest of the archive itself."""
+
+    uri: str
+    sha256: str
+
+
+def model_lay_out(
+    *, artifact_uri: str, sha256: str, folder: Path, store: ObjectStore, source: SourceArchive | None = None
+) -> Path:
     """Unpacks a model's artifact into `folder / "model"`, if it is not there already; all else in `folder` is removed.
 
     Args:
         sha256: The recorded digest, which the artifact must have.
+        source: The model's code, which takes the place of `code/` in the artifact.
 
     Returns:
         The folder of the model's files.
@@ -42,40 +57,65 @@ def model_lay_out(*, artifact_uri: str, sha256: str, folder: Path, store: Object
         ModelUnavailable: gone, another digest, an archive that is not accepted, or no room for it.
         OSError: anything else that the disk refuses.
     """
-    if _is_laid_out(folder, sha256):
+    seal = sha256 if source is None else f"{sha256} {source.sha256}"
+    if _is_laid_out(folder, seal):
         _remove_all_but(folder, {MODEL_FOLDER, _SEAL})
         return folder / MODEL_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     try:
         with storage_told(MODEL_FOLDER_DISK):
             folder.mkdir(mode=0o700, parents=True)
-        archive = store.local_path(artifact_uri)
-        if archive is None:
-            archive = folder / "model.tar.gz"
-            store.download(artifact_uri, archive, place=MODEL_FOLDER_DISK)
-        with archive.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
-            raise ModelUnavailable(
-                _(
-                    "The artifact {uri} has the digest {found}, recorded was {recorded}",
-                    uri=artifact_uri,
-                    found=found,
-                    recorded=sha256,
-                )
-            )
+        archive = _fetched(artifact_uri, sha256, folder / "model.tar.gz", store)
         with storage_told(MODEL_FOLDER_DISK):
             archive_unpack(archive, folder / MODEL_FOLDER)
-            (folder / _SEAL).write_text(json.dumps(_seal(folder, sha256)))
+        if source is not None:
+            _code_lay_out(source, folder, store)
+        with storage_told(MODEL_FOLDER_DISK):
+            (folder / _SEAL).write_text(json.dumps(_seal(folder, seal)))
         return folder / MODEL_FOLDER
-    except FileNotFoundError:
-        raise ModelUnavailable(_("The artifact {uri} is no longer there", uri=artifact_uri)) from None
     except (StorageFull, StorageReadOnly) as error:
         shutil.rmtree(folder, ignore_errors=True)  # half of it would only be in the way
         raise ModelUnavailable(error.message) from error
     except (PlatformError, ArchiveError) as error:
         said = _("The artifact {uri} cannot be used: {reason}", uri=artifact_uri, reason=text_of(error))
         raise ModelUnavailable(said) from error
+
+
+def _fetched(uri: str, sha256: str, path: Path, store: ObjectStore) -> Path:
+    """The object where the store has it as a file, else a copy at `path`. Raises ModelUnavailable: gone, or changed."""
+    try:
+        archive = store.local_path(uri)
+        if archive is None:
+            archive = path
+            store.download(uri, archive, place=MODEL_FOLDER_DISK)
+        with archive.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise ModelUnavailable(_("The artifact {uri} is no longer there", uri=uri)) from None
+    if found != sha256:
+        said = _(
+            "The artifact {uri} has the digest {found}, recorded was {recorded}",
+            uri=uri,
+            found=found,
+            recorded=sha256,
+        )
+        raise ModelUnavailable(said)
+    return archive
+
+
+def _code_lay_out(source: SourceArchive, folder: Path, store: ObjectStore) -> None:
+    archive = _fetched(source.uri, source.sha256, folder / SOURCE_ARCHIVE, store)
+    code = folder / MODEL_FOLDER / CODE_FOLDER
+    if code.is_dir():
+        shutil.rmtree(code)
+    try:
+        with storage_told(MODEL_FOLDER_DISK):
+            code.unlink(missing_ok=True)
+            source_unpack(archive, code)
+    except ArchiveError as error:
+        said = _("The code {uri} cannot be used: {reason}", uri=source.uri, reason=text_of(error))
+        raise ModelUnavailable(said) from error
+    (folder / SOURCE_ARCHIVE).unlink(missing_ok=True)
 
 
 def _is_laid_out(folder: Path, sha256: str) -> bool:

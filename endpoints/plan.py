@@ -2,8 +2,11 @@
 
 An endpoint moves from its `live` configuration to the `wanted` one: first all new replicas, then the switch,
 then the old ones drain, so that there is always somebody to answer. Replicas whose variant is the same in both
-(name, model, instance type) are taken over instead of started anew. What is not here: how a replica is started
-(`replica_plan`) and how actions are written down (`services.rollout`, which calls this).
+(name, model, instance type or memory, what a request may take) are taken over instead of started anew. An elastic
+variant has as many replicas as its requests call for, none while there are none; before it takes over, one must have
+loaded its model.
+What is not here: how a replica is started (`replica_plan`) and how actions are written down (`services.rollout`,
+which calls this).
 """
 
 from __future__ import annotations
@@ -17,27 +20,42 @@ HEALTH_WINDOW_S = 30.0
 """The promise: an InService endpoint answers, or is no longer InService so long after it last could."""
 DOWN_MAX_S = 24.0
 """So long may a variant be without a ready replica; the rest of the window is for whoever looks to come round."""
+COLD_MAX_S = 60.0
+"""So long may the requests to a variant that was asleep wait for its first replica."""
 
 _HOLDS_A_PLACE = frozenset(
     {ReplicaStatus.PENDING, ReplicaStatus.STARTING, ReplicaStatus.IN_SERVICE, ReplicaStatus.FAILED}
 )
+_FAILED = ReplicaStatus.FAILED
 _ROLLING = frozenset({EndpointStatus.CREATING, EndpointStatus.UPDATING})
 _LEAVE_FIRST = (ReplicaStatus.FAILED, ReplicaStatus.PENDING, ReplicaStatus.STARTING, ReplicaStatus.IN_SERVICE)
 
 
 @dataclass(frozen=True)
 class WantedVariant:
+    """`elastic`: its number of replicas follows the requests, and 0 is as it should be while there are none.
+    `patient`: its replicas take the larger and longer requests of asynchronous inference.
+    """
+
     id: int
     name: str
     model_id: int
     instance_type: str
     n_replicas: int
     weight: float = 1.0
+    elastic: bool = False
+    memory_mb: int = 0
+    patient: bool = False
 
     @property
-    def likeness(self) -> tuple[str, int, str]:
+    def likeness(self) -> tuple[str, int, str, int, bool]:
         """Variants of one endpoint that are alike can share replicas."""
-        return self.name, self.model_id, self.instance_type
+        return self.name, self.model_id, self.instance_type, self.memory_mb, self.patient
+
+    @property
+    def n_proving(self) -> int:
+        """Replicas that must be ready before it takes over: an elastic one proves that its model loads."""
+        return max(1, self.n_replicas) if self.elastic else self.n_replicas
 
 
 @dataclass(frozen=True)
@@ -182,12 +200,13 @@ def _roll_out(view: EndpointView) -> Iterator[Action]:
     complete, moves = True, list[Action]()
     for variant in view.wanted.variants:
         twins, own = alike.get(variant.likeness, []), new[variant.id]
-        taken_over = [twin for twin in twins if twin.ready][: max(0, variant.n_replicas - len(own))]
+        n_needed = variant.n_proving
+        taken_over = [twin for twin in twins if twin.ready][: max(0, n_needed - len(own))]
         moves += [MoveReplica(replica.id, variant.id) for replica in taken_over]
-        n_missing = variant.n_replicas - len(own) - len(taken_over)
+        n_missing = n_needed - len(own) - len(taken_over)
         yield from _add(variant, n_missing, taken=[*own, *twins])
         n_ready = sum(replica.ready for replica in own) + len(taken_over)
-        complete = complete and n_ready >= variant.n_replicas
+        complete = complete and n_ready >= n_needed
     if complete:
         yield from moves
         yield SwitchLive()
@@ -210,8 +229,8 @@ def _keep(view: EndpointView) -> Iterator[Action]:
 
 
 def _judge(view: EndpointView, live: dict[int, list[ObservedReplica]], *, leaving: bool) -> Iterator[Action]:
-    mute = [v for v in _variants(view.live) if v.weight > 0 and not any(r.ready for r in live[v.id])]
-    dead = [v for v in mute if live[v.id] and min(r.down_s for r in live[v.id]) > DOWN_MAX_S]
+    mute = [v for v in _variants(view.live) if v.weight > 0 and _is_mute(v, live[v.id])]
+    dead = [v for v in mute if _is_dead(v, live[v.id])]
     if view.status == EndpointStatus.FAILED and not mute:
         yield Settle(keep_failure=False)
     elif view.status == EndpointStatus.ROLLING_BACK and not mute and not leaving:
@@ -223,6 +242,24 @@ def _judge(view: EndpointView, live: dict[int, list[ObservedReplica]], *, leavin
         yield Fail(failed[0].id if failed else None)
 
 
+def _is_mute(variant: WantedVariant, replicas: list[ObservedReplica]) -> bool:
+    """Whether it does not answer although it should. One that is asleep answers, unless its last start failed."""
+    if any(replica.ready for replica in replicas):
+        return False
+    return not variant.elastic or variant.n_replicas > 0 or any(r.status == _FAILED for r in replicas)
+
+
+def _is_dead(variant: WantedVariant, replicas: list[ObservedReplica]) -> bool:
+    if not replicas:
+        return False
+    if (
+        variant.elastic
+    ):  # before it has started nobody knows whether it would answer: failed starts are the news
+        failed = all(replica.status == _FAILED for replica in replicas)
+        return failed or min(replica.down_s for replica in replicas) > COLD_MAX_S
+    return min(replica.down_s for replica in replicas) > DOWN_MAX_S
+
+
 def _mend(view: EndpointView, config: WantedConfig | None) -> Iterator[Action]:
     """Adds what is missing and lets go what is too much in a configuration that answers."""
     places = _by_variant(view, config)
@@ -230,7 +267,14 @@ def _mend(view: EndpointView, config: WantedConfig | None) -> Iterator[Action]:
         replicas = places[variant.id]
         yield from _add(variant, variant.n_replicas - len(replicas), taken=replicas)
         leaving = sorted(replicas, key=lambda replica: (_LEAVE_FIRST.index(replica.status), -replica.index))
-        yield from _let_go(leaving[: max(0, len(replicas) - variant.n_replicas)])
+        yield from _let_go(leaving[: max(0, len(replicas) - _n_kept(variant, replicas))])
+
+
+def _n_kept(variant: WantedVariant, replicas: list[ObservedReplica]) -> int:
+    """A replica that could not be started stays, without a process, with its words and its log, until one could."""
+    if variant.elastic and replicas and all(replica.status == _FAILED for replica in replicas):
+        return max(1, variant.n_replicas)
+    return variant.n_replicas
 
 
 def _add(variant: WantedVariant, n_missing: int, *, taken: list[ObservedReplica]) -> Iterator[Action]:

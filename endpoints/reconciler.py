@@ -19,13 +19,19 @@ from pathlib import Path
 from django.db import Error as DatabaseFault
 from django.db import close_old_connections
 
-from endpoints.models import Replica
+from endpoints.asleep_models import asleep_variant
+from endpoints.models import ProductionVariant, Replica
 from endpoints.replicas import GROUP_PREFIX, ServerThreads, leftovers_kill
 from endpoints.served import HostPlace, ServedReplica
 from endpoints.services import replicas as rows
+from endpoints.services.async_sweep import async_sweep
+from endpoints.services.elastic import idle_sweep
 from endpoints.services.evaluations import evaluation_sweep
+from endpoints.services.replica_runs import SEEN_EVERY_S, run_sweep, runs_seen
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
+from endpoints.services.transforms import transform_job_sweep, transform_resending
+from endpoints.wake import host_wake_socket
 from jobs.runner.control_groups import control_groups_clear, control_groups_found
 from jobs.runner.isolation import isolation
 from jobs.services.sweeping import Resending
@@ -45,6 +51,7 @@ LOG_FLUSH_EVERY_S = 0.5
 SHUTDOWN_GRACE_S = 10.0
 _ROLLOUT_ROUNDS = 20
 _UNKNOWN_REVISION = -1
+_IDLE_LATE_S = 0.02
 
 
 class Host:
@@ -63,10 +70,12 @@ class Host:
         self._started_at = clock.now()
         self._served: dict[int, ServedReplica] = {}
         self._table_runs, self._evaluations = Resending(), Resending()
+        self._transform_jobs = transform_resending()
+        self._asynchronous = Resending()
         self._wake = threading.Event()
         self._stopping = False
         self._revision = _UNKNOWN_REVISION
-        self._full_pass_at = self._beat_at = self._flush_at = self._sweep_from = 0.0
+        self._full_pass_at = self._beat_at = self._flush_at = self._sweep_from = self._seen_at = 0.0
         self._clock_watch = clock.ClockWatch()
         self._database_away = False
         self._place = HostPlace(
@@ -80,6 +89,7 @@ class Host:
     def run(self) -> None:
         """Runs until `stop`; then ends all model servers and gives their replicas back."""
         self.begin()
+        threading.Thread(target=self._wake_when_told, name="wake", daemon=True).start()
         logger.info("host %s is ready for replicas of %s", self.name, ", ".join(self._queues))
         while not self._stopping:
             self._guarded_tick()
@@ -95,6 +105,13 @@ class Host:
         """Waits until a replica has something to tell, at most so long."""
         self._wake.wait(timeout_s)
         self._wake.clear()
+
+    def _wake_when_told(self) -> None:
+        """The gateway of this machine says when requests wait; without it they would wait for the next tick."""
+        with host_wake_socket() as listener:
+            while not self._stopping:
+                listener.recv(1)
+                self._wake.set()
 
     def begin(self) -> None:
         """Ends model servers and removes folders that an earlier host of this machine left; its replicas are
@@ -118,10 +135,15 @@ class Host:
             self._spare_leases()
         if now >= self._beat_at:
             self._beat(now)
+        if self._is_busy():  # a process that can be started now need not wait for what is new
+            self._advance()
         revision = revision_value()
-        if revision != self._revision or now >= self._full_pass_at:
-            self._revision = revision
+        if now >= self._full_pass_at:
             self._full_pass_at = now + FULL_PASS_EVERY_S
+            self._sweep()
+            self._revision = _UNKNOWN_REVISION
+        if revision != self._revision:
+            self._revision = revision
             self._full_pass()
         self._advance()
         if now >= self._flush_at:
@@ -187,14 +209,27 @@ class Host:
             self._revision = _UNKNOWN_REVISION
         for served in self._served.values():
             served.store_memory()
+        if now >= self._seen_at:
+            self._seen_at = now + SEEN_EVERY_S
+            runs_seen(replica_ids=[pk for pk, served in self._served.items() if served.has_process])
         self._beat_at = now + HEARTBEAT_S
 
-    def _full_pass(self) -> None:
+    def _sweep(self) -> None:
+        """What time alone brings about."""
         rows.replica_instants_mend()
         if time.monotonic() >= self._sweep_from:
             rows.replica_sweep()
             table_run_sweep(resending=self._table_runs)
             evaluation_sweep(resending=self._evaluations)
+            transform_job_sweep(resending=self._transform_jobs)
+            async_sweep(resending=self._asynchronous)
+            run_sweep()
+        next_idle_s = idle_sweep()
+        if next_idle_s is not None:
+            self._full_pass_at = min(self._full_pass_at, time.monotonic() + next_idle_s + _IDLE_LATE_S)
+
+    def _full_pass(self) -> None:
+        """Every endpoint's next steps, and which replicas are ours."""
         for _ in range(_ROLLOUT_ROUNDS):
             if not rollout_steps():
                 break
@@ -232,6 +267,7 @@ class Host:
 def _models_clear(folder: Path) -> None:
     """Removes what is laid out for replicas that are no more."""
     kept = set(Replica.objects.exclude(status=ReplicaStatus.GONE).values_list("uid", flat=True))
+    elastic = set(ProductionVariant.objects.exclude(idle_after_s=None).values_list("pk", flat=True))
     for path in folder.iterdir():
-        if path.name not in kept:
+        if path.name not in kept and asleep_variant(path) not in elastic:
             shutil.rmtree(path, ignore_errors=True)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import IO
 
+from endpoints.serving.failure_mark import FAILURE_MARK
 from mlplatform.core.log_lines import LineSplitter, LogBudget, LogLine
 
 _READ_BYTES = 64 * 1024
@@ -79,7 +80,10 @@ class ReplicaOutput:
         return "\n".join(lines[begins[0] : end + 1])
 
     def exception_line(self) -> str:
-        """The exception of that traceback with its message."""
+        """What the model server itself said is wrong, else the exception of that traceback with its message."""
+        said = [line for line in self.tail(_TAIL_LINES) if line.startswith(FAILURE_MARK)]
+        if said:
+            return said[-1].removeprefix(FAILURE_MARK)
         traceback = self.traceback()
         return traceback.splitlines()[-1] if traceback else ""
 

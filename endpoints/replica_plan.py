@@ -15,7 +15,7 @@ READY_WITHIN_S = 240.0
 """As the service: a container that does not answer its ping by then has failed."""
 DRAIN_DELAY_S = 1.0
 """Time for every gateway to have a routing table without the replica, before its server is asked to end."""
-STOP_WITHIN_S = 40.0
+STOP_WITHIN_S = 75.0
 MISSED_PINGS_MAX = 3
 KILLED_STARTS_MAX = 3
 STABLE_AFTER_S = 60.0
@@ -50,7 +50,9 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class RowView:
-    """The replica's row. `live`: it belongs to the configuration that answers, so it is tried again for ever."""
+    """The replica's row. `live`: it belongs to the configuration that answers, so it is tried again for ever (one of an
+    elastic variant: as long as somebody wants it).
+    """
 
     status: ReplicaStatus
     live: bool = False

@@ -11,6 +11,7 @@ import http.client
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,10 +20,11 @@ from pathlib import Path
 
 import psutil
 
-from endpoints.model_files import ModelUnavailable, model_lay_out
+from endpoints.model_code import served_lay_out
+from endpoints.model_files import ModelUnavailable
 from endpoints.replica_output import ReplicaOutput
 from endpoints.replica_plan import Phase, ServerView
-from endpoints.server_spec import ServerSpec
+from endpoints.server_spec import OWN_PYTHON, ServerSpec
 from endpoints.unix_http import unix_call
 from jobs.runner.control_groups import control_group_make
 from jobs.runner.enclosed import EnclosedProcess, SandboxFailed
@@ -36,9 +38,12 @@ PING_EVERY_S = 2.0
 PING_TIMEOUT_S = 3.0
 PING_AGAIN_S = 0.5
 """After a ping that was missed: with `MISSED_PINGS_MAX` of them a server that hangs is ended within 13 s."""
-LOADING_PING_EVERY_S = 0.05
+LOADING_LOOK_S = 0.25
+"""So long at a time somebody looks out for the first answer of a server that loads, and tells of it at once."""
+_LOOK_EVERY_S = 0.005
 MEMORY_EVERY_S = 1.0
-GRACE_S = 30
+GRACE_S = 65
+"""Longer than a request may take: whoever is asked to end answers what it has begun."""
 GROUP_PREFIX = "replica-"
 KILLED_WITHIN_S = 2.0
 
@@ -48,10 +53,14 @@ class ServerThreads:
 
     def __init__(self) -> None:
         self.unpacking = ThreadPoolExecutor(max_workers=2, thread_name_prefix="unpacking")
+        self.installing = ThreadPoolExecutor(max_workers=4, thread_name_prefix="installing")
+        self.closing = threading.Event()
         self.pings = ThreadPoolExecutor(max_workers=16, thread_name_prefix="ping")
+        self.starts = ThreadPoolExecutor(max_workers=8, thread_name_prefix="start")
 
     def close(self) -> None:
-        for pool in (self.unpacking, self.pings):
+        self.closing.set()
+        for pool in (self.unpacking, self.installing, self.pings, self.starts):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -83,6 +92,7 @@ class ModelServer:
         self._phase = Phase.PREPARING
         self._phase_at = time.monotonic()
         self._preparing: Future[Path] | None = None
+        self._given_up = threading.Event()
         self._process: EnclosedProcess | None = None
         self._ping: Future[bool] | None = None
         self._ping_at = 0.0
@@ -91,25 +101,37 @@ class ModelServer:
         self._missed_pings = 0
         self._memory_at = 0.0
         self._killed_because = ""
+        self._wake: Callable[[], None] = _nothing
 
     # ---- steps
 
     def prepare(self, store: ObjectStore, *, wake: Callable[[], None]) -> None:
         """Begins to lay the model out in the replica's folder, on another thread."""
         spec = self.spec
-        self._preparing = self._threads.unpacking.submit(
-            model_lay_out,
+        # What a script asks for may take minutes to install: it must not hold other models back.
+        pool = self._threads.unpacking if spec.code is None else self._threads.installing
+        self._preparing = pool.submit(
+            served_lay_out,
             artifact_uri=spec.artifact_uri,
             sha256=spec.artifact_sha256,
+            code=spec.code,
             folder=spec.folder,
             store=store,
+            say=self.output.note,
+            cancelled=lambda: self._given_up.is_set() or self._threads.closing.is_set(),
         )
         self._preparing.add_done_callback(lambda _: wake())
+
+    def give_up(self) -> None:
+        """Nobody needs what is being prepared: an installation ends at once."""
+        self._given_up.set()
 
     def spawn(self, *, wake: Callable[[], None]) -> int:
         """Starts the process and answers its id. To be called on the main thread, which lives as long as the host."""
         spec = self.spec
-        sandbox = spec.sandbox()
+        self._wake = wake
+        python = self._preparing.result() if self._preparing is not None else OWN_PYTHON
+        sandbox = spec.sandbox(python)
         for folder in (spec.socket.parent, spec.temporary_dir):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         spec.socket.unlink(missing_ok=True)
@@ -120,6 +142,7 @@ class ModelServer:
                 sandbox=sandbox,
                 parent_pid=PARENT_AT_STDIN if sandbox.enclosed else os.getpid(),
                 grace_s=GRACE_S,
+                python=python,
             ),
             sandbox=sandbox,
             environment=spec.process_environment(sandbox),
@@ -211,13 +234,18 @@ class ModelServer:
             self._missed_pings = 0 if answered else self._missed_pings + 1
             self._answered_at = now if answered else self._answered_at
             self._ping_at = now + self._ping_pause_s(answered)
-        if self._ping is None and now >= self._ping_at and self.spec.socket.exists():
+        if self._ping is not None or now < self._ping_at:
+            return
+        if not self._answers:
+            self._ping = self._threads.starts.submit(_answers_soon, self.spec.socket)
+            self._ping.add_done_callback(lambda _: self._wake())
+        elif self.spec.socket.exists():
             self._ping = self._threads.pings.submit(_answers_ping, self.spec.socket)
 
     def _ping_pause_s(self, answered: bool) -> float:
         if answered:
             return PING_EVERY_S
-        return PING_AGAIN_S if self._answers else LOADING_PING_EVERY_S
+        return PING_AGAIN_S if self._answers else 0.0
 
     def _observe_memory(self) -> None:
         now = time.monotonic()
@@ -244,7 +272,7 @@ class ModelServer:
     def _no_memory(self) -> str:
         n_mib = self.spec.memory_limit_bytes // 2**20
         return _(
-            "OutOfMemory: the model server needed more than the {limit} MiB of its instance type",
+            "OutOfMemory: the model server needed more than the {limit} MiB that it may have",
             limit=f"{n_mib:,}",
         )
 
@@ -280,6 +308,20 @@ def _answers_ping(socket: Path) -> bool:
         return unix_call(str(socket), "GET", "/ping", timeout_s=PING_TIMEOUT_S).status == 200
     except (OSError, http.client.HTTPException):
         return False
+
+
+def _answers_soon(socket: Path) -> bool:
+    """Whether it answers now, or within a moment."""
+    deadline = time.monotonic() + LOADING_LOOK_S
+    while not socket.exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOOK_EVERY_S)
+    return _answers_ping(socket)
+
+
+def _nothing() -> None:
+    """Nobody waits for a server that was not started."""
 
 
 def _words(returncode: int, exception: str) -> str:

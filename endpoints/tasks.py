@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from endpoints.services.async_drain import async_drain
 from endpoints.services.evaluations import evaluation_execute
 from endpoints.services.tables import table_run_execute
+from endpoints.services.transforms import transform_job_execute
 
 
 @shared_task(name="endpoints.table_run", ignore_result=True)
@@ -18,3 +20,15 @@ def table_run_task(run_id: int) -> bool:
 def evaluation_task(evaluation_id: int) -> bool:
     """Carries the evaluation out if nobody else has begun to."""
     return evaluation_execute(evaluation_id=evaluation_id)
+
+
+@shared_task(name="endpoints.transform_job", ignore_result=True)
+def transform_job_task(transform_job_id: int) -> bool:
+    """Carries the batch transform out if nobody else has begun to."""
+    return transform_job_execute(transform_job_id=transform_job_id)
+
+
+@shared_task(name="endpoints.async_drain", ignore_result=True)
+def async_drain_task(endpoint_id: int) -> bool:
+    """Answers the asynchronous requests that wait for an endpoint, if nobody else is at it."""
+    return async_drain(endpoint_id=endpoint_id)

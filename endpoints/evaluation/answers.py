@@ -5,7 +5,7 @@ Any algorithm's answer is taken, and any engine's: what is not as expected is to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import orjson
 from numpy.typing import NDArray
 
 from endpoints.evaluation.failure import RunFailed
+from endpoints.evaluation.script_answers import code_of, values_of
 from endpoints.evaluation.verbose_answers import verbose_read
 from mlplatform.core.text import text as _
 
@@ -44,6 +45,32 @@ def answer_read(body: bytes, n_rows: int) -> Answered:
     if not np.isfinite(own).all():
         raise _no_number(predictions[int(np.argmin(np.isfinite(own)))])
     return Answered(own, _neighbours(predictions))
+
+
+def script_answer_read(body: bytes, n_rows: int, *, labels: Mapping[str, int] | None) -> Answered:
+    """The same of a script: any list of numbers, or of texts that are labels of the model's.
+
+    Raises RunFailed.
+    """
+    own = np.array(script_numbers(body, n_rows, labels=labels), np.float64)
+    if not np.isfinite(own).all():
+        raise _no_number(own[int(np.argmin(np.isfinite(own)))])
+    with np.errstate(over="ignore"):
+        return Answered(own.astype(np.float32), None)
+
+
+def script_numbers(body: bytes, n_rows: int, *, labels: Mapping[str, int] | None) -> list[float]:
+    """A number for each row. Raises RunFailed."""
+    values = values_of(body, n_rows)
+    if values is None:
+        raise RunFailed(
+            _(
+                "The script's answer is not a list with one number or label for each of {n_rows} rows: {answer}",
+                n_rows=n_rows,
+                answer=body[:200].decode("utf-8", "replace"),
+            )
+        )
+    return [number_of(code_of(value, labels)) for value in values]
 
 
 def predictions_of(body: bytes, n_rows: int) -> list[Any]:

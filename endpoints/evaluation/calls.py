@@ -14,7 +14,7 @@ from statistics import quantiles
 from time import perf_counter
 from typing import Final
 
-from endpoints.evaluation.endpoint_client import PLAIN, EndpointClient, TimedAnswer, refusal
+from endpoints.evaluation.endpoint_client import EndpointClient, TimedAnswer, refusal
 from endpoints.evaluation.failure import RunFailed
 from endpoints.evaluation.test_set import Portion
 
@@ -142,8 +142,7 @@ class BatchCalls:
 def single_calls(
     client: EndpointClient, rows: Sequence[SingleRow], n: int, done: Callable[[int], None]
 ) -> list[float]:
-    """Seconds of `n` calls with one row each, as an ordinary client makes them: `Accept: application/json`. The
-    rows are taken in turn.
+    """Seconds of `n` calls with one row each, as an ordinary client makes them. The rows are taken in turn.
 
     Raises:
         RunFailed: The endpoint refuses.
@@ -158,7 +157,7 @@ def single_calls(
 
 def single_call(client: EndpointClient, single: SingleRow) -> float:
     """Seconds of one. Raises RunFailed."""
-    answer = client.call(single.body, accept=PLAIN)
+    answer = client.call(single.body)
     if answer.status != 200:
         raise RunFailed(refusal(answer, single.row))
     return answer.latency_s

@@ -20,7 +20,7 @@ from endpoints.evaluation.spec import RunSpec
 from endpoints.run_token import SCHEME
 from mlplatform.core.text import text as _
 
-CALL_TIMEOUT_S = 65.0
+CALL_TIMEOUT_S = 125.0
 PATIENCE_S = 30.0
 PLAIN: Final = "application/json"
 VERBOSE: Final = "application/json; verbose=true"
@@ -47,6 +47,7 @@ class EndpointClient:
     """One connection, one call at a time.
 
     Attributes:
+        plain: What an ordinary call accepts.
         n_repeated: Calls that were sent again, because the endpoint was busy or the gateway away. Only the call
             that was answered is timed.
     """
@@ -62,19 +63,20 @@ class EndpointClient:
         self._request = b""
         self._began_at = 0.0
         self._fault: Exception | None = None
+        self.plain = PLAIN
         self.n_repeated = 0
 
     def close(self) -> None:
         self._connection.close()
 
-    def call(self, body: bytes, *, accept: str = PLAIN) -> TimedAnswer:
+    def call(self, body: bytes, *, accept: str | None = None) -> TimedAnswer:
         """`ask` and `answer` in one."""
         self.ask(body, accept=accept)
         return self.answer()
 
-    def ask(self, body: bytes, *, accept: str = PLAIN) -> None:
+    def ask(self, body: bytes, *, accept: str | None = None) -> None:
         """Sends rows as CSV; the next call is `answer`."""
-        head = f"{self._head}Accept: {accept}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"{self._head}Accept: {accept or self.plain}\r\nContent-Length: {len(body)}\r\n\r\n"
         self._request = head.encode() + body
         self._send()
 

@@ -12,11 +12,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from endpoints.evaluation.answers import answer_read
+from endpoints.evaluation.answers import Answered, answer_read, script_answer_read
 from endpoints.evaluation.calls import BatchCalls, SingleRow, single_call, single_calls
 from endpoints.evaluation.class_scores import classes_score
 from endpoints.evaluation.collected import Axis, Collected, CollectedClasses, CollectedValues
-from endpoints.evaluation.endpoint_client import NOT_ACCEPTABLE, PLAIN, VERBOSE, EndpointClient, refusal
+from endpoints.evaluation.endpoint_client import NOT_ACCEPTABLE, VERBOSE, EndpointClient, refusal
 from endpoints.evaluation.failure import RunFailed
 from endpoints.evaluation.label_checks import answered_labels_check, known_labels_check, values_check
 from endpoints.evaluation.label_codes import LabelCodes
@@ -26,6 +26,7 @@ from endpoints.evaluation.predictions import predictions_write
 from endpoints.evaluation.progress import Progress
 from endpoints.evaluation.remarks import how_scored, how_sent
 from endpoints.evaluation.scored import Scored
+from endpoints.evaluation.script_answers import accept_find
 from endpoints.evaluation.spec import EvaluationSpec
 from endpoints.evaluation.test_set import Portion, TestSet, body_of
 from endpoints.evaluation.value_scores import values_score
@@ -106,6 +107,10 @@ class _Evaluation:
     def _n_neighbours(self) -> int:
         """How many the endpoint answers for the first row, 0 for none; the calls for that also warm it up."""
         portion = self._test_set.first()
+        if self._spec.is_script:
+            accept_find(self._client, portion.body, first_row=portion.first_row)
+            self._progress.single_takes(single_call(self._client, SingleRow(portion.first_row, portion.body)))
+            return 0
         answer = self._client.call(portion.body, accept=VERBOSE)
         found = 0
         if answer.status == 200:
@@ -156,7 +161,9 @@ class _Evaluation:
     # ---- calls
 
     def _send_batches(self, n_neighbours: int) -> BatchCalls:
-        calls = BatchCalls(self._client, accept=VERBOSE if n_neighbours else PLAIN, take=self._take)
+        calls = BatchCalls(
+            self._client, accept=VERBOSE if n_neighbours else self._client.plain, take=self._take
+        )
         self._progress.begin("quality")
         portions = self._test_set.portions(self._n_batches, n_neighbours=n_neighbours)
         calls.send(portions, lambda batch: self._progress.done("quality", batch))
@@ -164,13 +171,18 @@ class _Evaluation:
 
     def _take(self, portion: Portion, body: bytes) -> None:
         first = portion.first_row - 1
-        answered = answer_read(body, len(portion.X))
+        answered = self._read(body, len(portion.X))
         if self._collected is not None:
             self._collected.add(first, answered)
         for row in self._single_rows[bisect_left(self._single_rows, first) :]:
             if row >= first + len(portion.X):
                 break
             self._singles.append(SingleRow(row + 1, body_of(portion.X[row - first : row - first + 1])))
+
+    def _read(self, body: bytes, n_rows: int) -> Answered:
+        if self._spec.is_script:
+            return script_answer_read(body, n_rows, labels=self._spec.model_labels)
+        return answer_read(body, n_rows)
 
     def _send_singles(self) -> list[float]:
         self._progress.begin("latency")

@@ -12,8 +12,9 @@ import os
 import selectors
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Final
@@ -46,13 +47,31 @@ def run_lines(
     sandbox = _sandbox(spec, folder)
     spec_path = folder / "spec.json"
     replace(spec, socket=str(sandbox.inside(Path(spec.socket).resolve()))).write(spec_path)
+    yield from process_lines(
+        [sys.executable, "-m", "endpoints.evaluation", str(spec_path)],
+        sandbox=sandbox,
+        folder=folder,
+        time_limit_s=time_limit_s,
+        stopped=stopped,
+    )
+
+
+def process_lines(
+    program: Sequence[str],
+    *,
+    sandbox: Sandbox,
+    folder: Path,
+    time_limit_s: float,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[dict[str, Any]]:
+    """The same for any program that prints JSON objects; its parent's process id is added to its arguments."""
     parent = PARENT_AT_STDIN if sandbox.enclosed else os.getpid()
     with (
-        (folder / "stderr").open("w+b") as stderr,
+        tempfile.TemporaryFile(dir=folder) as stderr,
         subprocess.Popen(
-            sandbox.argv([sys.executable, "-m", "endpoints.evaluation", str(spec_path), str(parent)]),
+            sandbox.argv([*program, str(parent)]),
             cwd=folder,
-            env=sandbox.environment(_environment(folder)),
+            env=sandbox.environment(_environment(sandbox.inside(folder))),
             stdout=subprocess.PIPE,
             stderr=stderr,
             stdin=subprocess.PIPE,  # its end tells a process in a sandbox that the worker is gone

@@ -19,6 +19,7 @@ class RunSpec:
         variant: Empty for whichever the gateway chooses.
         model_labels: Text → code, where the model was trained with text labels.
         result: The file that the run writes.
+        is_script: A user's script answers: its answers may be of more kinds, and have no neighbours.
     """
 
     kind: ClassVar[str]
@@ -35,6 +36,7 @@ class RunSpec:
     n_features: int | None
     feature_names: list[str] | None
     result: str
+    is_script: bool = False
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -13,13 +13,14 @@ from math import isfinite
 from pathlib import Path
 from typing import IO, Any
 
-from endpoints.evaluation.answers import number_of, predictions_of
+from endpoints.evaluation.answers import number_of, predictions_of, script_numbers
 from endpoints.evaluation.classification import ClassificationTally
 from endpoints.evaluation.columns import column_order, columns_check
 from endpoints.evaluation.endpoint_client import EndpointClient, refusal
 from endpoints.evaluation.failure import RunFailed
 from endpoints.evaluation.labels import LabelNames
 from endpoints.evaluation.regression import RegressionTally
+from endpoints.evaluation.script_answers import accept_find
 from endpoints.evaluation.spec import TableSpec
 from mlplatform.core.tabular.read import read_batches
 from mlplatform.core.tabular.schema import TableSchema
@@ -48,7 +49,9 @@ def table_send(spec: TableSpec, progress: Callable[[int], None]) -> dict[str, An
     with closing(EndpointClient(spec)) as client, Path(spec.result).open("w", encoding="utf-8") as out:
         for first_row, rows, labels in _portions(Path(spec.data), schema):
             sent = rows if order is None else [[row[position] for position in order] for row in rows]
-            sheet.write(out, first_row, rows, labels, _predict(client, sent, first_row))
+            if spec.is_script and not sheet.n_rows:
+                accept_find(client, _body(sent[:1]), first_row=first_row)
+            sheet.write(out, first_row, rows, labels, _predict(client, sent, first_row, spec))
             progress(sheet.n_rows)
     return sheet.summary()
 
@@ -65,12 +68,20 @@ def _portions(path: Path, schema: TableSchema) -> Iterator[tuple[int, list[list[
             yield batch.first_row + start, rows[part], labels[part] if labels else None
 
 
-def _predict(client: EndpointClient, rows: Sequence[Sequence[str]], first_row: int) -> list[float]:
+def _predict(
+    client: EndpointClient, rows: Sequence[Sequence[str]], first_row: int, spec: TableSpec
+) -> list[float]:
     """One number per row. Raises RunFailed."""
-    answer = client.call("\n".join(",".join(row) for row in rows).encode())
+    answer = client.call(_body(rows))
     if answer.status != 200:
         raise RunFailed(refusal(answer, first_row))
+    if spec.is_script:
+        return script_numbers(answer.body, len(rows), labels=spec.model_labels)
     return [number_of(one) for one in predictions_of(answer.body, len(rows))]
+
+
+def _body(rows: Sequence[Sequence[str]]) -> bytes:
+    return "\n".join(",".join(row) for row in rows).encode()
 
 
 class _Sheet:

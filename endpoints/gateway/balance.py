@@ -8,10 +8,11 @@ I/O but to close connections.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from time import monotonic
 
-from endpoints.gateway.routing import Route, RouteVariant, RoutingTable
+from endpoints.gateway.routing import Elasticity, Route, RouteVariant, RoutingTable
+from endpoints.gateway.waiting import ElasticVariant
 from endpoints.serving.address import Address
 from endpoints.serving.answers import ValidationError
 from endpoints.serving.client import ConnectionPool
@@ -19,6 +20,10 @@ from mlplatform.core.errors import Throttled
 
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 8.0
+
+
+def _nobody() -> None:
+    """Nobody is told."""
 
 
 class Replica:
@@ -50,6 +55,7 @@ class LiveVariant:
         self.weight = 0.0
         self.turn = 0.0
         self.replicas: list[Replica] = []
+        self.elastic: ElasticVariant | None = None
         self._n_picked = 0
 
     def pick(self, *, tried: Collection[Replica], n_outstanding_max: int) -> Replica | None:
@@ -82,11 +88,12 @@ class LiveRoute:
         self.endpoint_name = route.endpoint_name
         self.endpoint_id = route.endpoint_id
         self.status = route.status
+        self.is_async = route.is_async
         self.variants = variants
 
     def choose(self, target: str | None) -> LiveVariant:
         """The variant asked for, or the next by weight; those without a ready replica are passed over if
-        others have one.
+        others have one, but for elastic ones, which a request wakes up.
 
         Raises:
             ValidationError: No variant of that name, or none takes requests that name no variant.
@@ -102,7 +109,7 @@ class LiveRoute:
         if len(self.variants) == 1 and self.variants[0].weight > 0:
             return self.variants[0]
         weighted = [variant for variant in self.variants if variant.weight > 0]
-        ready = [variant for variant in weighted if variant.replicas] or weighted
+        ready = [variant for variant in weighted if variant.replicas or variant.elastic] or weighted
         if not ready:
             raise ValidationError(
                 f"endpoint {self.endpoint_name!r}: no variant has a weight above 0; name one"
@@ -111,10 +118,15 @@ class LiveRoute:
 
 
 class Balancer:
-    """All live routes, kept in step with the routing table."""
+    """All live routes, kept in step with the routing table.
 
-    def __init__(self) -> None:
+    Args:
+        nudge: Has what elastic variants call for written down at once.
+    """
+
+    def __init__(self, *, nudge: Callable[[], None] = _nobody) -> None:
         self.has_table = False
+        self._nudge = nudge
         self._routes: dict[tuple[str, str], LiveRoute] = {}
         self._variants: dict[tuple[int, str], LiveVariant] = {}
         self._replicas: dict[Address, Replica] = {}
@@ -137,6 +149,13 @@ class Balancer:
         for address, replica in old_replicas.items():
             if address not in self._replicas:
                 replica.pool.close()
+        for key, variant in old_variants.items():
+            if variant.elastic is not None and self._variants.get(key) is not variant:
+                variant.replicas = []
+                variant.elastic.close()
+
+    def elastic_variants(self) -> list[ElasticVariant]:
+        return [variant.elastic for variant in self._variants.values() if variant.elastic is not None]
 
     def replicas(self) -> list[Replica]:
         return list(self._replicas.values())
@@ -158,7 +177,18 @@ class Balancer:
         live.weight = variant.weight
         live.replicas = [self._replica(address, old_replicas) for address in variant.replicas]
         self._variants[key] = live
+        self._adopt_elastic(live, variant.elastic)
         return live
+
+    def _adopt_elastic(self, live: LiveVariant, spec: Elasticity | None) -> None:
+        if spec is None:
+            if live.elastic is not None:
+                live.elastic.close()
+            live.elastic = None
+            return
+        if live.elastic is None:
+            live.elastic = ElasticVariant(live.name, nudge=self._nudge)
+        live.elastic.adopt(spec, has_replicas=bool(live.replicas))
 
     def _replica(self, address: Address, old_replicas: dict[Address, Replica]) -> Replica:
         if address not in self._replicas:

@@ -16,7 +16,14 @@ from endpoints.gateway.balance import Balancer, LiveRoute, LiveVariant, Replica
 from endpoints.gateway.bodies import BodyBudget
 from endpoints.gateway.refresh import TableKeeper
 from endpoints.gateway.tally import Tally
-from endpoints.serving.answers import MAX_BODY_BYTES, ModelFault, error_answer, error_status
+from endpoints.gateway.waiting import ElasticVariant, WaitingRoom
+from endpoints.serving.answers import (
+    MAX_BODY_BYTES,
+    ModelFault,
+    ValidationError,
+    error_answer,
+    error_status,
+)
 from endpoints.serving.client import Answer, AnswerTooLong, CallFailed
 from endpoints.serving.exchange import Exchange
 from mlplatform.core.errors import NotFound, PlatformError, ServiceUnavailable
@@ -32,15 +39,25 @@ _FROM_MODEL = frozenset(
     (b"content-type", b"x-amzn-errortype", b"retry-after", b"x-mlplatform-model-ms", _CUSTOM_ATTRIBUTES)
 )
 _SAGEMAKER = b"x-amzn-sagemaker-"
+_COLD_START = b"x-mlplatform-cold-start"
+_LOOK_AGAIN_S = 1.0
+ANSWER_WITHIN = b"x-mlplatform-answer-within"
+"""Seconds that the model may take, where the door allows for more than usual."""
 
 
 @dataclass(slots=True)
 class Timing:
-    """When an invocation arrived and how long the replica that answered took."""
+    """When an invocation arrived, what the replica that answered took, what all that were tried, the wait for one,
+    what one may take, and how many may have begun to work on it and died.
+    """
 
     began_at: float
     model_s: float = 0.0
     is_answered: bool = False
+    busy_s: float = 0.0
+    waited_s: float | None = None
+    within_s: float = 60.0
+    n_delivered: int = 0
 
 
 class Invoker:
@@ -50,6 +67,11 @@ class Invoker:
         answer_within_s: What a model server may take for one answer, as in the managed service.
         n_outstanding_max: Requests in hand per replica; one more is Throttled.
         bodies_bytes_max: Bytes of bodies in hand, of all requests together; one more is Throttled.
+        wait_within_s: How long a request waits for the first replica of a variant that was asleep.
+        n_waiting_max: Requests that wait so, over all variants; one more is Throttled.
+        body_bytes_max: Bytes of one request's body.
+        patient_s: For so long an answer may be waited for whose request says so; such a door also serves asynchronous
+            endpoints. 0 for none.
     """
 
     def __init__(
@@ -61,7 +83,15 @@ class Invoker:
         answer_within_s: float = 60.0,
         n_outstanding_max: int = 200,
         bodies_bytes_max: int = 256 * 1024 * 1024,
+        wait_within_s: float = 60.0,
+        n_waiting_max: int = 2000,
+        body_bytes_max: int = MAX_BODY_BYTES,
+        patient_s: float = 0.0,
     ) -> None:
+        self._body_bytes_max = body_bytes_max
+        self._patient_s = patient_s
+        self._wait_within_s = wait_within_s
+        self._room = WaitingRoom(n_waiting_max)
         self._bodies = BodyBudget(bodies_bytes_max)
         self._balancer = balancer
         self._keeper = keeper
@@ -78,13 +108,18 @@ class Invoker:
             NotFound: There is no such endpoint.
             ValidationError: `variant` names none of its variants, or ?variant= and the header differ.
         """
-        timing = Timing(perf_counter())
+        timing = Timing(perf_counter(), within_s=self._within_s(exchange))
         route = await self._route(project, endpoint_name)
+        if route.is_async and not self._patient_s:
+            raise ValidationError(
+                f"endpoint {endpoint_name!r} is asynchronous: it takes requests as objects; "
+                "send them to .../async-invocations/"
+            )
         variant = route.choose(_target_variant(exchange))
         try:
             with self._bodies.holding() as held:
-                body = await exchange.body(limit_bytes=MAX_BODY_BYTES, held=held)
-                answer = await self._predict(exchange, route, variant, body, request_id, timing)
+                body = await exchange.body(limit_bytes=self._body_bytes_max, held=held)
+                answer = await self._answer(exchange, route, variant, body, request_id, timing)
             status, headers, content = answer.status, _from_model(answer), answer.pieces
         except PlatformError as error:
             status, headers, said = error_answer(error, request_id.decode("latin-1"))
@@ -96,6 +131,8 @@ class Invoker:
             (b"x-request-id", request_id),
         ]
         headers += [(name, value) for name, value in exchange.headers if name == _INFERENCE_ID]
+        if timing.waited_s is not None:
+            headers.append((_COLD_START, b"%d" % round(timing.waited_s * 1000)))
         exchange.respond(status, headers, content)
         self._tally.add(
             endpoint_id=route.endpoint_id,
@@ -104,7 +141,16 @@ class Invoker:
             status=status,
             latency_s=perf_counter() - timing.began_at if timing.is_answered else None,
             model_s=timing.model_s,
+            busy_s=timing.busy_s,
+            is_cold=timing.waited_s is not None,
         )
+
+    def _within_s(self, exchange: Exchange) -> float:
+        """How long the model may take: as long as the request says, where this door allows for it."""
+        said = exchange.header(ANSWER_WITHIN) if self._patient_s else None
+        if said is None or not said.isdigit():
+            return self._answer_within_s
+        return min(float(said), self._patient_s)
 
     def require_table(self) -> None:
         """Raises ServiceUnavailable as long as nothing is known of endpoints and keys."""
@@ -120,7 +166,7 @@ class Invoker:
             raise endpoint_not_found(project, endpoint_name)
         return route
 
-    async def _predict(
+    async def _answer(
         self,
         exchange: Exchange,
         route: LiveRoute,
@@ -130,6 +176,36 @@ class Invoker:
         timing: Timing,
     ) -> Answer:
         request = _request(exchange, body, request_id)
+        if variant.elastic is None:
+            return await self._predict(route, variant, request, timing)
+        with variant.elastic.holding(otherwise_max=self._n_outstanding_max):
+            return await self._predict_elastic(variant, variant.elastic, request, timing)
+
+    async def _predict_elastic(
+        self, variant: LiveVariant, elastic: ElasticVariant, request: bytes, timing: Timing
+    ) -> Answer:
+        """As `_predict`, but a variant without a replica is waited for; one that dies meanwhile is started again."""
+        answer = await self._try_replicas(variant, request, timing)
+        began_at = perf_counter()
+        while answer is None:
+            left_s = self._wait_within_s - (timing.waited_s or 0.0)
+            # One that the table has may answer all the same: it was only this call that failed.
+            again_s = _LOOK_AGAIN_S if variant.replicas else None
+            with elastic.in_line(self._room) as called:
+                try:
+                    await elastic.first_replica(called, within_s=max(left_s, 0.0), again_s=again_s)
+                finally:
+                    timing.waited_s = perf_counter() - began_at
+            answer = await self._try_replicas(variant, request, timing)
+            if answer is None and elastic.is_closed:
+                raise ServiceUnavailable(
+                    f"variant {variant.name!r} was changed while this request waited for it; try again"
+                )
+        return answer
+
+    async def _predict(
+        self, route: LiveRoute, variant: LiveVariant, request: bytes, timing: Timing
+    ) -> Answer:
         answer = await self._try_replicas(variant, request, timing)
         if answer is None and await self._keeper.refresh():
             answer = await self._try_replicas(
@@ -145,11 +221,10 @@ class Invoker:
     async def _try_replicas(self, variant: LiveVariant, request: bytes, timing: Timing) -> Answer | None:
         """The answer of the first replica that gives one; None when none could be reached.
 
-        A request that a replica may have begun to work on is given to one other replica at most: it might be
-        what ended the first.
+        A request that a replica may have begun to work on is given to one other replica at most, however often it
+        is tried: it might be what ended the first.
         """
         tried: list[Replica] = []
-        n_delivered = 0
         while True:
             replica = variant.pick(tried=tried, n_outstanding_max=self._n_outstanding_max)
             if replica is None:
@@ -160,20 +235,19 @@ class Invoker:
             except CallFailed as failure:
                 _raise_if_final(failure)
                 replica.failed(monotonic())
-                n_delivered += failure.is_delivered
-                if n_delivered > 1:
+                timing.n_delivered += failure.is_delivered
+                if timing.n_delivered > 1:
                     raise _died() from None
 
     async def _call(self, replica: Replica, request: bytes, timing: Timing) -> Answer:
         replica.n_outstanding += 1
         began_at = perf_counter()
         try:
-            answer = await replica.pool.call(
-                request, limit_bytes=MAX_ANSWER_BYTES, timeout_s=self._answer_within_s
-            )
+            answer = await replica.pool.call(request, limit_bytes=MAX_ANSWER_BYTES, timeout_s=timing.within_s)
         finally:
             replica.n_outstanding -= 1
-        timing.model_s = perf_counter() - began_at
+            timing.model_s = perf_counter() - began_at
+            timing.busy_s += timing.model_s
         timing.is_answered = True
         replica.succeeded()
         return _checked(answer)

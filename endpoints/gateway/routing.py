@@ -15,23 +15,51 @@ Version = int | str
 
 
 @dataclass(frozen=True)
+class StartFailure:
+    """Why the last start of a model server failed, and from when on (seconds since the epoch) it is tried again."""
+
+    reason: str
+    again_at: float
+
+
+@dataclass(frozen=True)
+class Elasticity:
+    """What is known of a variant whose replicas follow its requests.
+
+    Attributes:
+        n_most: How many replicas it may have; `n_wanted` is how many it is to have now.
+        max_concurrency: Requests in hand, of a serverless one; None for no limit of its own.
+    """
+
+    variant_id: int
+    n_most: int
+    n_wanted: int = 0
+    max_concurrency: int | None = None
+    failure: StartFailure | None = None
+
+
+@dataclass(frozen=True)
 class RouteVariant:
     """A production variant: its share of the requests and the replicas that are ready now."""
 
     name: str
     weight: float
     replicas: tuple[Address, ...] = ()
+    elastic: Elasticity | None = None
 
 
 @dataclass(frozen=True)
 class Route:
-    """An endpoint. `status` is its status word, shown to callers while no replica is ready."""
+    """An endpoint. `status` is its status word, shown to callers while no replica is ready; `is_async` where only runs
+    may call it, which take in requests that are objects.
+    """
 
     project: str
     endpoint_name: str
     endpoint_id: int
     status: str
     variants: tuple[RouteVariant, ...] = ()
+    is_async: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-"""The gateway's socket for runs of tables and evaluations. It trusts nobody: invocations only, each with the token of a
-run, which names the one endpoint that it may invoke.
+"""The gateway's socket for runs of tables, evaluations and asynchronous requests. It trusts nobody: invocations only,
+each with the token of a run, which names the one endpoint that it may invoke.
 
 A run reads data of somebody's, and its process may be taken over; what it can do with this socket is then what its
 token says, until it expires. Composed by `server.py`.

@@ -9,10 +9,12 @@ a test).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import resource
 import signal
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from time import monotonic, time
@@ -20,17 +22,19 @@ from typing import Any
 
 import uvloop
 
+from endpoints.async_limits import BODY_BYTES_MAX, PATIENT_S
 from endpoints.gateway.balance import Balancer
 from endpoints.gateway.headers import request_id_of
 from endpoints.gateway.invoke import Invoker, endpoint_not_found, invocation_of
 from endpoints.gateway.keys import key_authenticate
+from endpoints.gateway.loads import LoadWriter, WriteLoads, nothing_written
 from endpoints.gateway.proxy import WebProxy
 from endpoints.gateway.refresh import LoadTable, TableKeeper
 from endpoints.gateway.routing import KeyRecord, RoutingTable
 from endpoints.gateway.runs import BODIES_BYTES_MAX, RunsApplication, RunsDoor, runs_limits
 from endpoints.gateway.tally import Flush, Tally, TallyWriter
 from endpoints.serving.address import Address
-from endpoints.serving.answers import JSON, error_answer
+from endpoints.serving.answers import JSON, MAX_BODY_BYTES, error_answer
 from endpoints.serving.exchange import Exchange
 from endpoints.serving.http1 import HttpServer, Limits
 from endpoints.serving.lifeline import Lifeline, lifeline_wait
@@ -59,16 +63,26 @@ class GatewayConfig:
     answer_within_s: float = 60.0
     n_outstanding_max: int = 200
     bodies_bytes_max: int = 256 * 1024 * 1024
+    wait_within_s: float = 60.0
+    n_waiting_max: int = 2000
     limits: Limits = field(default_factory=Limits)
 
 
 class Gateway:
     """A running gateway: `start()`, then `stop()`."""
 
-    def __init__(self, config: GatewayConfig, *, load_table: LoadTable, flush: Flush) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        *,
+        load_table: LoadTable,
+        flush: Flush,
+        write_loads: WriteLoads = nothing_written,
+    ) -> None:
         self._config = config
         self._keys: Mapping[str, KeyRecord] = {}
-        self._balancer = Balancer()
+        self._loads = LoadWriter(write_loads, lambda: self._balancer.elastic_variants())
+        self._balancer = Balancer(nudge=self._loads.nudge)
         self._keeper = TableKeeper(load_table, self._adopt, every_s=config.reload_every_s)
         self._tally = Tally()
         self._writer = TallyWriter(self._tally, flush, every_s=config.flush_every_s)
@@ -78,6 +92,8 @@ class Gateway:
         self._trusted = HttpServer(self._serve_trusted, refuse=_refuse, limits=config.limits)
         self._servers = [self._public, self._trusted]
         self._loops: list[asyncio.Task[None]] = []
+        self._listener: socket.socket | None = None
+        self._reloads: set[asyncio.Task[bool]] = set()
 
     async def start(self) -> Address:
         """Listens; answers with the public address, its port filled in.
@@ -89,12 +105,26 @@ class Gateway:
         await self._trusted.listen(self._config.trusted, mode=0o600)
         if self._config.runs is not None:
             await self._listen_for_runs(self._config.runs)
-        self._loops = [asyncio.create_task(self._keeper.run()), asyncio.create_task(self._writer.run())]
+        self._loops = [
+            asyncio.create_task(self._keeper.run()),
+            asyncio.create_task(self._writer.run()),
+            asyncio.create_task(self._loads.run()),
+        ]
         return public
+
+    def listen_for_changes(self, listener: socket.socket) -> None:
+        """Whoever changed what the routing table says may send a datagram there, so that it is loaded at once."""
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(listener.fileno(), self._told_of_changes, listener)
+        self._listener = listener
 
     async def stop(self) -> None:
         """Answers what has begun, writes the last counts, ends."""
         grace_s = self._config.grace_s
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+            self._listener.close()
         self._proxy.end_event_streams()
         await asyncio.gather(*(server.drain(grace_s=grace_s) for server in self._servers))
         for loop in self._loops:
@@ -102,16 +132,20 @@ class Gateway:
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self._writer.write()
         self._writer.close()
+        self._loads.close()
         self._keeper.close()
         self._balancer.close()
 
     async def _listen_for_runs(self, door: RunsDoor) -> None:
-        app = RunsApplication(self._invoker(BODIES_BYTES_MAX), key=door.key)
+        invoke = self._invoker(BODIES_BYTES_MAX, body_bytes_max=BODY_BYTES_MAX, patient_s=PATIENT_S)
+        app = RunsApplication(invoke, key=door.key)
         server = HttpServer(app, refuse=_refuse, limits=runs_limits(self._config.limits))
         self._servers.append(server)
         await server.listen(door.address, mode=0o600)
 
-    def _invoker(self, bodies_bytes_max: int) -> Invoker:
+    def _invoker(
+        self, bodies_bytes_max: int, *, body_bytes_max: int = MAX_BODY_BYTES, patient_s: float = 0.0
+    ) -> Invoker:
         return Invoker(
             self._balancer,
             self._keeper,
@@ -119,7 +153,19 @@ class Gateway:
             answer_within_s=self._config.answer_within_s,
             n_outstanding_max=self._config.n_outstanding_max,
             bodies_bytes_max=bodies_bytes_max,
+            wait_within_s=self._config.wait_within_s,
+            n_waiting_max=self._config.n_waiting_max,
+            body_bytes_max=body_bytes_max,
+            patient_s=patient_s,
         )
+
+    def _told_of_changes(self, listener: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                listener.recv(1)
+        reload = asyncio.ensure_future(self._keeper.refresh())
+        self._reloads.add(reload)
+        reload.add_done_callback(self._reloads.discard)
 
     def _adopt(self, table: RoutingTable) -> None:
         self._keys = table.keys
@@ -194,33 +240,51 @@ class Gateway:
 
 
 def gateway_run(
-    config: GatewayConfig, *, load_table: LoadTable, flush: Flush, lifeline: Lifeline | None = None
+    config: GatewayConfig,
+    *,
+    load_table: LoadTable,
+    flush: Flush,
+    write_loads: WriteLoads = nothing_written,
+    changes: socket.socket | None = None,
+    lifeline: Lifeline | None = None,
 ) -> int:
     """Runs a gateway until SIGTERM or SIGINT; answers the process's exit code.
 
     Args:
         load_table: See `TableKeeper`.
         flush: See `TallyWriter`.
+        write_loads: See `LoadWriter`.
+        changes: Where it is told that the routing table has changed.
         lifeline: Ends the process with its parent.
     """
     freed_memory_keep()
     n_connections = min(_N_CONNECTIONS, _raise_file_limit() * 3 // 8)
     config = replace(config, limits=replace(config.limits, n_connections=n_connections))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(config, load_table, flush, lifeline))
+        gateway = runner.run(_made(config, load_table, flush, write_loads))
+        return runner.run(_run(gateway, config, changes, lifeline))
 
 
-async def _run(config: GatewayConfig, load_table: LoadTable, flush: Flush, lifeline: Lifeline | None) -> int:
+async def _made(
+    config: GatewayConfig, load_table: LoadTable, flush: Flush, write_loads: WriteLoads
+) -> Gateway:
+    return Gateway(config, load_table=load_table, flush=flush, write_loads=write_loads)
+
+
+async def _run(
+    gateway: Gateway, config: GatewayConfig, changes: socket.socket | None, lifeline: Lifeline | None
+) -> int:
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    gateway = Gateway(config, load_table=load_table, flush=flush)
     try:
         public = await gateway.start()
     except OSError as error:
         logger.error("the gateway cannot listen on %s: %s", config.public, error)
         return 1
+    if changes is not None:
+        gateway.listen_for_changes(changes)
     logger.info("gateway on %s, web process at %s", public, config.web)
     await lifeline_wait(ended, lifeline)
     logger.info("asked to end: answering what has begun")

@@ -1,4 +1,4 @@
-"""The gateway's two doors to the database: the routing table in, the counts of traffic out.
+"""The gateway's doors to the database: the routing table in, the counts of traffic and the wishes for replicas out.
 
 Given to the gateway by `manage.py gateway`; each is called on a thread of its own. Nothing else of the gateway
 knows that there is a database.
@@ -13,18 +13,35 @@ from typing import Any, TypeVar
 from django.db import close_old_connections, transaction
 from django.db.models import Q
 
+from endpoints.elastic import Load
 from endpoints.gateway.histogram import Histogram
-from endpoints.gateway.routing import KeyRecord, Route, RouteVariant, RoutingTable, Version
+from endpoints.gateway.routing import (
+    Elasticity,
+    KeyRecord,
+    Route,
+    RouteVariant,
+    RoutingTable,
+    StartFailure,
+    Version,
+)
 from endpoints.gateway.tally import MinuteCounts
-from endpoints.models import Endpoint, EndpointMetric, ProductionVariant, Replica
+from endpoints.models import Endpoint, EndpointConfig, EndpointMetric, ProductionVariant, Replica
+from endpoints.services.elastic import (
+    AGAIN_AT,
+    is_elastic,
+    loads_write,
+    replicas_most,
+    waiting_count_write,
+)
 from endpoints.serving.address import Address, address_parse
+from endpoints.wake import host_wake
 from mlplatform.core import clock
 from mlplatform.core.models import AccessKey, Membership
 from mlplatform.core.revisions import revision_value
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 
 T = TypeVar("T")
-_LATENCY_COUNTS = ("n_requests", "n_4xx", "n_5xx", "n_model_errors")
+_COUNTS = ("n_requests", "n_4xx", "n_5xx", "n_model_errors", "n_throttled", "n_cold")
 
 
 def load_table(known_version: Version | None) -> RoutingTable | None:
@@ -35,6 +52,11 @@ def load_table(known_version: Version | None) -> RoutingTable | None:
 def flush(counts: Sequence[MinuteCounts]) -> None:
     """Adds the counts to the rows of their minutes, all or nothing; those of deleted endpoints are dropped."""
     _with_fresh_connection(_flush, counts)
+
+
+def write_loads(loads: Sequence[Load], met: Sequence[tuple[int, int]]) -> None:
+    """Writes down what elastic variants call for, and wakes the host of this machine."""
+    _with_fresh_connection(_write_loads, (loads, met))
 
 
 def _with_fresh_connection(work: Callable[[Any], T], argument: Any) -> T:
@@ -60,11 +82,19 @@ def _routes() -> list[Route]:
     )
     for variant_id, address in ready.values_list("variant_id", "address"):
         addresses.setdefault(variant_id, []).append(address_parse(address))
+    failures = _failures()
     variants: dict[int, list[RouteVariant]] = {}
+    live = set(Endpoint.objects.exclude(live=None).values_list("live", flat=True))
+    asynchronous = set(
+        EndpointConfig.objects.filter(async_inference__isnull=False).values_list("pk", flat=True)
+    )
     for variant in ProductionVariant.objects.order_by("pk"):
         replicas = tuple(addresses.get(variant.pk, ()))
+        # Before a configuration answers, nobody waits for it: its model may turn out to be broken.
+        failure = failures.get(variant.pk) if not replicas else None
+        elastic = _elasticity(variant, failure) if variant.config_id in live else None
         variants.setdefault(variant.config_id, []).append(
-            RouteVariant(variant.name, variant.weight, replicas)
+            RouteVariant(variant.name, variant.weight, replicas, elastic)
         )
     endpoints = Endpoint.objects.exclude(status=EndpointStatus.DELETING).select_related("project")
     return [
@@ -74,9 +104,43 @@ def _routes() -> list[Route]:
             endpoint_id=endpoint.pk,
             status=endpoint.status,
             variants=tuple(variants.get(endpoint.live_id or endpoint.wanted_id, ())),
+            is_async=(endpoint.live_id or endpoint.wanted_id) in asynchronous,
         )
         for endpoint in endpoints
     ]
+
+
+def _elasticity(variant: ProductionVariant, failure: StartFailure | None) -> Elasticity | None:
+    if not is_elastic(variant):
+        return None
+    return Elasticity(
+        variant_id=variant.pk,
+        n_most=replicas_most(variant),
+        n_wanted=variant.n_wanted,
+        max_concurrency=variant.serverless_max_concurrency,
+        failure=failure,
+    )
+
+
+def _failures() -> dict[int, StartFailure]:
+    """Of elastic variants whose last start failed."""
+    failed = Replica.objects.filter(
+        status=ReplicaStatus.FAILED, variant__idle_after_s__isnull=False, failure__isnull=False
+    )
+    return {
+        variant_id: StartFailure(str(failure.get("reason", "")), float(failure.get(AGAIN_AT, 0.0)))
+        for variant_id, failure in failed.values_list("variant_id", "failure")
+        if failure
+    }
+
+
+def _write_loads(given: tuple[Sequence[Load], Sequence[tuple[int, int]]]) -> None:
+    loads, met = given
+    if loads:
+        loads_write(loads=loads)
+        host_wake()
+    for variant_id, n_waiting in met:
+        waiting_count_write(variant_id=variant_id, n_waiting=n_waiting)
 
 
 def _keys() -> dict[str, KeyRecord]:
@@ -122,9 +186,10 @@ def _add(count: MinuteCounts) -> None:
     }
     EndpointMetric.objects.get_or_create(**place)
     metric = EndpointMetric.objects.select_for_update().get(**place)
-    for name in _LATENCY_COUNTS:
+    for name in _COUNTS:
         setattr(metric, name, getattr(metric, name) + getattr(count, name))
     histogram = Histogram.from_dict(metric.latency or {})
     histogram.merge(count.latency)
     metric.latency = histogram.to_dict()
-    metric.save(update_fields=[*_LATENCY_COUNTS, "latency"])
+    metric.busy_ms += round(count.busy_ms)
+    metric.save(update_fields=[*_COUNTS, "busy_ms", "latency"])

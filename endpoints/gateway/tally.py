@@ -25,6 +25,9 @@ class MinuteCounts:
         minute: Minutes since the epoch.
         n_4xx: Answers 400 to 499 except 424.
         n_model_errors: Answers 424.
+        n_throttled: Answers 429, which are in `n_4xx` too.
+        n_cold: Requests that waited for a model server to start.
+        busy_ms: Time in model servers, of all requests together.
         latency: From the request's arrival to its answer, of requests that a replica answered.
         overhead: The part of it that the model server did not take.
     """
@@ -36,6 +39,9 @@ class MinuteCounts:
     n_4xx: int = 0
     n_5xx: int = 0
     n_model_errors: int = 0
+    n_throttled: int = 0
+    n_cold: int = 0
+    busy_ms: float = 0.0
     latency: Histogram = field(default_factory=Histogram)
     overhead: Histogram = field(default_factory=Histogram)
 
@@ -47,12 +53,16 @@ class MinuteCounts:
             self.n_5xx += 1
         elif status >= 400:
             self.n_4xx += 1
+            self.n_throttled += status == 429
 
     def merge(self, other: MinuteCounts) -> None:
         self.n_requests += other.n_requests
         self.n_4xx += other.n_4xx
         self.n_5xx += other.n_5xx
         self.n_model_errors += other.n_model_errors
+        self.n_throttled += other.n_throttled
+        self.n_cold += other.n_cold
+        self.busy_ms += other.busy_ms
         self.latency.merge(other.latency)
         self.overhead.merge(other.overhead)
 
@@ -75,10 +85,19 @@ class Tally:
         status: int,
         latency_s: float | None = None,
         model_s: float = 0.0,
+        busy_s: float = 0.0,
+        is_cold: bool = False,
     ) -> None:
-        """Counts one invocation. `latency_s` is None when no replica answered it."""
+        """Counts one invocation.
+
+        Args:
+            latency_s: None when no replica answered it.
+            model_s: What the replica that answered took; `busy_s` what all took that were tried.
+        """
         counts = self._at(endpoint_id, variant, int(now // 60))
         counts.count(status)
+        counts.n_cold += is_cold
+        counts.busy_ms += busy_s * 1000
         if latency_s is not None:
             counts.latency.add(latency_s * 1000)
             counts.overhead.add((latency_s - model_s) * 1000)

@@ -67,6 +67,11 @@ class ProductionVariant(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def placed_on(self) -> str:
+        """Its instance type, or the memory that it has instead."""
+        return self.instance_type or f"serverless {self.serverless_memory_mb} MB"
+
 
 class Endpoint(models.Model):
     """A stable address for predictions.

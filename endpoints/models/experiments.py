@@ -88,6 +88,7 @@ class ExperimentCell(models.Model):
     """One configuration, sample size and instance type. Those that differ in the instance type alone share a training
     job, by `training_key`.
 
+    `endpoint_uids` are the ids of all endpoints it ever had, by which what they cost is found when they are gone.
     `waiting` says why nothing happens now; `failure` why the cell has no evaluation. `model` is set with the endpoint,
     in one commit: a cell that has a model was deployed in this attempt.
     """
@@ -118,6 +119,7 @@ class ExperimentCell(models.Model):
     endpoint = models.ForeignKey(
         Endpoint, on_delete=models.SET_NULL, null=True, blank=True, related_name="experiment_cells"
     )
+    endpoint_uids = models.JSONField(default=list)
     evaluation = models.ForeignKey(
         Evaluation, on_delete=models.SET_NULL, null=True, blank=True, related_name="experiment_cells"
     )

@@ -196,6 +196,7 @@ def _parameters(row: Evaluation, summary: Mapping[str, Any]) -> dict[str, str]:
         "instance_type": row.instance_type,
         "vcpus": facts.get("vcpus"),
         "price_per_hour": facts.get("price_per_hour"),
+        "currency": facts.get("currency"),
         "dataset": row.dataset_reference,
         "n_features": facts.get("n_features"),
         "n_rows": summary.get("n_rows"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Count, Prefetch, Q
 from django.utils.translation import gettext as _
 
+from endpoints.elastic import SERVERLESS_QUEUE
 from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica
 from endpoints.selectors.samples import endpoint_sample_row
 from endpoints.selectors.snippets import endpoint_snippets
@@ -96,7 +97,13 @@ def _unserved(endpoint: Endpoint) -> str | None:
     """Which queue no host serves, although a variant needs it."""
     served = queues_served(kind=NodeKind.HOST)
     configs = [config for config in (endpoint.wanted, endpoint.live) if config is not None]
-    names = dict.fromkeys(variant.instance_type for config in configs for variant in config.variants.all())
+    variants = [variant for config in configs for variant in config.variants.all()]
+    if SERVERLESS_QUEUE not in served and any(not variant.instance_type for variant in variants):
+        return _(
+            "No host serves the queue “%(queue)s”, which serverless variants need. Their model servers start when "
+            "one is started: .venv/bin/python manage.py host --queues %(queue)s"
+        ) % {"queue": SERVERLESS_QUEUE}
+    names = dict.fromkeys(variant.instance_type for variant in variants if variant.instance_type)
     for instance_type in map(instance_type_get, names):
         if instance_type.queue not in served:
             return _(

@@ -36,7 +36,7 @@ def model_list(
 def model_get(*, actor: Actor, name: str) -> Model:
     """Raises NotFound, alike for a model of another project and for none."""
     found = (
-        Model.objects.select_related("project", "training_job", "created_by")
+        Model.objects.select_related("project", "training_job", "created_by", "source")
         .filter(project=actor.project, name=name)
         .first()
     )

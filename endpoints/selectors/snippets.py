@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint
 from endpoints.selectors.samples import endpoint_sample_row
+from jobs.algorithms.registry import SCRIPT
 
 
 def endpoint_snippets(*, endpoint: Endpoint, base_url: str) -> dict[str, str]:
@@ -19,9 +20,11 @@ def endpoint_snippets(*, endpoint: Endpoint, base_url: str) -> dict[str, str]:
     row = endpoint_sample_row(endpoint=endpoint)
     path = f"/api/v1/projects/{endpoint.project.name}/endpoints/{endpoint.name}/invocations"
     url = base_url.rstrip("/") + path
+    variants = (endpoint.live or endpoint.wanted).variants
+    is_script = variants.filter(model__algorithm=SCRIPT).exists()
     return {
         "curl": _curl(url, row),
-        "python": _python(url, row),
+        "python": _python(url, row, is_json=not is_script),
         "boto3": _boto3(base_url, endpoint.name, row),
     }
 
@@ -38,8 +41,10 @@ def _curl(url: str, row: str) -> str:
     )
 
 
-def _python(url: str, row: str) -> str:
-    return f"""import json
+def _python(url: str, row: str, *, is_json: bool) -> str:
+    """A script may answer something else than JSON, whatever it was asked for."""
+    printed = "json.load(response)" if is_json else "response.read().decode()"
+    return f"""{"import json" if is_json else ""}
 import os
 import urllib.request
 
@@ -52,9 +57,9 @@ request = urllib.request.Request(
         "Accept": "application/json",
     }},
 )
-with urllib.request.urlopen(request, timeout=60) as response:
-    print(json.load(response))
-"""
+with urllib.request.urlopen(request, timeout=120) as response:
+    print({printed})
+""".lstrip()
 
 
 def _boto3(base_url: str, name: str, row: str) -> str:

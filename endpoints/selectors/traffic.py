@@ -24,6 +24,9 @@ class TrafficCounts:
     p90_ms: float | None
     p99_ms: float | None
     mean_ms: float | None
+    n_throttled: int = 0
+    n_cold: int = 0
+    busy_ms: int = 0
 
     @property
     def n_errors(self) -> int:
@@ -34,7 +37,7 @@ class TrafficCounts:
         return self.n_errors / self.n_requests if self.n_requests else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrafficPoint(TrafficCounts):
     minute_at: datetime
 
@@ -116,4 +119,7 @@ def _sum(metrics: Iterable[EndpointMetric]) -> TrafficCounts:
         p90_ms=latency.percentile(90),
         p99_ms=latency.percentile(99),
         mean_ms=latency.mean_ms,
+        n_throttled=sum(row.n_throttled for row in rows),
+        n_cold=sum(row.n_cold for row in rows),
+        busy_ms=sum(row.busy_ms for row in rows),
     )

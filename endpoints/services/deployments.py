@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from endpoints.models import Endpoint, Model
 from endpoints.selectors.models import model_of_job
 from endpoints.services.endpoints import endpoint_create
@@ -14,9 +16,12 @@ from mlplatform.core.people.access import Actor
 
 
 def training_job_deploy(
-    *, actor: Actor, training_job: str, name: str, instance_type: str = "local.cpu"
+    *, actor: Actor, training_job: str, name: str, variant: VariantRequest | None = None
 ) -> Endpoint:
     """Serves the model of a job at a new endpoint `name`. A model that was made for it goes when that is refused.
+
+    Args:
+        variant: What it runs on; its model is that of the job, whatever it says. One `local.cpu` without it.
 
     Raises:
         InvalidRequest, LimitExceeded, AccessDenied: as of `model_create` and `endpoint_create`.
@@ -26,17 +31,17 @@ def training_job_deploy(
     name_check(name)
     model = model_of_job(actor=actor, training_job=training_job)
     if model is not None:
-        return _serve(actor, name, model, instance_type)
+        return _serve(actor, name, model, variant)
     made = model_create(actor=actor, name=_model_name(actor, training_job), training_job=training_job)
     try:
-        return _serve(actor, name, made, instance_type)
+        return _serve(actor, name, made, variant)
     except BaseException:
         model_delete(actor=actor, name=made.name)
         raise
 
 
-def _serve(actor: Actor, name: str, model: Model, instance_type: str) -> Endpoint:
-    variant = VariantRequest(model=model.name, instance_type=instance_type)
+def _serve(actor: Actor, name: str, model: Model, asked: VariantRequest | None) -> Endpoint:
+    variant = replace(asked, model=model.name) if asked else VariantRequest(model=model.name)
     return endpoint_create(actor=actor, name=name, variants=[variant])
 
 

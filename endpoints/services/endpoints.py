@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from enum import Enum
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
 from endpoints.selectors.endpoints import endpoint_get
+from endpoints.services.async_config import AsyncInferenceRequest, async_check, async_request_of
+from endpoints.services.elastic import elastic_begin
 from endpoints.services.invocations import InvokeResult, endpoint_invoke
 from endpoints.services.rollout import rollout_step
+from endpoints.services.serverless import ServerlessRequest
 from endpoints.services.variants import (
     VariantRequest,
+    counts_check,
     limits_check,
+    variant_columns,
     variant_names_check,
     variant_requests,
     variants_check,
@@ -31,7 +38,10 @@ from mlplatform.core.status import EndpointStatus
 from mlplatform.core.transitions import status_update
 
 __all__ = [
+    "UNCHANGED",
+    "AsyncInferenceRequest",
     "InvokeResult",
+    "ServerlessRequest",
     "VariantRequest",
     "endpoint_create",
     "endpoint_delete",
@@ -41,6 +51,14 @@ __all__ = [
     "variant_requests",
 ]
 
+
+class Unchanged(Enum):
+    """Leaves what there is, where None would mean none."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
 _AT_REST = frozenset({EndpointStatus.IN_SERVICE, EndpointStatus.FAILED})
 
 
@@ -51,8 +69,12 @@ def endpoint_create(
     variants: Sequence[VariantRequest],
     description: str = "",
     tags: Mapping[str, str] | None = None,
+    async_inference: AsyncInferenceRequest | None = None,
 ) -> Endpoint:
     """Asks for a new endpoint; it is Creating until its replicas answer.
+
+    Args:
+        async_inference: Given, it takes requests as objects, and those alone.
 
     Raises:
         InvalidRequest: a field that cannot be used.
@@ -74,19 +96,28 @@ def endpoint_create(
             name=name,
             uid=uid_new(),
             description=description[:2000],
-            wanted=_config_create(actor, name, variants, models),
+            wanted=_config_create(actor, name, variants, models, async_inference),
             tags=checked_tags,
             created_by=actor.user,
             created_at=now,
             updated_at=now,
         )
         rollout_step(endpoint_id=endpoint.pk)
-        _audit(actor, "endpoint.create", name, variants)
+        _audit(actor, "endpoint.create", name, variants, async_inference)
     return endpoint
 
 
-def endpoint_update(*, actor: Actor, name: str, variants: Sequence[VariantRequest]) -> Endpoint:
+def endpoint_update(
+    *,
+    actor: Actor,
+    name: str,
+    variants: Sequence[VariantRequest],
+    async_inference: AsyncInferenceRequest | Unchanged | None = UNCHANGED,
+) -> Endpoint:
     """Asks for other variants. The old ones answer until the new ones are ready; if those fail, all stays as it was.
+
+    Args:
+        async_inference: None for an endpoint that answers at once; by default as it is.
 
     Raises:
         NotFound, InvalidRequest, LimitExceeded, AccessDenied.
@@ -98,8 +129,11 @@ def endpoint_update(*, actor: Actor, name: str, variants: Sequence[VariantReques
         models = variants_check(project=actor.project, variants=variants)
         endpoint = _at_rest(actor, name)
         limits_check(project=actor.project, variants=variants, besides=endpoint)
-        _update_to(endpoint, _config_create(actor, name, variants, models))
-        _audit(actor, "endpoint.update", name, variants)
+        asked = (
+            async_request_of(endpoint.wanted) if isinstance(async_inference, Unchanged) else async_inference
+        )
+        _update_to(endpoint, _config_create(actor, name, variants, models, asked))
+        _audit(actor, "endpoint.update", name, variants, asked)
     return endpoint_get(actor=actor, name=name)
 
 
@@ -125,6 +159,7 @@ def endpoint_update_weights(
         now_asked = variant_requests(endpoint.wanted)
         variant_names_check(variants=now_asked, given=weights, field="weights")
         variant_names_check(variants=now_asked, given=counts, field="counts")
+        counts_check(variants=now_asked, counts=counts)
         variants = [
             replace(
                 variant,
@@ -138,7 +173,8 @@ def endpoint_update_weights(
             _weights_set(endpoint, variants)
         else:
             limits_check(project=actor.project, variants=variants, besides=endpoint)
-            _update_to(endpoint, _config_create(actor, name, variants, models))
+            kept = async_request_of(endpoint.wanted)
+            _update_to(endpoint, _config_create(actor, name, variants, models, kept))
         _audit(actor, "endpoint.update", name, variants)
     return endpoint_get(actor=actor, name=name)
 
@@ -160,13 +196,17 @@ def endpoint_delete(*, actor: Actor, name: str) -> None:
         rollout_step(endpoint_id=endpoint.pk)
 
 
-def _audit(actor: Actor, action: str, name: str, variants: Sequence[VariantRequest]) -> None:
-    audit_record(
-        actor=actor,
-        action=action,
-        target=name,
-        detail={"variants": [asdict(variant) for variant in variants]},
-    )
+def _audit(
+    actor: Actor,
+    action: str,
+    name: str,
+    variants: Sequence[VariantRequest],
+    async_inference: AsyncInferenceRequest | None = None,
+) -> None:
+    detail: dict[str, Any] = {"variants": [asdict(variant) for variant in variants]}
+    if async_inference is not None:
+        detail["async_inference"] = async_inference.to_json()
+    audit_record(actor=actor, action=action, target=name, detail=detail)
 
 
 def _refuse_taken(actor: Actor, name: str) -> None:
@@ -213,21 +253,27 @@ def _weights_set(endpoint: Endpoint, variants: Sequence[VariantRequest]) -> None
 
 
 def _config_create(
-    actor: Actor, name: str, variants: Sequence[VariantRequest], models: Mapping[str, Model]
+    actor: Actor,
+    name: str,
+    variants: Sequence[VariantRequest],
+    models: Mapping[str, Model],
+    async_inference: AsyncInferenceRequest | None,
 ) -> EndpointConfig:
     now = clock.now()
+    if async_inference is not None:
+        async_check(project=actor.project, request=async_inference)
     config = EndpointConfig.objects.create(
-        project=actor.project, name=name_with_time(name, now), created_by=actor.user, created_at=now
+        project=actor.project,
+        name=name_with_time(name, now),
+        async_inference=async_inference.to_json() if async_inference is not None else None,
+        created_by=actor.user,
+        created_at=now,
     )
     for variant in variants:
         ProductionVariant.objects.create(
-            config=config,
-            name=variant.name,
-            model=models[variant.model],
-            instance_type=variant.instance_type,
-            instance_count=variant.instance_count,
-            weight=variant.weight,
+            config=config, model=models[variant.model], **variant_columns(variant)
         )
+    elastic_begin(config_id=config.pk)
     return config
 
 

@@ -10,6 +10,7 @@ from endpoints.models import Endpoint, ProductionVariant
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.services.evaluation_facts import evaluation_facts, has_k, predicts_no_label
 from endpoints.services.evaluation_labels import labels_complaint
+from jobs.algorithms.registry import SCRIPT
 from jobs.models import DatasetVersion
 from jobs.selectors.datasets import dataset_version_get
 from jobs.services.request_checks import tags_check, whole_number_check
@@ -76,6 +77,8 @@ def evaluation_check(
     facts = evaluation_facts(variant=chosen) if chosen else {}
     if chosen is not None and predicts_no_label(chosen.model.algorithm):
         errors.append(FieldError("endpoint", _no_label(chosen.model.algorithm)))
+    elif chosen is not None and _is_unknown(chosen, facts):
+        errors.append(FieldError("endpoint", _unknown_label(chosen.model.name)))
     elif chosen is not None:
         _k_max(k_max, chosen, facts, errors)
         if version is not None:
@@ -156,6 +159,21 @@ def _variant(endpoint: Endpoint, name: str, errors: list[FieldError]) -> Product
         errors.append(FieldError("variant", message))
         return None
     return variants[name] if name else next(iter(variants.values()))
+
+
+def _is_unknown(variant: ProductionVariant, facts: Mapping[str, Any]) -> bool:
+    """Whether nobody knows what a script's model predicts."""
+    known = facts["predictor_type"] in ("classifier", "regressor")
+    return variant.model.algorithm == SCRIPT and not known
+
+
+def _unknown_label(model: str) -> str:
+    message: str = _(
+        "nobody knows what the script of model “{model}” predicts: it was not made of a training job whose channel "
+        "train is a dataset with a label; predict a dataset with it, or make the model of such a job",
+        model=model,
+    )
+    return message
 
 
 def _no_label(algorithm: str) -> str:

@@ -29,6 +29,7 @@ from endpoints.services.run_lease import (
 from endpoints.services.run_results import run_result_keep
 from endpoints.services.run_sweep import run_sweep
 from endpoints.services.run_tokens import run_token_for
+from jobs.algorithms.registry import SCRIPT
 from jobs.runner.said import said_text
 from jobs.services.sweeping import Resending
 from jobs.services.worker_state import worker_state
@@ -176,6 +177,7 @@ def _spec(evaluation: Evaluation, folder: Path) -> EvaluationSpec:
         batches=evaluation.batches,
         single_requests=evaluation.single_requests,
         result=str(folder / "predictions.bin"),
+        is_script=model.algorithm == SCRIPT,
     )
 
 
@@ -192,13 +194,13 @@ def _changed(evaluation: Evaluation) -> str:
             variant=evaluation.variant,
             model=evaluation.model_name,
         )
-    if now.instance_type != evaluation.instance_type:
+    if now.placed_on != evaluation.instance_type:
         return _(
             "Endpoint “{name}” was updated meanwhile: its variant “{variant}” runs on {now} and no longer on {before}, "
             "whose latencies were to be measured",
             name=evaluation.endpoint_name,
             variant=evaluation.variant,
-            now=now.instance_type,
+            now=now.placed_on,
             before=evaluation.instance_type,
         )
     return ""

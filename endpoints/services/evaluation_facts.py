@@ -11,6 +11,8 @@ from endpoints.models import Model, ProductionVariant
 from jobs.algorithms.base import AlgorithmSpec
 from jobs.algorithms.registry import ALGORITHMS, algorithm_get
 from jobs.instance_types import instance_type_get
+from jobs.pricing import Price
+from jobs.selectors.prices import prices_now
 
 
 def evaluation_facts(*, variant: ProductionVariant) -> dict[str, Any]:
@@ -19,7 +21,7 @@ def evaluation_facts(*, variant: ProductionVariant) -> dict[str, Any]:
     manifest = model.manifest
     texts = _hyperparameters(model)
     values = _values(model.algorithm, texts)
-    instance = instance_type_get(variant.instance_type)
+    price, vcpus = _price(variant)
     return {
         "algorithm": model.algorithm,
         "predictor_type": manifest.get("predictor_type") or _predictor_type(model.algorithm, texts),
@@ -29,9 +31,19 @@ def evaluation_facts(*, variant: ProductionVariant) -> dict[str, Any]:
         "index_type": values.get("index_type"),
         "sample_size": values.get("sample_size"),
         "engine": manifest.get("engine"),
-        "price_per_hour": instance.price_per_hour,
-        "vcpus": instance.vcpus,
+        "price_per_hour": float(price.per_hour),
+        "currency": price.currency,
+        "vcpus": vcpus,
     }
+
+
+def _price(variant: ProductionVariant) -> tuple[Price, int | None]:
+    """Of an hour, and how many vCPU it has; a serverless variant has the price of an hour of work, and no vCPU."""
+    prices = prices_now()
+    if variant.serverless_memory_mb is not None:
+        return prices.of_memory(variant.serverless_memory_mb), None
+    instance = instance_type_get(variant.instance_type)
+    return prices.of(instance.name), instance.vcpus
 
 
 def index_metric(*, model: Model) -> str | None:

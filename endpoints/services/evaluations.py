@@ -167,7 +167,7 @@ def _store(actor: Actor, checked: Checked) -> Evaluation:
         model=model,
         model_name=model.name,
         training_job_name=model.training_job.name if model.training_job else "",
-        instance_type=checked.variant.instance_type,
+        instance_type=checked.variant.placed_on,
         dataset_version=checked.version,
         dataset_reference=str(checked.version),
         facts=checked.facts,

@@ -14,7 +14,7 @@ from endpoints.services.evaluation_checks import BATCHES_MAX, SINGLE_REQUESTS_MA
 from endpoints.services.evaluation_facts import has_k
 from endpoints.services.experiment_grid import Grid, grid_check
 from jobs.algorithms.base import AlgorithmSpec, DataFacts
-from jobs.algorithms.registry import algorithm_get
+from jobs.algorithms.registry import ALGORITHMS, algorithm_get
 from jobs.instance_types import instance_type_get
 from jobs.models import DatasetVersion
 from jobs.services.channels import ChannelRequest, ResolvedChannel, channels_resolve
@@ -202,6 +202,11 @@ def _algorithm(name: str) -> AlgorithmSpec:
         found = algorithm_get(name)
     except NotFound as error:
         raise InvalidRequest.for_field("algorithm", error.message) from None
+    if found.is_open:
+        raise InvalidRequest.for_field(
+            "algorithm",
+            _("an experiment compares built-in algorithms; use one of {names}", names=", ".join(ALGORITHMS)),
+        )
     if found.label == "none":
         raise InvalidRequest.for_field(
             "algorithm",

@@ -236,7 +236,14 @@ class _Steps:
                 tags=self._experiment.tags,
             )
             undeployed = self._rows(row).filter(status=CellStatus.DEPLOYING, endpoint=None, model=None)
-            if not undeployed.update(endpoint=endpoint, model=model, waiting=""):
+            uids = ExperimentCell.objects.values_list("endpoint_uids", flat=True).get(pk=row["id"])
+            changes = {
+                "endpoint": endpoint,
+                "endpoint_uids": [*uids, endpoint.uid],
+                "model": model,
+                "waiting": "",
+            }
+            if not undeployed.update(**changes):
                 raise _Overtaken
         return True
 

@@ -17,7 +17,8 @@ from mlplatform.core.errors import ServiceUnavailable
 from mlplatform.core.names import name_check
 from mlplatform.core.people.access import Actor
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 125.0
+"""A model server may take 60 s to start and 60 s for the answer."""
 BODY_MAX_BYTES = 6 * 1024 * 1024
 
 
@@ -45,7 +46,7 @@ def endpoint_invoke(
     Raises:
         NotFound: no such endpoint in the actor's project.
         InvalidRequest: a variant that cannot be a name.
-        ServiceUnavailable: the gateway does not run or gave no answer within 60 s.
+        ServiceUnavailable: the gateway does not run or gave no answer within 125 s.
     """
     endpoint = endpoint_get(actor=actor, name=name)
     if variant:

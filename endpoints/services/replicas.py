@@ -5,7 +5,7 @@ Not the processes (`endpoints.replicas`) and not which replicas there are to be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,10 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Coalesce
 
+from endpoints.elastic import SERVERLESS_QUEUE
 from endpoints.models import Replica
+from endpoints.services.elastic import demand_failed, demand_met
+from endpoints.services.replica_runs import RunEnd, run_begin, run_end, run_ready, runs_end
 from jobs.instance_types import instance_type_list, instance_types_of
 from mlplatform.core import clock
 from mlplatform.core.logs import log_end
@@ -26,16 +29,25 @@ from mlplatform.core.transitions import status_update
 
 LEASE_S = 20
 """A host that has not renewed its leases for so long is dead, and with it its model servers."""
-_NO_PROCESS = {"host": "", "lease_expires_at": None, "pid": None, "address": "", "memory_bytes": None}
+_NO_PROCESS: dict[str, Any] = {
+    "host": "",
+    "lease_expires_at": None,
+    "pid": None,
+    "address": "",
+    "memory_bytes": None,
+}
 
 
-def replica_claim(*, host: str, queues: Iterable[str] = ("cpu",), limit: int = 100) -> list[Replica]:
-    """Takes up to `limit` pending replicas for `host`, of instance types that need one of its queues.
+def replica_claim(*, host: str, queues: Collection[str] = ("cpu",), limit: int = 100) -> list[Replica]:
+    """Takes up to `limit` pending replicas for `host`, of instance types that need one of its queues. Serverless ones
+    are for hosts of the queue `cpu`.
 
     Two hosts never get the same one. One of a type that is no longer known is for any host, which says so.
     """
     mine = instance_types_of(queues)
     others = [known.name for known in instance_type_list() if known.name not in mine]
+    if SERVERLESS_QUEUE not in queues:
+        others.append("")
     waiting = (
         Replica.objects.filter(status=ReplicaStatus.PENDING, host="")
         .exclude(variant__instance_type__in=others)
@@ -63,15 +75,26 @@ def replica_renew(*, host: str) -> int:
 def replica_started(*, replica_id: int, host: str, pid: int) -> bool:
     """A process was started. False when the replica is no longer this host's; then it must be ended."""
     return _change(
-        _owned(replica_id, host), to=ReplicaStatus.STARTING, pid=pid, address="", started_at=clock.now()
+        _owned(replica_id, host),
+        to=ReplicaStatus.STARTING,
+        also=lambda: run_begin(replica_id=replica_id),
+        pid=pid,
+        address="",
+        started_at=clock.now(),
     )
 
 
 def replica_ready(*, replica_id: int, host: str, address: str) -> bool:
     """It answers at `address` and gets requests from now on."""
+
+    def also() -> None:
+        run_ready(replica_id=replica_id)
+        demand_met(replica_id=replica_id)
+
     return _change(
         _owned(replica_id, host),
         to=ReplicaStatus.IN_SERVICE,
+        also=also,
         address=address,
         ready_at=clock.now(),
         ended_at=None,
@@ -79,7 +102,9 @@ def replica_ready(*, replica_id: int, host: str, address: str) -> bool:
     )
 
 
-def replica_crashed(*, replica_id: int, host: str, silent_s: float = 0.0) -> bool:
+def replica_crashed(
+    *, replica_id: int, host: str, silent_s: float = 0.0, reason: RunEnd = RunEnd.CRASHED
+) -> bool:
     """Its process ended by itself, or hung; it is to be started again.
 
     Args:
@@ -88,6 +113,7 @@ def replica_crashed(*, replica_id: int, host: str, silent_s: float = 0.0) -> boo
     return _change(
         _owned(replica_id, host),
         to=ReplicaStatus.STARTING,
+        also=lambda: run_end(replica_id=replica_id, reason=reason),
         pid=None,
         address="",
         restarts=F("restarts") + 1,
@@ -95,28 +121,42 @@ def replica_crashed(*, replica_id: int, host: str, silent_s: float = 0.0) -> boo
     )
 
 
-def replica_failed(*, replica_id: int, host: str, failure: Mapping[str, Any], retried: bool) -> bool:
-    """It could not be started.
+def replica_failed(
+    *,
+    replica_id: int,
+    host: str,
+    failure: Mapping[str, Any],
+    retried: bool,
+    reason: RunEnd = RunEnd.FAILED_TO_START,
+) -> bool:
+    """It could not be started. One of an elastic variant is started again by the next request only.
 
     Args:
         failure: {"reason", "detail", "log_tail"}.
         retried: The host keeps the replica to try again; otherwise only the row and its log remain.
     """
-    kept = {"pid": None, "address": "", "memory_bytes": None}
+    kept: dict[str, Any] = {"pid": None, "address": "", "memory_bytes": None}
+
+    def also() -> None:
+        run_end(replica_id=replica_id, reason=reason)
+        demand_failed(replica_id=replica_id)
+
     return _change(
         _owned(replica_id, host),
         to=ReplicaStatus.FAILED,
+        also=also,
         **(kept if retried else _NO_PROCESS),
         failure=storable(dict(failure)),
         ended_at=Coalesce("ended_at", clock.now()),
     )
 
 
-def replica_gone(*, replica_id: int, host: str) -> bool:
+def replica_gone(*, replica_id: int, host: str, reason: RunEnd = RunEnd.REPLACED) -> bool:
     """A draining replica has no process any more."""
     gone = Replica.objects.select_related("log").filter(pk=replica_id, host=host).first()
     if gone is not None:
         log_end(stream=gone.log)
+        run_end(replica_id=gone.pk, reason=reason)
     return _change(
         Replica.objects.filter(pk=replica_id, host=host),
         to=ReplicaStatus.GONE,
@@ -173,7 +213,9 @@ def _release(
     replicas: QuerySet[Replica], *, planned: bool = False, ended_at: Combinable | None = None
 ) -> int:
     now = clock.now()
+    reason = RunEnd.HOST_ENDED if planned else RunEnd.HOST_LOST
     with transaction.atomic():
+        runs_end(replica_ids=list(replicas.values_list("pk", flat=True)), reason=reason, seen=planned)
         LogStream.objects.filter(replica__in=replicas.filter(status=ReplicaStatus.DRAINING)).update(
             ended=True
         )
@@ -195,10 +237,14 @@ def _owned(replica_id: int, host: str) -> QuerySet[Replica]:
     return Replica.objects.filter(pk=replica_id, host=host).exclude(status__in=leaving)
 
 
-def _change(replicas: QuerySet[Replica], *, to: ReplicaStatus, **values: Any) -> bool:
+def _change(
+    replicas: QuerySet[Replica], *, to: ReplicaStatus, also: Callable[[], None] | None = None, **values: Any
+) -> bool:
     with transaction.atomic():
         changed = bool(status_update(replicas, to=to, **values))
         if changed:
+            if also is not None:
+                also()
             revision_bump()
     return changed
 

@@ -34,6 +34,8 @@ from endpoints.plan import (
     WantedVariant,
     endpoint_plan,
 )
+from endpoints.services.async_invocations import async_invocations_end
+from endpoints.services.elastic import elastic_begin, is_elastic, replicas_most
 from mlplatform.core import clock
 from mlplatform.core.logs import log_stream_create, log_stream_delete
 from mlplatform.core.models import NodeKind
@@ -122,9 +124,25 @@ def _config_view(config: EndpointConfig) -> WantedConfig:
     return WantedConfig(
         config.pk,
         tuple(
-            WantedVariant(v.pk, v.name, v.model_id, v.instance_type, v.instance_count, v.weight)
-            for v in config.variants.all()
+            _variant_view(variant, patient=config.async_inference is not None)
+            for variant in config.variants.all()
         ),
+    )
+
+
+def _variant_view(variant: ProductionVariant, *, patient: bool) -> WantedVariant:
+    return WantedVariant(
+        id=variant.pk,
+        name=variant.name,
+        model_id=variant.model_id,
+        instance_type=variant.instance_type,
+        n_replicas=min(variant.n_wanted, replicas_most(variant))
+        if is_elastic(variant)
+        else variant.instance_count,
+        weight=variant.weight,
+        elastic=is_elastic(variant),
+        memory_mb=variant.serverless_memory_mb or 0,
+        patient=patient,
     )
 
 
@@ -167,6 +185,7 @@ class _Rollout:
                 self._remove(self._replicas[replica_id])
             case SwitchLive():
                 self._left_configs.update({self._endpoint.live_id} - {None})  # type: ignore[arg-type]
+                elastic_begin(config_id=self._endpoint.wanted_id)
                 self._change(
                     EndpointStatus.IN_SERVICE,
                     live=self._endpoint.wanted,
@@ -225,7 +244,10 @@ class _Rollout:
         logger.info("endpoint %s is %s", self._endpoint.name, status.value)
 
     def _end(self) -> None:
+        """All of it goes; not yet while asynchronous requests wait that are to be told, some of them at a time."""
         endpoint = self._endpoint
+        if not async_invocations_end(endpoint=endpoint):
+            return
         runs = TableRun.objects.select_for_update(of=("self",)).filter(endpoint=endpoint)
         results = [run.result_uri for run in runs if run.result_uri]
         for replica in Replica.objects.filter(endpoint=endpoint):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -44,6 +44,8 @@ class RunKind:
         in_progress, failed: Its statuses.
         stopping, stopped: Those of a run that can be stopped.
         fresh: Columns of progress as every attempt begins.
+        where: What the rows of this kind have in common, where a table has several kinds.
+        failed_as: What the column `failure` has for words of ours.
     """
 
     table: type[Model]
@@ -55,10 +57,12 @@ class RunKind:
     stopping: StrEnum | None = None
     stopped: StrEnum | None = None
     fresh: Mapping[str, Any] = field(default_factory=dict)
+    where: Mapping[str, Any] = field(default_factory=dict)
+    failed_as: Callable[[str], Any] = field(default=lambda said: said)
 
     @property
     def rows(self) -> QuerySet[Any]:
-        return self.table._default_manager.order_by()
+        return self.table._default_manager.order_by().filter(**self.where)
 
     @property
     def waiting(self) -> QuerySet[Any]:
@@ -160,7 +164,7 @@ def _lose(lease: RunLease, expires_at: datetime | None, attempt: int) -> bool:
         return _give_back(rows, lease.kind)
     said = _("The worker that carried out this run was lost, in each of {n} attempts", n=attempt)
     going_on = rows.filter(status=lease.kind.in_progress)
-    status_update(going_on, to=lease.kind.failed, failure=said, ended_at=clock.now())
+    status_update(going_on, to=lease.kind.failed, failure=lease.kind.failed_as(said), ended_at=clock.now())
     _give_back(rows, lease.kind)
     return False
 

@@ -24,8 +24,10 @@ from endpoints.services.run_lease import RunKind, RunLease, run_lease_kept, run_
 from endpoints.services.run_results import run_result_keep
 from endpoints.services.run_sweep import run_sweep
 from endpoints.services.run_tokens import run_token_for
+from jobs.algorithms.registry import SCRIPT
 from jobs.models import Dataset, DatasetVersion
 from jobs.runner.said import said_text
+from jobs.selectors.label_facts import label_facts
 from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.audit.record import audit_record
@@ -176,12 +178,21 @@ def _spec(run: TableRun, folder: Path) -> TableSpec:
         project=endpoint.project.name,
         endpoint=endpoint.name,
         variant=run.variant,
-        is_classifier=manifest.get("predictor_type") != "regressor",
+        is_classifier=_is_classifier(model, version),
         model_labels=manifest.get("label_mapping"),
         n_features=manifest.get("n_features"),
         feature_names=manifest.get("feature_names"),
         result=str(folder / "rows.jsonl"),
+        is_script=model.algorithm == SCRIPT,
     )
+
+
+def _is_classifier(model: Model, version: DatasetVersion) -> bool:
+    """As the model says; for a script that says nothing, as the labels of the dataset look."""
+    declared = model.manifest.get("predictor_type")
+    if model.algorithm == SCRIPT and declared not in ("classifier", "regressor"):
+        return label_facts(version).is_classes
+    return bool(declared != "regressor")
 
 
 def _model(endpoint: Endpoint, variant: str) -> Model:

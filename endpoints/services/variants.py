@@ -12,6 +12,13 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
+from endpoints.services.serverless import (
+    ServerlessRequest,
+    idle_errors,
+    serverless_errors,
+    serverless_limit_check,
+    serverless_of,
+)
 from jobs.instance_types import instance_type_get, instances_in_use
 from mlplatform.core.errors import FieldError, InvalidRequest, LimitExceeded
 from mlplatform.core.models import Project
@@ -26,27 +33,56 @@ DEFAULT_VARIANT = "AllTraffic"
 
 @dataclass(frozen=True, kw_only=True)
 class VariantRequest:
-    """A variant as asked for: a model on so many instances with a share of the requests."""
+    """A variant as asked for: a model on so many instances, or serverless, with a share of the requests.
+
+    With `idle_after_s` one on instances has none either after so long without a request; `instance_count` is then how
+    many it has at most.
+    """
 
     model: str
     name: str = DEFAULT_VARIANT
     instance_type: str = "local.cpu"
     instance_count: int = 1
     weight: float = 1.0
+    serverless: ServerlessRequest | None = None
+    idle_after_s: int | None = None
 
 
 def variant_requests(config: EndpointConfig) -> list[VariantRequest]:
     """The variants of a configuration as they would be asked for; prefills the edit form."""
-    return [
-        VariantRequest(
-            name=variant.name,
-            model=variant.model.name,
-            instance_type=variant.instance_type,
-            instance_count=variant.instance_count,
-            weight=variant.weight,
-        )
-        for variant in config.variants.select_related("model").order_by("pk")
-    ]
+    return [_asked(variant) for variant in config.variants.select_related("model").order_by("pk")]
+
+
+def _asked(variant: ProductionVariant) -> VariantRequest:
+    common: dict[str, Any] = {"name": variant.name, "model": variant.model.name, "weight": variant.weight}
+    serverless = serverless_of(variant)
+    if serverless is not None:
+        return VariantRequest(**common, serverless=serverless)
+    return VariantRequest(
+        **common,
+        instance_type=variant.instance_type,
+        instance_count=variant.instance_count,
+        idle_after_s=variant.idle_after_s,
+    )
+
+
+def variant_columns(variant: VariantRequest) -> dict[str, Any]:
+    """The columns of its row, but for configuration and model."""
+    serverless = variant.serverless
+    columns: dict[str, Any] = {"name": variant.name, "weight": variant.weight}
+    if serverless is None:
+        return columns | {
+            "instance_type": variant.instance_type,
+            "instance_count": variant.instance_count,
+            "idle_after_s": variant.idle_after_s,
+        }
+    return columns | {
+        "instance_type": "",
+        "instance_count": 1,
+        "serverless_memory_mb": serverless.memory_mb,
+        "serverless_max_concurrency": serverless.max_concurrency,
+        "idle_after_s": serverless.idle_after_s,
+    }
 
 
 def variants_check(*, project: Project, variants: Sequence[VariantRequest]) -> dict[str, Model]:
@@ -69,6 +105,11 @@ def variants_check(*, project: Project, variants: Sequence[VariantRequest]) -> d
     if not errors and not any(variant.weight > 0 for variant in variants):
         errors.append(FieldError("variants", _("all weights are 0; at least one must be above 0")))
     errors += _disagreements(variants, models)
+    if len(variants) > 1 and any(variant.serverless for variant in variants):
+        said = _("has %(n)d variants; with a serverless one it may have that one alone") % {
+            "n": len(variants)
+        }
+        errors.append(FieldError("variants", said))
     if errors:
         raise InvalidRequest.for_fields(errors)
     return models
@@ -88,6 +129,16 @@ def variant_names_check(
             )
 
 
+def counts_check(*, variants: Sequence[VariantRequest], counts: Mapping[str, int]) -> None:
+    """Raises InvalidRequest for the count of a serverless variant."""
+    for variant in variants:
+        if variant.serverless is not None and variant.name in counts:
+            said = _("“%(name)s” is serverless: its model servers follow the requests") % {
+                "name": variant.name
+            }
+            raise InvalidRequest.for_field(f"counts.{variant.name}", said)
+
+
 def limits_check(
     *, project: Project, variants: Sequence[VariantRequest], besides: Endpoint | None = None
 ) -> None:
@@ -100,10 +151,13 @@ def limits_check(
     """
     asked: Counter[str] = Counter()
     for variant in variants:
-        asked[variant.instance_type] += variant.instance_count
+        if variant.serverless is None:
+            asked[variant.instance_type] += variant.instance_count
     others = Endpoint.objects.filter(project=project).exclude(status=EndpointStatus.DELETING)
     if besides is not None:
         others = others.exclude(pk=besides.pk)
+    if any(variant.serverless for variant in variants):
+        serverless_limit_check(others)
     for name, n_asked in asked.items():
         used = ProductionVariant.objects.filter(config__in=others.values("wanted"), instance_type=name)
         n_used = used.aggregate(n=Sum("instance_count"))["n"] or 0
@@ -120,20 +174,14 @@ def limits_check(
 
 
 def _variant_errors(variant: VariantRequest, where: str, models: Mapping[str, Model]) -> list[FieldError]:
-    errors = [
-        *_refusal(lambda: name_check(variant.name, field=f"{where}.name")),
-        *_refusal(lambda: instance_type_get(variant.instance_type, field=f"{where}.instance_type")),
-    ]
+    errors = list(_refusal(lambda: name_check(variant.name, field=f"{where}.name")))
+    if variant.serverless is None:
+        errors += _instances_errors(variant, where)
+    else:
+        errors += serverless_errors(variant.serverless, f"{where}.serverless")
     if variant.model not in models:
         errors.append(
             FieldError(f"{where}.model", _("there is no model “%(name)s”") % {"name": variant.model[:63]})
-        )
-    if not 1 <= variant.instance_count <= COUNT_MAX:
-        errors.append(
-            FieldError(
-                f"{where}.instance_count",
-                _("%(n)s is not 1 to %(maximum)d") % {"n": variant.instance_count, "maximum": COUNT_MAX},
-            )
         )
     if not (isfinite(variant.weight) and 0 <= variant.weight <= WEIGHT_MAX):
         errors.append(
@@ -144,6 +192,18 @@ def _variant_errors(variant: VariantRequest, where: str, models: Mapping[str, Mo
             )
         )
     return errors
+
+
+def _instances_errors(variant: VariantRequest, where: str) -> list[FieldError]:
+    errors = list(_refusal(lambda: instance_type_get(variant.instance_type, field=f"{where}.instance_type")))
+    if not 1 <= variant.instance_count <= COUNT_MAX:
+        errors.append(
+            FieldError(
+                f"{where}.instance_count",
+                _("%(n)s is not 1 to %(maximum)d") % {"n": variant.instance_count, "maximum": COUNT_MAX},
+            )
+        )
+    return [*errors, *idle_errors(variant.idle_after_s, f"{where}.idle_after_s")]
 
 
 def _disagreements(variants: Sequence[VariantRequest], models: Mapping[str, Model]) -> list[FieldError]:

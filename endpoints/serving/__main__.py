@@ -3,7 +3,7 @@
 
 Exec'ed by a host, one per replica. Loads one model, serves it until SIGTERM (what has begun is answered
 first) or until its parent is gone. Exit codes: 0 ended as asked, 1 the model could not be loaded (traceback
-on stdout) or the address is taken.
+on stdout, and for a script's model in one line what is wrong) or the address is taken.
 """
 
 from __future__ import annotations
@@ -16,8 +16,19 @@ import sys
 import traceback
 from pathlib import Path
 from time import monotonic
+from typing import TYPE_CHECKING
 
+from endpoints.serving.failure_mark import FAILURE_MARK
 from endpoints.serving.lifeline import Lifeline
+
+if TYPE_CHECKING:
+    from endpoints.serving.loader import LoadedModel
+    from endpoints.serving.script_model import ScriptModel
+
+logger = logging.getLogger("endpoints.serving")
+
+SCRIPT = "script"
+"""The algorithm of models that a user's script serves."""
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -43,26 +54,49 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ[name] = str(options.threads)
     _log_to_stdout(options.log_format)
     lifeline = Lifeline(parent_pid=options.parent_pid)
-    logger = logging.getLogger("endpoints.serving")
-    started = monotonic()
     try:
-        from endpoints.serving.loader import model_load
-
-        model = model_load(
-            algorithm=options.algorithm,
-            engine=options.engine,
-            model_dir=options.model_dir,
-            n_threads=options.threads,
-        )
-    except Exception:
-        traceback.print_exc(file=sys.stdout)
+        model = _script(options) if options.algorithm == SCRIPT else _built_in(options)
+    except Exception as error:
+        print(getattr(error, "shown", traceback.format_exc()), flush=True)
         logger.error("the model in %s could not be loaded", options.model_dir)
-        sys.stdout.flush()
+        if hasattr(error, "shown"):
+            print(f"{FAILURE_MARK}{error}", flush=True)
         return 1
-    logger.info("model loaded in %.2f s, expects %d features", monotonic() - started, model.n_features)
     from endpoints.serving.server import serve
 
     return serve(model, address_text=options.socket, lifeline=lifeline, grace_s=options.grace_s)
+
+
+def _built_in(options: argparse.Namespace) -> LoadedModel:
+    from endpoints.serving.loader import model_load
+
+    started = monotonic()
+    model = model_load(
+        algorithm=options.algorithm,
+        engine=options.engine,
+        model_dir=options.model_dir,
+        n_threads=options.threads,
+    )
+    logger.info("model loaded in %.2f s, expects %d features", monotonic() - started, model.n_features)
+    return model
+
+
+def _script(options: argparse.Namespace) -> ScriptModel:
+    from endpoints.serving.script_model import script_load
+    from endpoints.serving.script_outline import CODE_FOLDER
+
+    started = monotonic()
+    code = options.model_dir.resolve() / CODE_FOLDER
+    if code.is_dir():  # where the service has a script begin
+        os.chdir(code)
+    model = script_load(
+        model_dir=code.parent,
+        framework=options.framework,
+        entry_point=options.entry_point,
+        lean=not options.own_packages,
+    )
+    logger.info("model loaded in %.2f s by its script", monotonic() - started)
+    return model
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--socket", required=True, help="unix socket path, unix:/path or tcp:host:port")
     parser.add_argument("--model-dir", required=True, type=Path, help="the unpacked model artifact")
     parser.add_argument("--algorithm", default="", help="name of a registered algorithm")
+    parser.add_argument("--framework", default="", help="of a script's model")
+    parser.add_argument("--entry-point", default="", help="the script in the model's code/")
+    parser.add_argument("--own-packages", action="store_true", help="the interpreter has those of a script")
     parser.add_argument("--engine", default="", help="dotted path module:Class, instead of --algorithm")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(

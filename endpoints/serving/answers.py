@@ -83,8 +83,9 @@ def error_answer(error: PlatformError, request_id: str = "") -> tuple[int, Heade
         content |= {"row": error.row, "column": error.column}
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="mlplatform"'))
-    if isinstance(error, Throttled) or status == 503:
-        headers.append((b"retry-after", b"%d" % RETRY_AFTER_S))
+    retry_after_s = getattr(error, "retry_after_s", None)
+    if retry_after_s is not None or isinstance(error, Throttled) or status == 503:
+        headers.append((b"retry-after", b"%d" % (retry_after_s or RETRY_AFTER_S)))
     return status, headers, json.dumps(content, ensure_ascii=False).encode()
 
 

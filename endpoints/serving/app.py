@@ -6,19 +6,19 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter
 
-from endpoints.serving.answers import MAX_BODY_BYTES, ValidationError
+from endpoints.serving.answers import ValidationError
 from endpoints.serving.batching import Batcher, Rows
 from endpoints.serving.decode import decode
 from endpoints.serving.encode import Format, Prediction, encode, format_choose
 from endpoints.serving.exchange import Exchange
 from endpoints.serving.loader import LoadedModel
+from endpoints.serving.own_limits import BODY_BYTES_MAX, STUCK_S
 from mlplatform.core.errors import DataError, NotFound, ServiceUnavailable
 
 _INLINE_BODY_BYTES = 128 * 1024
 _INLINE_CELLS = 200_000
-_CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
-_MODEL_MS = b"x-mlplatform-model-ms"
-_STUCK_S = 60.0
+CUSTOM_ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
+MODEL_MS = b"x-mlplatform-model-ms"
 
 
 class ModelApplication:
@@ -41,12 +41,12 @@ class ModelApplication:
     def _ping(self, exchange: Exchange) -> None:
         if not self._batcher.is_alive:
             raise ServiceUnavailable("the predictor's thread has ended")
-        if self._batcher.busy_s() > _STUCK_S:
-            raise ServiceUnavailable(f"one prediction has been running for more than {_STUCK_S:g} s")
+        if self._batcher.busy_s() > STUCK_S:
+            raise ServiceUnavailable(f"one prediction has been running for more than {STUCK_S:g} s")
         exchange.respond(200, [(b"content-type", b"application/json")], b"{}")
 
     async def _invoke(self, exchange: Exchange) -> None:
-        body = await exchange.body(limit_bytes=MAX_BODY_BYTES)
+        body = await exchange.body(limit_bytes=BODY_BYTES_MAX)
         began_at = perf_counter()
         answer = format_choose(exchange.header(b"accept"), self._model.response_types)
         X = await self._decode(body, exchange.header(b"content-type"))
@@ -54,11 +54,11 @@ class ModelApplication:
         content = await self._encode(prediction, answer)
         headers = [
             (b"content-type", answer.content_type),
-            (_MODEL_MS, b"%.3f" % ((perf_counter() - began_at) * 1000)),
+            (MODEL_MS, b"%.3f" % ((perf_counter() - began_at) * 1000)),
         ]
-        attributes = exchange.header(_CUSTOM_ATTRIBUTES)
+        attributes = exchange.header(CUSTOM_ATTRIBUTES)
         if attributes:
-            headers.append((_CUSTOM_ATTRIBUTES, attributes))
+            headers.append((CUSTOM_ATTRIBUTES, attributes))
         exchange.respond(200, headers, content)
 
     async def _decode(self, body: bytes, content_type: bytes | None) -> Rows:

@@ -1,4 +1,4 @@
-"""Bodies of inference requests to rows of numbers: text/csv, application/json, application/jsonlines.
+"""Bodies of inference requests to rows of numbers: text/csv, application/json, application/jsonlines, text/libsvm.
 
 Called by the model server, on its hot path: one row of CSV must not cost more than some microseconds and a batch of
 hundreds about one millisecond, so the good case is checked and parsed as a whole, and only a bad body is gone through
@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from endpoints.serving.decode_libsvm import decode_libsvm
 from mlplatform.core.errors import DataError, UnsupportedMediaType
 
 Rows = NDArray[np.float32]
@@ -102,6 +103,8 @@ _DECODERS: dict[str, Decode] = {
     "text/csv": decode_csv,
     "application/json": decode_json,
     "application/jsonlines": decode_jsonlines,
+    "text/libsvm": decode_libsvm,
+    "text/x-libsvm": decode_libsvm,
 }
 
 

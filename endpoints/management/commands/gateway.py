@@ -17,10 +17,11 @@ from django.db import close_old_connections
 
 from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import GatewayConfig, gateway_run
-from endpoints.gateway.tables import flush, load_table
+from endpoints.gateway.tables import flush, load_table, write_loads
 from endpoints.services.run_tokens import run_token_key
 from endpoints.serving.address import Address
 from endpoints.serving.lifeline import Lifeline
+from endpoints.wake import gateway_wake_socket
 from mlplatform.core import clock
 from mlplatform.core.env import env_int, env_list, env_text, runtime_dir
 from mlplatform.core.models import NodeKind
@@ -41,7 +42,14 @@ class Command(BaseCommand):
         config = _config(options)
         heartbeat = _Heartbeat(config.public)
         heartbeat.start()
-        code = gateway_run(config, load_table=load_table, flush=flush, lifeline=lifeline)
+        code = gateway_run(
+            config,
+            load_table=load_table,
+            flush=flush,
+            write_loads=write_loads,
+            changes=gateway_wake_socket(),
+            lifeline=lifeline,
+        )
         heartbeat.end()
         if code:
             raise CommandError("the gateway could not start", returncode=code)

@@ -1,0 +1,294 @@
+"""What endpoints, transform jobs and experiments have cost, and a project as a whole.
+
+A replica costs from its start to its end, at the price that held when it started; a serverless one the time
+that it worked, by its memory. Rows of replicas' lives (`ReplicaRun`) outlive endpoints, so that what is gone is still
+counted; but for serverless ones, whose minutes of traffic go with them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from django.db.models import F, Max, Q, Sum
+from django.db.models.functions import TruncDay
+
+from endpoints.models import Endpoint, EndpointMetric, Experiment, ReplicaRun, TransformJob
+from jobs.models import TrainingJob, TuningJob
+from jobs.pricing import Cost, Price, Prices, cost_of, cost_sum
+from jobs.selectors.prices import prices_now, training_job_cost, training_jobs_cost
+from mlplatform.core import clock
+from mlplatform.core.people.access import Actor
+
+DAYS_MAX = 366
+
+
+class Spender(StrEnum):
+    """What money is spent on."""
+
+    TRAINING = "training_job"
+    TUNING = "tuning_job"
+    ENDPOINT = "endpoint"
+    TRANSFORM = "transform_job"
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one thing cost in the time that was asked for. `n`: of how many jobs or replicas."""
+
+    kind: Spender
+    name: str
+    detail: str
+    cost: Cost
+    last_at: datetime
+    n: int = 1
+    exists: bool = True
+
+
+@dataclass(frozen=True)
+class ProjectCosts:
+    """`days` maps a day (UTC) to the cost of each kind on it in `currency`, without gaps."""
+
+    since: datetime
+    until: datetime
+    currency: str
+    spent: Sequence[Spent]
+    by_kind: dict[Spender, Cost]
+    days: dict[str, dict[Spender, Decimal]]
+    total: Cost
+
+
+def endpoint_cost(endpoint: Endpoint, prices: Prices | None = None) -> Cost:
+    """Since it was created."""
+    held = prices or prices_now()
+    runs = ReplicaRun.objects.filter(endpoint_uid=endpoint.uid)
+    costs = [_run_cost(run, held, clock.now()) for run in runs if run.memory_mb is None]
+    return cost_sum([*costs, *_serverless_costs(endpoint, held)], currency=held.currency)
+
+
+def transform_job_cost(job: TransformJob, prices: Prices | None = None) -> Cost:
+    """Of one transform job: at the price of its end, or so far at that of now."""
+    held = prices or prices_now()
+    price = (
+        Price(job.price_per_hour, job.currency)
+        if job.price_per_hour is not None
+        else held.of(job.instance_type)
+    )
+    if job.ended:
+        return cost_of(seconds=job.billable_s or 0, price=price)
+    begun = job.started_at
+    seconds = 0.0 if begun is None else max(0.0, (clock.now() - begun).total_seconds())
+    return cost_of(seconds=round(seconds) * job.instance_count, price=price)
+
+
+def experiment_cost(experiment: Experiment, prices: Prices | None = None) -> Cost:
+    """Its training jobs, each once, and all endpoints that its cells ever had."""
+    held = prices or prices_now()
+    cells = list(experiment.cells.values_list("training_job_id", "endpoint_uids"))
+    jobs = TrainingJob.objects.filter(pk__in={job_id for job_id, _uids in cells if job_id})
+    uids = {uid for _job_id, of_cell in cells for uid in of_cell}
+    now = clock.now()
+    runs = [_run_cost(run, held, now) for run in ReplicaRun.objects.filter(endpoint_uid__in=uids)]
+    return cost_sum([training_jobs_cost(jobs, held), *runs], currency=held.currency)
+
+
+def tuning_job_cost(tuning_job: TuningJob, prices: Prices | None = None) -> Cost:
+    """All of its trials."""
+    jobs = TrainingJob.objects.filter(trial__tuning_job=tuning_job)
+    return training_jobs_cost(jobs, prices)
+
+
+def project_costs(*, actor: Actor, since: datetime, until: datetime) -> ProjectCosts:
+    """What the project spent from `since` to before `until`, dearest first.
+
+    A job counts when it ended, or now while it runs; a replica for the part of its life in that time; a serverless
+    endpoint, as long as there is one, by the minutes in which it worked.
+    """
+    prices = prices_now()
+    days = _Days(since, until, prices.currency)
+    spent = [
+        *_training(actor, since, until, prices, days),
+        *_transforms(actor, since, until, prices, days),
+        *_endpoints(actor, since, until, prices, days),
+    ]
+    spent.sort(key=lambda one: (one.cost.amount or Decimal(0), one.cost.seconds), reverse=True)
+    by_kind = {
+        kind: cost_sum((one.cost for one in spent if one.kind == kind), currency=prices.currency)
+        for kind in Spender
+    }
+    return ProjectCosts(
+        since=since,
+        until=until,
+        currency=prices.currency,
+        spent=spent,
+        by_kind=by_kind,
+        days=days.filled(),
+        total=cost_sum(by_kind.values(), currency=prices.currency),
+    )
+
+
+class _Days:
+    """Amounts by day and kind. Those of another currency, from before it was changed, cannot be added."""
+
+    def __init__(self, since: datetime, until: datetime, currency: str) -> None:
+        self._since, self._until, self._currency = since, until, currency
+        self._amounts: dict[str, dict[Spender, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+
+    def add(self, at: datetime, kind: Spender, cost: Cost) -> None:
+        if cost.currency == self._currency and cost.amount is not None:
+            self._amounts[f"{at.astimezone(UTC):%Y-%m-%d}"][kind] += cost.amount
+
+    def filled(self) -> dict[str, dict[Spender, Decimal]]:
+        n_days = min(DAYS_MAX, max(1, -(-(self._until - self._since) // timedelta(days=1))))
+        days = [f"{self._since + timedelta(days=index):%Y-%m-%d}" for index in range(n_days)]
+        return {day: {kind: self._amounts[day][kind] for kind in Spender} for day in days}
+
+
+def _counts(since: datetime, until: datetime) -> Q:
+    """Jobs that ended in that time, and those that run where it has the present."""
+    ended = Q(ended_at__gte=since, ended_at__lt=until)
+    return ended | Q(ended_at__isnull=True) if since <= clock.now() < until else ended
+
+
+def _training(actor: Actor, since: datetime, until: datetime, prices: Prices, days: _Days) -> Iterable[Spent]:
+    """Training jobs; those of a tuning job together."""
+    jobs = (
+        TrainingJob.objects.filter(project=actor.project, started_at__isnull=False)
+        .filter(_counts(since, until))
+        .select_related("trial__tuning_job")
+        .defer("hyperparameters", "manifest", "failure", "metric_definitions")
+    )
+    tuned: dict[str, list[tuple[TrainingJob, Cost]]] = defaultdict(list)
+    for job in jobs.iterator(chunk_size=1000):
+        cost = training_job_cost(job, prices)
+        trial = getattr(job, "trial", None)
+        kind = Spender.TUNING if trial else Spender.TRAINING
+        days.add(job.ended_at or clock.now(), kind, cost)
+        if trial:
+            tuned[trial.tuning_job.name].append((job, cost))
+            continue
+        yield Spent(kind, job.name, job.instance_type, cost, job.ended_at or clock.now())
+    for name, found in tuned.items():
+        total = cost_sum((cost for _job, cost in found), currency=prices.currency)
+        last = max(job.ended_at or clock.now() for job, _cost in found)
+        yield Spent(Spender.TUNING, name, found[0][0].instance_type, total, last, n=len(found))
+
+
+def _transforms(
+    actor: Actor, since: datetime, until: datetime, prices: Prices, days: _Days
+) -> Iterable[Spent]:
+    jobs = TransformJob.objects.filter(project=actor.project, started_at__isnull=False)
+    for job in jobs.filter(_counts(since, until)).iterator(chunk_size=1000):
+        cost = transform_job_cost(job, prices)
+        at = job.ended_at or clock.now()
+        days.add(at, Spender.TRANSFORM, cost)
+        yield Spent(Spender.TRANSFORM, job.name, job.instance_type, cost, at)
+
+
+def _endpoints(
+    actor: Actor, since: datetime, until: datetime, prices: Prices, days: _Days
+) -> Iterable[Spent]:
+    now = clock.now()
+    runs = ReplicaRun.objects.filter(project=actor.project, started_at__lt=until, memory_mb__isnull=True)
+    runs = runs.filter(Q(ended_at__isnull=True) | Q(ended_at__gte=since))
+    found: dict[tuple[str, str], list[tuple[ReplicaRun, Cost]]] = defaultdict(list)
+    for run in runs.iterator(chunk_size=1000):
+        begin, end = max(run.started_at, since), min(_run_end(run, now), until)
+        price = _run_price(run, prices)
+        total = cost_of(seconds=0, price=price)
+        for day, seconds in _by_day(begin, end):
+            part = cost_of(seconds=seconds, price=price)
+            days.add(day, Spender.ENDPOINT, part)
+            total = total + part
+        found[run.endpoint_uid, run.endpoint_name].append((run, total))
+    for (_uid, name), lives in found.items():
+        cost = cost_sum((cost for _run, cost in lives), currency=prices.currency)
+        last = max(min(_run_end(run, now), until) for run, _cost in lives)
+        kinds = ", ".join(sorted({run.instance_type for run, _cost in lives}))
+        exists = lives[0][0].endpoint_id is not None
+        yield Spent(Spender.ENDPOINT, name, kinds, cost, last, n=len(lives), exists=exists)
+    yield from _serverless(actor, since, until, prices, days)
+
+
+def _serverless(
+    actor: Actor, since: datetime, until: datetime, prices: Prices, days: _Days
+) -> Iterable[Spent]:
+    """Of endpoints that there still are: what model servers worked, summed up by day."""
+    endpoints = {
+        endpoint.pk: endpoint
+        for endpoint in Endpoint.objects.filter(
+            project=actor.project, live__variants__serverless_memory_mb__isnull=False
+        )
+        .select_related("live", "wanted")
+        .prefetch_related("live__variants")
+        .distinct()
+    }
+    held = {pk: _memory_prices(endpoint, prices) for pk, endpoint in endpoints.items()}
+    found: dict[int, list[tuple[Cost, datetime]]] = defaultdict(list)
+    worked = EndpointMetric.objects.filter(
+        endpoint__in=endpoints, minute_at__gte=since, minute_at__lt=until, busy_ms__gt=0
+    )
+    by_day = worked.order_by().values("endpoint", "variant", day=TruncDay("minute_at", tzinfo=UTC))
+    sums = by_day.annotate(busy_ms_sum=Sum("busy_ms"), last_at=Max("minute_at"))
+    for one in sums:
+        price = held[one["endpoint"]].get(one["variant"])
+        if price is None:
+            continue
+        cost = cost_of(seconds=one["busy_ms_sum"] / 1000, price=price)
+        days.add(one["last_at"], Spender.ENDPOINT, cost)
+        found[one["endpoint"]].append((cost, one["last_at"]))
+    for pk, parts in found.items():
+        total = cost_sum((cost for cost, _at in parts), currency=prices.currency)
+        yield Spent(Spender.ENDPOINT, endpoints[pk].name, "serverless", total, max(at for _cost, at in parts))
+
+
+def _serverless_costs(endpoint: Endpoint, prices: Prices) -> list[Cost]:
+    by_variant = _memory_prices(endpoint, prices)
+    sums = (
+        EndpointMetric.objects.filter(endpoint=endpoint, variant__in=by_variant)
+        .order_by()
+        .values_list("variant")
+        .annotate(busy_ms=Sum(F("busy_ms")))
+    )
+    return [cost_of(seconds=(busy_ms or 0) / 1000, price=by_variant[variant]) for variant, busy_ms in sums]
+
+
+def _memory_prices(endpoint: Endpoint, prices: Prices) -> dict[str, Price]:
+    config = endpoint.live or endpoint.wanted
+    return {
+        variant.name: prices.of_memory(variant.serverless_memory_mb)
+        for variant in config.variants.all()
+        if variant.serverless_memory_mb is not None
+    }
+
+
+def _run_cost(run: ReplicaRun, prices: Prices, now: datetime) -> Cost:
+    seconds = max(0.0, (_run_end(run, now) - run.started_at).total_seconds())
+    return cost_of(seconds=round(seconds), price=_run_price(run, prices))
+
+
+def _run_price(run: ReplicaRun, prices: Prices) -> Price:
+    if run.price_per_hour is not None:
+        return Price(run.price_per_hour, run.currency)
+    return prices.of(run.instance_type)
+
+
+def _run_end(run: ReplicaRun, now: datetime) -> datetime:
+    """One that has no end is alive, or its host is not: then it was alive when it was seen last."""
+    if run.ended_at is not None:
+        return run.ended_at
+    seen = run.seen_at or run.ready_at or run.started_at
+    return now if now - seen < timedelta(minutes=2) else seen
+
+
+def _by_day(begin: datetime, end: datetime) -> Iterable[tuple[datetime, float]]:
+    """The seconds of each day (UTC) between the two."""
+    while begin < end:
+        midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        until = min(midnight, end)
+        yield begin, (until - begin).total_seconds()
+        begin = until
