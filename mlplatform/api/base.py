@@ -59,7 +59,7 @@ class ApiView(APIView):
         return actor
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        if UploadParser in self.parser_classes:
+        if any(issubclass(parser, UploadParser) for parser in self.parser_classes):
             # Before anything reads the form, which the check of the CSRF token already does.
             request.upload_handlers = [LimitedUploadHandler(request)]
         return super().initialize_request(request, *args, **kwargs)

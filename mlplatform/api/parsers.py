@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
+from urllib.parse import quote, unquote
 
 from django.conf import settings
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.http.multipartparser import MultiPartParser as DjangoMultiPartParser
+from django.http.multipartparser import MultiPartParserError
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import BaseParser, JSONParser, MultiPartParser
+from rest_framework.parsers import BaseParser, DataAndFiles, JSONParser, MultiPartParser
 
 from mlplatform.core.errors import FieldError, TooLarge
 
 JSON_DEPTH_MAX = 32
 _FORM_OVERHEAD_BYTES = 1024 * 1024
+_NAME_MAX = 255
 
 
 class StrictJSONParser(JSONParser):
@@ -64,6 +68,42 @@ class AnyBodyParser(BaseParser):
 
 class UploadParser(MultiPartParser):
     """multipart/form-data; the parts with files lie on disk when the view sees them."""
+
+
+class PathUploadParser(UploadParser):
+    """As that, of a form whose files may have a path as their name: `upload_path` tells it."""
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        assert parser_context is not None
+        request = parser_context["request"]
+        meta = request.META | {"CONTENT_TYPE": media_type}
+        encoding = parser_context.get("encoding", settings.DEFAULT_CHARSET)
+        try:
+            body: Any = stream
+            data, files = _PathParser(meta, body, request.upload_handlers, encoding).parse()
+        except MultiPartParserError as error:
+            raise ParseError(f"multipart form: {error}") from None
+        return DataAndFiles(data, files)
+
+
+def upload_path(file: Any) -> str:
+    """The path of an uploaded file in its folder, `/` between its parts."""
+    return unquote(str(file.name))
+
+
+class _PathParser(DjangoMultiPartParser):
+    """Django keeps the last part of a file's name only, so that the whole is hidden from it."""
+
+    def sanitize_file_name(self, file_name: str) -> str:
+        hidden = quote(file_name, safe="")
+        if len(hidden) > _NAME_MAX:
+            raise MultiPartParserError(f"the name of a file is too long: {file_name[:80]!r}")
+        return hidden
 
 
 class LimitedUploadHandler(TemporaryFileUploadHandler):

@@ -33,6 +33,14 @@ PATH_PARAMETERS: dict[str, tuple[str, dict[str, Any]]] = {
     "username": ("A member's user name.", {"type": "string", "minLength": 1, "maxLength": 150}),
     "key_id": ("Id of an access key.", {"type": "string", "pattern": "^[A-Z0-9]{1,20}$"}),
     "table": ("Name of a table of the result.", NAME_SCHEMA),
+    "path": (
+        "Path of a file in the source.",
+        {"type": "string", "pattern": "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*([.][a-z]+)?$", "maxLength": 240},
+    ),
+    "inference_id": (
+        "Id of an asynchronous request, the caller's own or the platform's.",
+        {"type": "string", "pattern": "^[A-Za-z0-9_.:@=+~-]{1,64}$"},
+    ),
     "uid": ("Id that the platform gave.", {"type": "string", "pattern": "^[0-9a-f]{26}$"}),
 }
 PROBLEM_SCHEMA: dict[str, Any] = {

@@ -7,8 +7,10 @@ from django.urls import URLPattern, URLResolver, include, path, re_path, registe
 from mlplatform.api.views import (
     access,
     algorithms,
+    async_inference,
     audit,
     comparisons,
+    costs,
     dataset_content,
     datasets,
     document,
@@ -21,9 +23,13 @@ from mlplatform.api.views import (
     models,
     neighbours,
     platform,
+    replica_runs,
+    sources,
     tables,
     training,
     training_output,
+    transforms,
+    tuning,
 )
 from mlplatform.core.names import NAME_MAX_LENGTH
 
@@ -69,6 +75,10 @@ _in_project: list[URLPattern | URLResolver] = [
         dataset_content.DatasetDownloadView.as_view(),
         name="dataset-download",
     ),
+    path("sources/", sources.SourceListView.as_view(), name="source-list"),
+    path("sources/<name:uid>/", sources.SourceView.as_view(), name="source-detail"),
+    path("sources/<name:uid>/download/", sources.SourceDownloadView.as_view(), name="source-download"),
+    path("sources/<name:uid>/files/<path:path>", sources.SourceFileView.as_view(), name="source-file"),
     path("metric-definitions/test/", training_output.MetricDefinitionTestView.as_view(), name="metric-test"),
     path("training-jobs/", training.TrainingJobListView.as_view(), name="training-job-list"),
     path("training-jobs/<name:name>/", training.TrainingJobView.as_view(), name="training-job-detail"),
@@ -93,6 +103,29 @@ _in_project: list[URLPattern | URLResolver] = [
         training.TrainingJobArtifactView.as_view(),
         name="training-job-artifact",
     ),
+    path(
+        "training-jobs/<name:name>/output/",
+        training.TrainingJobOutputView.as_view(),
+        name="training-job-output",
+    ),
+    path(
+        "training-jobs/<name:name>/clone-request/",
+        training.TrainingJobCloneRequestView.as_view(),
+        name="training-job-clone-request",
+    ),
+    path("tuning-jobs/", tuning.TuningJobListView.as_view(), name="tuning-job-list"),
+    path("tuning-jobs/<name:name>/", tuning.TuningJobView.as_view(), name="tuning-job-detail"),
+    path("tuning-jobs/<name:name>/stop/", tuning.TuningJobStopView.as_view(), name="tuning-job-stop"),
+    path("tuning-jobs/<name:name>/extend/", tuning.TuningJobExtendView.as_view(), name="tuning-job-extend"),
+    path("tuning-jobs/<name:name>/trials/", tuning.TuningTrialListView.as_view(), name="tuning-trial-list"),
+    path(
+        "tuning-jobs/<name:name>/importance/", tuning.TuningImportanceView.as_view(), name="tuning-importance"
+    ),
+    path(
+        "tuning-jobs/<name:name>/clone-request/",
+        tuning.TuningJobCloneRequestView.as_view(),
+        name="tuning-job-clone-request",
+    ),
     path("models/", models.ModelListView.as_view(), name="model-list"),
     path("models/<name:name>/", models.ModelView.as_view(), name="model-detail"),
     path("endpoints/", endpoints.EndpointListView.as_view(), name="endpoint-list"),
@@ -107,9 +140,29 @@ _in_project: list[URLPattern | URLResolver] = [
         "endpoints/<name:name>/metrics/", invocations.EndpointMetricsView.as_view(), name="endpoint-metrics"
     ),
     path(
+        "endpoints/<name:name>/replica-runs/",
+        replica_runs.ReplicaRunListView.as_view(),
+        name="replica-run-list",
+    ),
+    path(
         "endpoints/<name:name>/neighbours/",
         neighbours.EndpointNeighboursView.as_view(),
         name="endpoint-neighbours",
+    ),
+    path(
+        "endpoints/<name:name>/async-invocations/",
+        async_inference.AsyncInvocationListView.as_view(),
+        name="async-invocation-list",
+    ),
+    path(
+        "endpoints/<name:name>/async-invocations/<str:inference_id>/",
+        async_inference.AsyncInvocationView.as_view(),
+        name="async-invocation-detail",
+    ),
+    path(
+        "endpoints/<name:name>/async-invocations/<str:inference_id>/output/",
+        async_inference.AsyncInvocationOutputView.as_view(),
+        name="async-invocation-output",
     ),
     path("endpoints/<name:name>/table-runs/", tables.TableRunListView.as_view(), name="table-run-list"),
     path(
@@ -120,6 +173,8 @@ _in_project: list[URLPattern | URLResolver] = [
         tables.TableRunRowsView.as_view(),
         name="table-run-rows",
     ),
+    path("costs/", costs.CostsView.as_view(), name="costs"),
+    path("costs/together/", costs.TogetherView.as_view(), name="costs-together"),
     path("comparisons/", comparisons.ComparisonView.as_view(), name="comparison"),
     path("evaluations/", evaluations.EvaluationListView.as_view(), name="evaluation-list"),
     path("evaluations/<name:name>/", evaluations.EvaluationView.as_view(), name="evaluation-detail"),
@@ -133,6 +188,33 @@ _in_project: list[URLPattern | URLResolver] = [
         "evaluations/<name:name>/tables/<name:table>/",
         evaluation_output.EvaluationTableView.as_view(),
         name="evaluation-table",
+    ),
+    path("transform-jobs/", transforms.TransformJobListView.as_view(), name="transform-job-list"),
+    path("transform-jobs/<name:name>/", transforms.TransformJobView.as_view(), name="transform-job-detail"),
+    path(
+        "transform-jobs/<name:name>/stop/",
+        transforms.TransformJobStopView.as_view(),
+        name="transform-job-stop",
+    ),
+    path(
+        "transform-jobs/<name:name>/clone-request/",
+        transforms.TransformJobCloneRequestView.as_view(),
+        name="transform-job-clone-request",
+    ),
+    path(
+        "transform-jobs/<name:name>/result/",
+        transforms.TransformJobResultView.as_view(),
+        name="transform-job-result",
+    ),
+    path(
+        "transform-jobs/<name:name>/logs/",
+        transforms.TransformJobLogView.as_view(),
+        name="transform-job-logs",
+    ),
+    path(
+        "transform-jobs/<name:name>/logs/stream/",
+        transforms.TransformJobLogStreamView.as_view(),
+        name="transform-job-log-stream",
     ),
     path("experiments/", experiments.ExperimentListView.as_view(), name="experiment-list"),
     path("experiments/<name:name>/", experiments.ExperimentView.as_view(), name="experiment-detail"),
@@ -153,6 +235,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("doctor/", platform.DoctorView.as_view(), name="doctor"),
     path("schema/", document.SchemaView.as_view(), name="schema"),
     path("docs/", document.DocsView.as_view(), name="docs"),
+    path("price-sheet/", costs.PriceSheetView.as_view(), name="price-sheet"),
     path("instance-types/", instances.InstanceTypeListView.as_view(), name="instance-type-list"),
     path(
         "experiment-presets/",

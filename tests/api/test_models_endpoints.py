@@ -71,6 +71,8 @@ def test_an_endpoint_shows_variants_replicas_and_where_to_call(alice: Person) ->
             "instance_type": "local.cpu",
             "instance_count": 1,
             "weight": 1.0,
+            "serverless": None,
+            "idle_after_s": None,
         }
     ]
     assert found["serving"] == []

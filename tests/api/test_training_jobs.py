@@ -132,7 +132,7 @@ def test_a_repeated_request_with_a_key_starts_one_job(alice: Person) -> None:
         ({"environment": {"LD_PRELOAD": "x"}}, "environment.LD_PRELOAD"),
         ({"environment": {"A": 1}}, "environment.A"),
         ({"tags": {"a": 1}}, "tags.a"),
-        ({"script": {}}, "script"),
+        ({"scripts": {}}, "scripts"),
         ({"metric_definitions": [{"name": "a", "regex": "(a+)+(?=b)"}]}, "metric_definitions[0].regex"),
         ({"channels": {"train": {"dataset": "ghost"}}}, "channels.train.dataset"),
         ({"channels": {"train": {"dataset": "knn-train", "uri": "s3://abc/b"}}}, "channels.train"),
@@ -206,3 +206,15 @@ def test_an_expression_that_could_run_away_is_refused_with_the_reason(alice: Per
         "RE2"
         in refused(alice.post("metric-definitions/test/", body), "metric_definitions[0].regex")["detail"]
     )
+
+
+def test_metric_definitions_can_be_tried_out_on_the_log_of_a_job(alice: Person) -> None:
+    definitions = [{"name": "accuracy", "regex": "test_accuracy=([0-9.]+)"}]
+    body = {"metric_definitions": definitions, "training_job": "knn"}
+    answer = alice.post("metric-definitions/test/", body)
+    assert answer.status_code == 200
+    lines = alice.get("training-jobs/knn/logs/").json()["text"].split("\n")
+    found = [n for n, line in enumerate(lines, start=1) if "test_accuracy=" in line]
+    assert [match["line"] for match in answer.json()["items"]] == found
+    assert alice.post("metric-definitions/test/", body | {"training_job": "none"}).status_code == 404
+    refused(alice.post("metric-definitions/test/", body | {"text": "x"}), "text")

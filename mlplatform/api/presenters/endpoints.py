@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from django.urls import reverse
 
-from endpoints.models import Endpoint, EndpointConfig, Replica
+from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica
+from endpoints.selectors.costs import endpoint_cost
+from endpoints.selectors.replica_runs import ElasticState
+from endpoints.services.serverless import serverless_of
+from mlplatform.api.presenters.async_inference import async_inference_json
+from mlplatform.api.presenters.costs import cost_json
 from mlplatform.api.presenters.instants import instant
 from mlplatform.api.presenters.logs import log_json
 from mlplatform.core.logs import LogSlice
@@ -23,6 +29,7 @@ def endpoint_summary_json(endpoint: Endpoint) -> dict[str, Any]:
         "description": endpoint.description,
         "variants": _variants(endpoint.wanted),
         "serving": _variants(endpoint.live),
+        "async_inference": async_inference_json(endpoint.wanted),
         "created_by": endpoint.created_by.get_username(),
         "created_at": instant(endpoint.created_at),
         "updated_at": instant(endpoint.updated_at),
@@ -31,14 +38,20 @@ def endpoint_summary_json(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def endpoint_json(
-    endpoint: Endpoint, *, replicas: Sequence[Replica], waiting_reason: str | None
+    endpoint: Endpoint,
+    *,
+    replicas: Sequence[Replica],
+    elastic: Sequence[ElasticState],
+    waiting_reason: str | None,
 ) -> dict[str, Any]:
     path = {"project": endpoint.project.name, "name": endpoint.name}
     return endpoint_summary_json(endpoint) | {
+        "elastic": [_elastic(state) for state in elastic],
         "waiting_reason": waiting_reason,
         "failure": _failure(endpoint),
         "tags": endpoint.tags,
         "replicas": [replica_json(replica) for replica in replicas],
+        "cost": cost_json(endpoint_cost(endpoint)),
         "invocations_url": reverse("api:endpoint-invocations", kwargs=path),
     }
 
@@ -75,12 +88,32 @@ def _variants(config: EndpointConfig | None) -> list[dict[str, Any]]:
         {
             "name": variant.name,
             "model": variant.model.name,
-            "instance_type": variant.instance_type,
-            "instance_count": variant.instance_count,
+            "instance_type": variant.instance_type or None,
+            "instance_count": None if variant.serverless_memory_mb else variant.instance_count,
             "weight": variant.weight,
+            "serverless": _serverless(variant),
+            "idle_after_s": variant.idle_after_s,
         }
         for variant in config.variants.all()
     ]
+
+
+def _serverless(variant: ProductionVariant) -> dict[str, Any] | None:
+    asked = serverless_of(variant)
+    return None if asked is None else asdict(asked)
+
+
+def _elastic(state: ElasticState) -> dict[str, Any]:
+    return {
+        "variant": state.variant.name,
+        "asleep": state.asleep,
+        "n_ready": state.n_ready,
+        "n_starting": state.n_starting,
+        "n_most": state.n_most,
+        "vcpus": state.vcpus,
+        "requested_at": instant(state.variant.requested_at),
+        "sleeps_at": instant(state.sleeps_at),
+    }
 
 
 def _failure(endpoint: Endpoint) -> dict[str, Any] | None:

@@ -8,9 +8,11 @@ from typing import Any
 
 from endpoints.experiment_presets import Preset
 from endpoints.models import Experiment, ExperimentCell
+from endpoints.selectors.costs import experiment_cost
 from endpoints.selectors.experiment_tables import cell_cost_per_million_rows
 from endpoints.selectors.experiments import ExperimentDeletion
-from jobs.instance_types import instance_type_list
+from jobs.selectors.prices import instance_types_priced
+from mlplatform.api.presenters.costs import cost_json
 from mlplatform.api.presenters.instants import instant
 from mlplatform.core.translation import translated
 
@@ -48,9 +50,10 @@ def experiment_summary_json(experiment: Experiment) -> dict[str, Any]:
 
 
 def experiment_json(experiment: Experiment, *, cells: Iterable[ExperimentCell]) -> dict[str, Any]:
-    prices = {instance_type.name: instance_type.price_per_hour for instance_type in instance_type_list()}
+    prices = {instance_type.name: instance_type.price_per_hour for instance_type in instance_types_priced()}
     return experiment_summary_json(experiment) | {
         **{name: getattr(experiment, name) for name in _ASKED},
+        "cost": cost_json(experiment_cost(experiment)),
         "cells": [cell_json(cell) | {"price_per_hour": prices.get(cell.instance_type)} for cell in cells],
     }
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
 from jobs.models import JobEvent, TrainingInput, TrainingJob
 from jobs.selectors.training import MetricSeries
+from jobs.services.scripts import ScriptRequest
 from mlplatform.api.presenters.instants import instant
 from mlplatform.api.presenters.numbers import finite
+from mlplatform.api.presenters.sources import script_json
 from mlplatform.core.translation import translated
 
 _FAILURE_FIELDS = ("kind", "reason", "detail", "row", "column", "exit_code", "signal", "first_line")
@@ -27,6 +29,8 @@ def training_job_summary_json(job: TrainingJob) -> dict[str, Any]:
         "failure_reason": translated(job.failure_reason) or None,
         "final_metrics": {name: finite(value) for name, value in job.final_metrics.items()},
         "billable_s": job.billable_s,
+        "price_per_hour": None if job.price_per_hour is None else float(job.price_per_hour),
+        "currency": job.currency or None,
         "created_at": instant(job.created_at),
         "started_at": instant(job.started_at),
         "ended_at": instant(job.ended_at),
@@ -39,6 +43,9 @@ def training_job_json(
     return training_job_summary_json(job) | {
         "secondary_status_transitions": transitions(list(events), job),
         "waiting_reason": waiting_reason,
+        "script": script_json(job),
+        "output": _output(job),
+        "input_bytes": job.input_bytes,
         "failure": _failure(job),
         "hyperparameters": job.hyperparameters,
         "channels": {found.channel: _channel(found) for found in job.inputs.all()},
@@ -54,6 +61,22 @@ def training_job_json(
         "artifact_bytes": job.artifact_bytes,
         "cloned_from": job.cloned_from or None,
         "created_by": job.created_by.get_username(),
+    }
+
+
+def clone_request_json(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A request as it is sent, with nothing that says where it came from."""
+    script: ScriptRequest | None = request["script"]
+    asked = {name: value for name, value in request.items() if name not in {"script", "cloned_from"}}
+    if script is None:
+        return asked
+    del asked["algorithm"]
+    return asked | {
+        "script": {
+            "framework": script.framework,
+            "entry_point": script.entry_point,
+            "source": script.source,
+        }
     }
 
 
@@ -90,6 +113,12 @@ def _failure(job: TrainingJob) -> dict[str, Any] | None:
         "reason": translated(job.failure_said),
         "log_tail": job.failure.get("log_tail") or [],
     }
+
+
+def _output(job: TrainingJob) -> dict[str, Any] | None:
+    if not job.output_uri:
+        return None
+    return {"uri": job.output_uri, "sha256": job.output_sha256, "size_bytes": job.output_bytes}
 
 
 def _channel(found: TrainingInput) -> dict[str, Any]:

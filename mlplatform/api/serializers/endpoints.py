@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from endpoints.elastic import IDLE_LEAST_S, IDLE_MOST_S
 from mlplatform.api.fields import (
     Answer,
     NameField,
@@ -18,8 +19,11 @@ from mlplatform.api.fields import (
     TextMapField,
     WholeNumberField,
 )
+from mlplatform.api.serializers.async_inference import AsyncInference, AsyncInferenceInput
+from mlplatform.api.serializers.costs import Cost
 from mlplatform.api.serializers.lists import ListQuery, order_field
 from mlplatform.api.serializers.logs import Log
+from mlplatform.api.serializers.serverless import Serverless, ServerlessInput
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 
 WEIGHT_MAX = 1_000_000
@@ -28,11 +32,31 @@ WEIGHT_MAX = 1_000_000
 class VariantInput(StrictSerializer):
     name = NameField(default="AllTraffic")
     model = NameField()
-    instance_type = TextField(max_length=40, default="local.cpu")
-    instance_count = WholeNumberField(min_value=1, max_value=1000, default=1)
+    instance_type = TextField(max_length=40, required=False, help_text="local.cpu where none is given.")
+    instance_count = WholeNumberField(
+        min_value=1, max_value=1000, required=False, help_text="1 where none is given."
+    )
     weight = NumberField(
         min_value=0, max_value=WEIGHT_MAX, default=1.0, help_text="Share: weight / sum of weights."
     )
+    serverless = ServerlessInput(
+        required=False, help_text="Instead of instance type and count; then it is the only variant."
+    )
+    idle_after_s = WholeNumberField(
+        min_value=IDLE_LEAST_S,
+        max_value=IDLE_MOST_S,
+        required=False,
+        help_text="On instances: none of them runs so long after the last request. For ever where none is given.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "serverless" not in attrs:
+            return attrs
+        both = [name for name in ("instance_type", "instance_count", "idle_after_s") if name in attrs]
+        if both:
+            said = _("give this or serverless, not both")
+            raise serializers.ValidationError({name: [said] for name in both})
+        return attrs
 
 
 class EndpointRequest(StrictSerializer):
@@ -40,13 +64,21 @@ class EndpointRequest(StrictSerializer):
     variants: Any = serializers.ListSerializer(child=VariantInput(), min_length=1, max_length=10)
     description = TextField(allow_blank=True, max_length=2000, default="")
     tags = TextMapField(default=dict)
+    async_inference = AsyncInferenceInput(
+        required=False, allow_null=True, help_text="Requests and answers are objects; see async-invocations."
+    )
 
 
 class EndpointPatch(StrictSerializer):
-    """Give either new `variants`, or `weights` and `counts` of those there are."""
+    """Give either new `variants` (and with them, if it is to change, `async_inference`), or `weights` and `counts` of
+    those there are.
+    """
 
     variants: Any = serializers.ListSerializer(
         child=VariantInput(), min_length=1, max_length=10, required=False
+    )
+    async_inference = AsyncInferenceInput(
+        required=False, allow_null=True, help_text="null for an endpoint that answers at once."
     )
     weights = serializers.DictField(child=NumberField(min_value=0, max_value=WEIGHT_MAX), required=False)
     counts = serializers.DictField(child=WholeNumberField(min_value=1, max_value=1000), required=False)
@@ -55,6 +87,8 @@ class EndpointPatch(StrictSerializer):
         changes_shares = "weights" in attrs or "counts" in attrs
         if ("variants" in attrs) == changes_shares:
             raise serializers.ValidationError(_("give either variants, or weights and counts"))
+        if "async_inference" in attrs and "variants" not in attrs:
+            raise serializers.ValidationError({"async_inference": [_("give the variants too")]})
         return attrs
 
 
@@ -66,9 +100,11 @@ class EndpointQuery(ListQuery):
 class Variant(Answer):
     name = serializers.CharField()
     model = serializers.CharField()
-    instance_type = serializers.CharField()
-    instance_count = serializers.IntegerField()
+    instance_type = serializers.CharField(allow_null=True, help_text="null where it is serverless.")
+    instance_count = serializers.IntegerField(allow_null=True)
     weight = serializers.FloatField()
+    serverless = Serverless(allow_null=True)
+    idle_after_s = serializers.IntegerField(allow_null=True)
 
 
 class EndpointSummary(Answer):
@@ -79,6 +115,7 @@ class EndpointSummary(Answer):
     description = serializers.CharField(allow_blank=True)
     variants = Variant(many=True, help_text="As asked for.")
     serving = Variant(many=True, help_text="That answer now; others while an update rolls out.")
+    async_inference = AsyncInference(allow_null=True, help_text="null where it answers at once.")
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -105,13 +142,28 @@ class ReplicaOfEndpoint(Answer):
     ended_at = serializers.DateTimeField(allow_null=True)
 
 
+class ElasticVariant(Answer):
+    """What a variant with an idle time does now."""
+
+    variant = serializers.CharField()
+    asleep = serializers.BooleanField(help_text="No process; the next request starts one.")
+    n_ready = serializers.IntegerField()
+    n_starting = serializers.IntegerField()
+    n_most = serializers.IntegerField(help_text="Replicas that it may have.")
+    vcpus = serializers.IntegerField(allow_null=True, help_text="Of each, where it is serverless.")
+    requested_at = serializers.DateTimeField(allow_null=True)
+    sleeps_at = serializers.DateTimeField(allow_null=True, help_text="If no request comes.")
+
+
 class Endpoint(EndpointSummary):
+    elastic = ElasticVariant(many=True, help_text="Of each variant that has an idle time.")
     waiting_reason = serializers.CharField(
         allow_null=True, help_text="Why nothing happens although it should."
     )
     failure = EndpointFailure(allow_null=True)
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
     replicas = ReplicaOfEndpoint(many=True)
+    cost = Cost(help_text="Since it was created.")
     invocations_url = serializers.CharField()
 
 

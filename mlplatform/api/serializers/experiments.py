@@ -16,6 +16,7 @@ from mlplatform.api.fields import (
     TextMapField,
     WholeNumberField,
 )
+from mlplatform.api.serializers.costs import Cost
 from mlplatform.api.serializers.lists import ListQuery, order_field
 from mlplatform.api.serializers.training import HyperparametersField
 from mlplatform.core.status import CellStatus, ExperimentStatus
@@ -139,9 +140,9 @@ class ExperimentCell(Answer):
     evaluation = serializers.CharField(allow_null=True)
     progress = serializers.DictField(allow_null=True, help_text="Of its evaluation.")
     summary = serializers.DictField(allow_null=True, help_text="Of its evaluation.")
-    price_per_hour = serializers.FloatField(allow_null=True, help_text="US dollars.")
+    price_per_hour = serializers.FloatField(allow_null=True)
     price_per_million_rows = serializers.FloatField(
-        allow_null=True, help_text="US dollars, sent in batches as they were measured."
+        allow_null=True, help_text="Sent in batches as they were measured."
     )
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
@@ -159,6 +160,7 @@ class Experiment(ExperimentSummary):
     hyperparameters = serializers.DictField(child=serializers.CharField(allow_blank=True))
     configurations = Configuration(many=True)
     sample_sizes = serializers.ListField(child=serializers.IntegerField())
+    cost = Cost(help_text="Of its training jobs and endpoints, so far.")
     instance_types = serializers.ListField(child=serializers.CharField())
     training_instance_type = serializers.CharField()
     parallelism = serializers.IntegerField()

@@ -61,7 +61,7 @@ class InstanceType(Answer):
     vcpus = serializers.IntegerField()
     memory_mb = serializers.IntegerField()
     gpus = serializers.IntegerField()
-    price_per_hour = serializers.FloatField(help_text="US dollars.")
+    price_per_hour = serializers.FloatField(help_text="In the currency of the price sheet.")
     limit = serializers.IntegerField(help_text="How many a project may use at once.")
     in_use = serializers.IntegerField(allow_null=True, help_text="null without a project.")
     served = ServedBy()

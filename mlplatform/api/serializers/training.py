@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from jobs.algorithms.registry import SCRIPT
 from mlplatform.api.fields import (
     Answer,
     JobEnvironmentField,
@@ -19,6 +20,7 @@ from mlplatform.api.fields import (
     WholeNumberField,
 )
 from mlplatform.api.serializers.lists import ListQuery, order_field
+from mlplatform.api.serializers.sources import Script, ScriptInput
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 
 MAX_RUNTIME_S = 28 * 86400
@@ -79,9 +81,16 @@ class TrainingJobRequest(StrictSerializer):
     name = NameField(
         required=False, allow_null=True, default=None, help_text="Made from algorithm and time if left out."
     )
-    algorithm = TextField(max_length=40)
+    algorithm = TextField(
+        required=False, max_length=40, help_text="A built-in one; left out where there is a `script`."
+    )
+    script = ScriptInput(required=False, allow_null=True, help_text="Run in the place of an algorithm.")
     hyperparameters = HyperparametersField(default=dict)
-    channels = serializers.DictField(child=ChannelInput(), help_text="By channel name: `train`, `test`.")
+    channels = serializers.DictField(
+        child=ChannelInput(),
+        default=dict,
+        help_text="By channel name: `train`, `test`; a script's as it likes.",
+    )
     instance_type = TextField(max_length=40, default="local.cpu")
     instance_count = WholeNumberField(
         min_value=1, max_value=1, default=1, help_text="A job runs on 1 instance."
@@ -92,6 +101,16 @@ class TrainingJobRequest(StrictSerializer):
     )
     environment = JobEnvironmentField(default=dict)
     tags = TextMapField(default=dict)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.get("script") and "algorithm" not in attrs:
+            raise serializers.ValidationError({"algorithm": [_("is required where there is no script")]})
+        if attrs.get("script") and attrs.get("algorithm", SCRIPT) != SCRIPT:
+            message = _("{value} is not accepted with a script; leave it out").format(
+                value=repr(attrs["algorithm"])
+            )
+            raise serializers.ValidationError({"algorithm": [message]})
+        return attrs
 
 
 class TrainingJobQuery(ListQuery):
@@ -111,6 +130,8 @@ class TrainingJobSummary(Answer):
     failure_reason = serializers.CharField(allow_null=True)
     final_metrics = serializers.DictField(child=serializers.FloatField(allow_null=True))
     billable_s = serializers.IntegerField(allow_null=True)
+    price_per_hour = serializers.FloatField(allow_null=True, help_text="That held when the job ended.")
+    currency = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
@@ -147,7 +168,16 @@ class Progress(Answer):
     text = serializers.CharField(allow_blank=True)
 
 
+class StoredOutput(Answer):
+    uri = serializers.CharField()
+    sha256 = serializers.CharField()
+    size_bytes = serializers.IntegerField()
+
+
 class TrainingJob(TrainingJobSummary):
+    script = Script(allow_null=True)
+    output = StoredOutput(allow_null=True, help_text="`output.tar.gz`: what the job left in output/data.")
+    input_bytes = serializers.IntegerField(allow_null=True, help_text="Placed in its channels, or fed.")
     secondary_status_transitions = Transition(many=True)
     waiting_reason = serializers.CharField(allow_null=True, help_text="Why a pending job does not start.")
     failure = Failure(allow_null=True)
@@ -196,7 +226,14 @@ class MetricTestRequest(StrictSerializer):
     metric_definitions: Any = serializers.ListSerializer(
         child=MetricDefinition(), min_length=1, max_length=40
     )
-    text = TextField(allow_blank=True, max_length=1024 * 1024, help_text="Lines of a log.")
+    text = TextField(
+        allow_blank=True, required=False, max_length=1024 * 1024, help_text="Lines of a log; or training_job."
+    )
+    training_job = TextField(
+        required=False,
+        max_length=63,
+        help_text="The log of this job instead: its first and its last 2 MiB.",
+    )
 
 
 class MetricMatch(Answer):

@@ -16,7 +16,11 @@ from endpoints.selectors.endpoints import (
     replica_get,
     replica_list,
 )
+from endpoints.selectors.replica_runs import elastic_states
 from endpoints.services.endpoints import (
+    UNCHANGED,
+    AsyncInferenceRequest,
+    ServerlessRequest,
     VariantRequest,
     endpoint_create,
     endpoint_delete,
@@ -40,6 +44,10 @@ from mlplatform.api.serializers.lists import listed
 from mlplatform.core.logs import log_read, log_tail
 
 TAG = "endpoints"
+_SERVERLESS = {
+    "model": "iris",
+    "serverless": {"memory_mb": 2048, "max_concurrency": 5, "idle_after_s": 300},
+}
 
 
 class EndpointListView(ApiView):
@@ -59,12 +67,20 @@ class EndpointListView(ApiView):
         answer=Endpoint,
         status=201,
         idempotent=True,
-        examples=[example("One model", {"name": "iris", "variants": [{"model": "iris"}]})],
+        examples=[
+            example("One model", {"name": "iris", "variants": [{"model": "iris"}]}),
+            example("Serverless", {"name": "iris", "variants": [_SERVERLESS]}),
+            example(
+                "Asynchronous, without a process while nobody asks",
+                {"name": "iris", "variants": [{"model": "iris", "idle_after_s": 300}], "async_inference": {}},
+            ),
+        ],
     )
     def post(self, request: Request, project: str) -> Response:
         """Answers at once with status Creating; InService when every replica answers."""
         asked = self.body(EndpointRequest)
-        asked["variants"] = [VariantRequest(**variant) for variant in asked["variants"]]
+        asked["variants"] = _variants(asked["variants"])
+        asked["async_inference"] = _asynchronous(asked.get("async_inference"))
         return self.create_once(lambda: self._created(asked))
 
     def _created(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -89,14 +105,22 @@ class EndpointView(ApiView):
         examples=[
             example("Another model", {"variants": [{"model": "iris-2"}]}),
             example("Another number of instances", {"counts": {"AllTraffic": 2}}),
+            example("Without a process while nobody asks", {"variants": [_SERVERLESS]}),
         ],
     )
     def patch(self, request: Request, project: str, name: str) -> Response:
         """The old replicas answer until the new ones do; if those fail, the endpoint rolls back."""
         asked = self.body(EndpointPatch)
         if "variants" in asked:
-            variants = [VariantRequest(**variant) for variant in asked["variants"]]
-            return Response(_endpoint_json(endpoint_update(actor=self.actor, name=name, variants=variants)))
+            updated = endpoint_update(
+                actor=self.actor,
+                name=name,
+                variants=_variants(asked["variants"]),
+                async_inference=_asynchronous(asked["async_inference"])
+                if "async_inference" in asked
+                else UNCHANGED,
+            )
+            return Response(_endpoint_json(updated))
         return Response(_endpoint_json(endpoint_update_weights(actor=self.actor, name=name, **asked)))
 
     @operation("endpoint_delete", "Delete an endpoint", status=204, errors=[409])
@@ -122,6 +146,19 @@ class EndpointLogView(ApiView):
         return list_response([_log_json(replica, asked) for replica in replicas])
 
 
+def _variants(asked: list[dict[str, Any]]) -> list[VariantRequest]:
+    return [
+        VariantRequest(**(variant | {"serverless": ServerlessRequest(**variant["serverless"])}))
+        if "serverless" in variant
+        else VariantRequest(**variant)
+        for variant in asked
+    ]
+
+
+def _asynchronous(asked: dict[str, Any] | None) -> AsyncInferenceRequest | None:
+    return None if asked is None else AsyncInferenceRequest(**asked)
+
+
 def _log_json(replica: Replica, asked: dict[str, Any]) -> dict[str, Any]:
     if "after" in asked:
         return replica_log_json(replica, log_read(stream=replica.log, after=asked["after"]))
@@ -129,8 +166,10 @@ def _log_json(replica: Replica, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _endpoint_json(endpoint: StoredEndpoint) -> dict[str, Any]:
+    replicas = replica_list(endpoint=endpoint)
     return endpoint_json(
         endpoint,
-        replicas=replica_list(endpoint=endpoint),
+        replicas=replicas,
+        elastic=elastic_states(endpoint=endpoint, replicas=replicas),
         waiting_reason=endpoint_waiting_reason(endpoint=endpoint),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs.instance_types import instance_type_list
 from jobs.selectors.instances import instance_type_usage
+from jobs.selectors.prices import instance_types_priced
 from mlplatform.api.auth import Rule, member_of
 from mlplatform.api.base import ApiView, list_response
 from mlplatform.api.presenters.platform import instance_type_json
@@ -37,6 +37,6 @@ class InstanceTypeListView(ApiView):
         return list_response(
             [
                 instance_type_json(item, in_use=in_use, workers=workers, hosts=hosts)
-                for item in instance_type_list()
+                for item in instance_types_priced()
             ]
         )

@@ -8,7 +8,8 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from jobs.metric_regex import metric_matches
+from jobs.metric_regex import Match, metric_matches
+from jobs.selectors.metric_tester import training_job_metric_matches
 from jobs.selectors.training import training_job_get, training_job_metrics
 from mlplatform.api.auth import Rule, still_admitted
 from mlplatform.api.base import AnyAccept, ApiView, list_response
@@ -108,9 +109,20 @@ class MetricDefinitionTestView(ApiView):
         ],
     )
     def post(self, request: Request, project: str) -> Response:
-        """Nothing is stored: for trying out expressions before a job is started."""
+        """Nothing is stored: for trying out expressions before a job is started. Of a job's log the first 10,000
+        matches are answered.
+        """
         asked = self.body(MetricTestRequest)
-        matches = metric_matches(asked["metric_definitions"], asked["text"])
+        matches = self._matches(asked["metric_definitions"], asked.get("text"), asked.get("training_job"))
         return list_response(
             [{"name": match.name, "value": finite(match.value), "line": match.line} for match in matches]
         )
+
+    def _matches(
+        self, definitions: list[dict[str, str]], text: str | None, training_job: str | None
+    ) -> list[Match]:
+        if (text is None) == (training_job is None):
+            raise InvalidRequest.for_field("text", "give exactly one of text and training_job")
+        if training_job is not None:
+            return training_job_metric_matches(actor=self.actor, name=training_job, definitions=definitions)
+        return metric_matches(definitions, text or "")
