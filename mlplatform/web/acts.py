@@ -26,6 +26,10 @@ ACTIONS: Final = {
     "training-job-stop": "training_job.stop",
     "training-job-delete": "training_job.delete",
     "training-job-deploy": "endpoint.create",
+    "tuning_job_new": "tuning_job.create",
+    "tuning_job_stop": "tuning_job.stop",
+    "tuning_job_extend": "tuning_job.extend",
+    "tuning_job_delete": "tuning_job.delete",
     "model-new": "model.create",
     "model-delete": "model.delete",
     "endpoint-new": "endpoint.create",
@@ -33,6 +37,10 @@ ACTIONS: Final = {
     "endpoint-weights": "endpoint.update",
     "endpoint-delete": "endpoint.delete",
     "endpoint-table": "table_run.create",
+    "transform_job_new": "transform_job.create",
+    "transform_job_stop": "transform_job.stop",
+    "transform_job_delete": "transform_job.delete",
+    "transform_job_dataset": "dataset.create",
     "evaluation-new": "evaluation.create",
     "evaluation-stop": "evaluation.stop",
     "evaluation-delete": "evaluation.delete",
@@ -40,13 +48,14 @@ ACTIONS: Final = {
     "experiment-stop": "experiment.stop",
     "experiment-resume": "experiment.resume",
     "experiment-delete": "experiment.delete",
+    "price-sheet": "price_sheet.update",
     "password": "password.change",
     "sign-out-everywhere": "session.delete_all",
     "login": "session.create",
     "logout": "session.delete",
 }
 NOT_AUDITED: Final = frozenset(
-    {"preferences", "language", "theme", "endpoint-invoke", "training-job-metric-test"}
+    {"preferences", "language", "theme", "endpoint-invoke", "endpoint-async", "training-job-metric-test"}
 )
 """Pages that take a post and change nobody's rights and nothing of a project: taste, predictions, trying out."""
 READS: Final = {"audit-event-list": "audit_event.list", "audit-event-download": "audit_event.list"}

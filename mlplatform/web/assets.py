@@ -32,6 +32,7 @@ from django.http import HttpRequest, HttpResponse
 PACKAGE_FILES = {"plotly/plotly.min.js": ("plotly", "package_data/plotly.min.js")}
 _VERSIONED_PACKAGES = (
     "django",
+    "django-ace",
     "django-htmx",
     "plotly",
     "djangorestframework",

@@ -20,6 +20,7 @@ from jobs.comparison.metrics import key_metric, metrics_of
 from jobs.comparison.order import runs_ordered
 from jobs.comparison.runs import N_MAX, N_MIN, Run
 from jobs.comparison.selection import RunsNotFound
+from jobs.selectors.training import training_job_get
 from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.charts.comparison import curves_figure, scatter_figure
@@ -28,11 +29,13 @@ from mlplatform.web.charts.run_colours import run_colours
 from mlplatform.web.comparison_query import ComparisonQuery
 from mlplatform.web.comparison_tables import compared_table
 from mlplatform.web.comparison_words import axis_title, metric_title
+from mlplatform.web.job_code import CodeComparison, code_comparison
 from mlplatform.web.shortlist import search_text
 from mlplatform.web.statuses import status_word
 
 LIVE_S: Final = 5
 LIVE_MAX: Final = 50
+CODE_RUNS: Final = 2
 """Curves of more runs than these are not fetched again by themselves."""
 CONTROLS: Final = frozenset({"metric", "x", "y", "scale", "axis", "brush", "pick", "colour"})
 """What controls on the page have a value for; the rest of the address is in hidden fields."""
@@ -74,7 +77,17 @@ def comparison_context(
         "matching": _matching(asked) if asked.selection.by_search else "",
         **curves_part(request, actor, asked, runs),
         **scatter_part(request, actor, asked, runs),
+        "code": _code(actor, asked, runs),
     }
+
+
+def _code(actor: Actor, asked: ComparisonQuery, runs: Sequence[Run]) -> CodeComparison | None:
+    """What the scripts of two jobs differ in; the reference, or the older one, is what the other is compared with."""
+    if asked.kind is not RunKind.TRAINING_JOBS or len(runs) != CODE_RUNS:
+        return None
+    jobs = [training_job_get(actor=actor, name=run.name) for run in runs]
+    before, after = sorted(jobs, key=lambda job: (job.name != asked.base, job.created_at))
+    return code_comparison(actor, before, after)
 
 
 def curves_part(

@@ -11,6 +11,8 @@ from jobs.comparison.axes import METRIC
 
 PARAMETERS: Final = {
     "algorithm": gettext_lazy("Algorithm"),
+    "framework": gettext_lazy("Framework"),
+    "entry_point": gettext_lazy("Entry point"),
     "instance_type": gettext_lazy("Instance type"),
     "instance_count": gettext_lazy("Instance count"),
     "predictor_type": gettext_lazy("Predictor type"),
@@ -18,7 +20,8 @@ PARAMETERS: Final = {
     "sample_size": gettext_lazy("Sample size"),
     "engine": gettext_lazy("Search engine"),
     "vcpus": gettext_lazy("vCPUs"),
-    "price_per_hour": gettext_lazy("Price per hour (USD)"),
+    "price_per_hour": gettext_lazy("Price per hour"),
+    "currency": gettext_lazy("Currency"),
     "dataset": gettext_lazy("Dataset"),
     "n_features": gettext_lazy("Features"),
     "n_rows": gettext_lazy("Rows"),

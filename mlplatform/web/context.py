@@ -80,11 +80,16 @@ def _groups(request: HttpRequest) -> list[NavigationGroup]:
                 (_("Datasets"), "table-2", "dataset-list"),
                 (_("Algorithms"), "shapes", "algorithm-list"),
                 (_("Training jobs"), "activity", "training-job-list"),
+                (_("Tuning jobs"), "sliders-horizontal", "tuning_jobs"),
             ],
         ),
         (
             pgettext("navigation", "Serve"),
-            [(_("Models"), "box", "model-list"), (_("Endpoints"), "radio-tower", "endpoint-list")],
+            [
+                (_("Models"), "box", "model-list"),
+                (_("Endpoints"), "radio-tower", "endpoint-list"),
+                (_("Transform jobs"), "workflow", "transform_jobs"),
+            ],
         ),
         (
             pgettext("navigation", "Measure"),
@@ -97,6 +102,7 @@ def _groups(request: HttpRequest) -> list[NavigationGroup]:
         (
             pgettext("navigation", "Operate"),
             [
+                (_("Costs"), "receipt-text", "costs"),
                 (_("Workers"), "server", "worker-list"),
                 (_("Access keys"), "key-round", "access-key-list"),
                 (_("Members"), "users", "member-list"),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from endpoints.models import ExperimentCell
 from endpoints.selectors.experiment_tables import cell_cost_per_million_rows
 from jobs.instance_types import instance_type_get
+from jobs.pricing import CURRENCY_SHIPPED
 from mlplatform.core.status import TERMINAL_CELL, CellStatus
 from mlplatform.web.templatetags.figures import count
 
@@ -78,6 +79,12 @@ class CellView:
     def price_per_hour(self) -> float | None:
         facts = self.cell.evaluation.facts if self.cell.evaluation is not None else {}
         return facts.get("price_per_hour")
+
+    @property
+    def currency(self) -> str:
+        """Of its price; what was measured before there were others is in US dollars."""
+        facts = self.cell.evaluation.facts if self.cell.evaluation is not None else {}
+        return str(facts.get("currency") or CURRENCY_SHIPPED)
 
     @property
     def cost_per_million_rows(self) -> float | None:

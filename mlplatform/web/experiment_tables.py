@@ -23,7 +23,7 @@ def tradeoff_table(tradeoff: Tradeoff) -> ResultTable:
         Column("k", "k"),
         Column("quality", _("Quality")),
         Column("latency_ms", _("Latency"), "ms"),
-        Column(f"usd_per_{tradeoff.measures.cost}", _("Cost"), "USD"),
+        Column(f"cost_per_{tradeoff.measures.cost}", _("Cost"), tradeoff.cost_unit),
         Column("pareto_front", _("Pareto front")),
     )
     key = "k_best" if tradeoff.measures.at == "best" else "k"

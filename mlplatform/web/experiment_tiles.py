@@ -49,7 +49,7 @@ def tiles_of(views: Sequence[CellView]) -> list[Tile]:
     ]
     if cheapest is not None and cheapest.cost_per_million_rows is not None:
         cost = significant(float(cheapest.cost_per_million_rows), 3)
-        return [*tiles, Tile(_("Cheapest, a million rows"), cost, "USD", view=cheapest)]
+        return [*tiles, Tile(_("Cheapest, a million rows"), cost, cheapest.currency, view=cheapest)]
     return [*tiles, Tile(_("Cheapest, a million rows"), "–")]
 
 

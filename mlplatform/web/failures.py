@@ -9,7 +9,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from jobs.models import TrainingJob
 from mlplatform.core.status import FailureKind
+from mlplatform.web.job_code import last_anchor, source_anchor
 
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f]"
@@ -84,8 +86,9 @@ def failure_cause(kind: str) -> Cause:
     return next((cause for known, cause in causes.items() if known == kind), Cause(kind, ""))
 
 
-def failure_context(failure: Mapping[str, Any], n_log_lines: int) -> dict[str, Any]:
-    """What the card shows of a `TrainingJob.failure`, beside its reason."""
+def failure_context(job: TrainingJob, n_log_lines: int) -> dict[str, Any]:
+    """What the card shows of a `TrainingJob.failure`, beside its reason; lines of a traceback lead to the code."""
+    failure: Mapping[str, Any] = job.failure or {}
     lines = [plain_line(line) for line in failure.get("log_tail") or []]
     first = failure.get("first_line")
     last = min(first + len(lines) - 1, n_log_lines) if first else None
@@ -93,7 +96,10 @@ def failure_context(failure: Mapping[str, Any], n_log_lines: int) -> dict[str, A
     return {
         "cause": failure_cause(failure["kind"]),
         "failure_facts": _facts(failure),
-        "failure_lines": list(zip(numbers, lines, strict=True)),
+        "failure_lines": [
+            (n, line, source_anchor(job, line)) for n, line in zip(numbers, lines, strict=True)
+        ],
+        "code_anchor": last_anchor(job, [*lines, *str(failure.get("detail") or "").splitlines()]),
         "failure_anchor": _anchor(first, last),
     }
 

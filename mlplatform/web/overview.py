@@ -19,9 +19,10 @@ from jobs.selectors.datasets import dataset_list
 from jobs.selectors.queues import QueueState, queue_states
 from jobs.selectors.storage import StorageUse, storage_use
 from jobs.selectors.training import training_job_counts, training_job_list
+from jobs.selectors.tuning import tuning_counts
 from mlplatform.core.keeping.disk_room import disk_room_for_jobs
 from mlplatform.core.people.access import Actor, access_key_list
-from mlplatform.core.status import EndpointStatus, TrainingJobStatus
+from mlplatform.core.status import ACTIVE_TUNING, EndpointStatus, TrainingJobStatus
 from mlplatform.core.translation import translated
 from mlplatform.web.progress import remaining_s
 from mlplatform.web.templatetags.figures import count
@@ -80,6 +81,7 @@ class Overview:
     n_datasets: int
     n_models: int
     job_counts: dict[str, int]
+    n_tuning: int
     endpoint_counts: dict[str, int]
     running: list[RunningRow]
     failed: list[TrainingJob]
@@ -103,12 +105,14 @@ def overview_get(*, actor: Actor) -> Overview:
     datasets = dataset_list(actor=actor, limit=1)
     models = model_list(actor=actor, limit=1)
     jobs = training_job_counts(actor=actor)
+    tuning = tuning_counts(actor=actor)
     endpoints = endpoint_counts(actor=actor)
     rows = [_endpoint_row(endpoint) for endpoint in endpoint_list(actor=actor, limit=N_SHOWN).items]
     return Overview(
         n_datasets=datasets.count,
         n_models=models.count,
         job_counts=jobs,
+        n_tuning=sum(tuning[status] for status in ACTIVE_TUNING),
         endpoint_counts=endpoints,
         running=[
             RunningRow(job, remaining_s(job))

@@ -24,6 +24,8 @@ _WORDS: Final = {
     "Deploying": gettext_noop("Deploying"),
     "Evaluating": gettext_noop("Evaluating"),
     "Skipped": gettext_noop("Skipped"),
+    "EarlyStopped": gettext_noop("EarlyStopped"),
+    "NoMetric": gettext_noop("NoMetric"),
     "InProgress": gettext_noop("InProgress"),
     "Creating": gettext_noop("Creating"),
     "Updating": gettext_noop("Updating"),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from endpoints.tradeoff import Point, cheapest, pareto_front
+from jobs.pricing import CURRENCY_SHIPPED
 from mlplatform.web.charts.tradeoff import Axes, Limits, Spot
 from mlplatform.web.experiment_cells import CellView, is_smallest_best
 from mlplatform.web.own_k import OwnK, own_k
@@ -29,8 +30,8 @@ LATENCIES: Final = {
     "batch": ("batch_mean_ms", gettext_lazy("batch, mean")),
 }
 COSTS: Final = {
-    "hour": gettext_lazy("USD per hour"),
-    "million": gettext_lazy("USD per million rows"),
+    "hour": gettext_lazy("%(currency)s per hour"),
+    "million": gettext_lazy("%(currency)s per million rows"),
 }
 QUALITIES: Final = {
     "own": gettext_lazy("at the model's k"),
@@ -113,9 +114,13 @@ class Tradeoff:
         return Axes(
             quality=str(_AT_K[self.measures.at]) % {"metric": metric} if self._has_k else metric,
             latency=_("Latency (%(measure)s), ms") % {"measure": LATENCIES[self.measures.latency][1]},
-            cost=str(COSTS[self.measures.cost]),
+            cost=self.cost_unit,
             smallest=self.smallest,
         )
+
+    @property
+    def cost_unit(self) -> str:
+        return cost_unit(self.measures.cost, self.views)
 
     @property
     def limits(self) -> Limits:
@@ -161,7 +166,7 @@ class Tradeoff:
         quality = f"{self.metric} {self._shown(point.quality):.4g}"
         if k:
             quality = _("%(quality)s at k = %(k)s") % {"quality": quality, "k": k}
-        cost = f"{significant(float(point.cost))} {COSTS[self.measures.cost]}"
+        cost = f"{significant(float(point.cost))} {cost_unit(self.measures.cost, [view])}"
         return _("%(cost)s, %(quality)s, %(latency)s") % {
             "cost": cost,
             "quality": quality,
@@ -228,3 +233,9 @@ def _point(view: CellView, measures: Measures, *, smallest: bool) -> Point | Non
 
 def _one_of(given: Any, accepted: Mapping[str, Any]) -> str:
     return str(given) if given in accepted else next(iter(accepted))
+
+
+def cost_unit(cost: str, views: Sequence[CellView]) -> str:
+    """`USD per hour`; several currencies are all named, since they cannot be compared."""
+    currencies = list(dict.fromkeys(view.currency for view in views)) or [CURRENCY_SHIPPED]
+    return str(COSTS[cost]) % {"currency": ", ".join(currencies)}

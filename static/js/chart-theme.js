@@ -55,9 +55,14 @@ function mergedAxis(axis, given = {}) {
 
 function replaced(value, colour) {
   if (typeof value === "string") return value.startsWith("var(--") ? colour(value.slice(4, -1)) : value;
-  if (Array.isArray(value)) return typeof value[0] === "number" ? value : value.map((item) => replaced(item, colour));
+  if (Array.isArray(value)) return allNumbers(value) ? value : value.map((item) => replaced(item, colour));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, replaced(item, colour)]));
+}
+
+// Long columns of numbers are not looked through; a step of a colour scale is a number and a colour.
+function allNumbers(values) {
+  return typeof values[0] === "number" && typeof values.at(-1) === "number";
 }
 
 // light-dark() and oklch() are resolved by the browser: the colour is painted once and read back.

@@ -42,7 +42,7 @@ class Dropzone extends HTMLElement {
   #show(file) {
     const line = this.querySelector(".dropzone-file");
     if (line) line.textContent = file ? `${file.name.normalize("NFC")} (${sizeText(file.size)})` : "";
-    if (file) this.#suggest(file.name.replace(/\.[^.]*$/, ""));
+    if (file) this.#suggest(file.name.replace(/(\.tar)?\.[^.]*$/, ""));
   }
 
   // A name that was typed stays; one that was proposed gives way to the next.

@@ -16,8 +16,11 @@ from mlplatform.core.log_lines import LogLine
 from mlplatform.core.logs import log_append, log_end, log_stream_create
 from mlplatform.core.models import Project, Role
 from mlplatform.core.people.access import Actor
+from mlplatform.core.status import TrialStatus
 from tests.web.experiments import experiment_make
+from tests.web.tuning import Trials, halfway, tuning_make
 
+DONE = TrialStatus.COMPLETED
 LONG_LOG_LINES = 200_000
 ERROR_LINE = 123_456
 FAILURE = {
@@ -82,6 +85,17 @@ def finished_experiment() -> None:
     """`finished`: the tutorial's eight cells, measured."""
     project, user = Project.objects.get(name="default"), User.objects.get(username="admin")
     experiment_make(Actor(user=user, project=project, role=Role.ADMIN), "finished")
+
+
+def tuning_jobs() -> None:
+    """`tuned`, whose trials have ended, one of each kind; `no-metric`, of which none printed the metric."""
+    project, user = Project.objects.get(name="default"), User.objects.get(username="admin")
+    actor = Actor(user=user, project=project, role=Role.ADMIN)
+    tuning_make(
+        actor, "tuned", Trials(n=24, statuses=lambda number: halfway(number) if number < 11 else DONE)
+    )
+    none = Trials(n=3, statuses=lambda number: TrialStatus.NO_METRIC, values={"status": "Failed"})
+    tuning_make(actor, "no-metric", none)
 
 
 def _job(name: str, **values: object) -> TrainingJob:

@@ -43,6 +43,8 @@ def answered(
         "js/main.js",
         "plotly/plotly.min.js",
         "django_htmx/htmx-2.min.js",
+        "django_ace/ace/ace.js",
+        "django_ace/ace/css/ace.css",
         "admin/css/base.css",
     ],
 )

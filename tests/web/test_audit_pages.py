@@ -32,6 +32,8 @@ def test_every_page_that_takes_a_form_says_whether_it_is_audited(alice: Visitor)
         "uid": "x",
         "address": "x",
         "table": "x",
+        "path": "x",
+        "inference_id": "x",
     }
     client = alice.client
     taking = set()

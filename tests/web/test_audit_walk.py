@@ -14,19 +14,23 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from endpoints.models import Endpoint, Experiment, ExperimentCell
+from endpoints.models import Endpoint, Experiment, ExperimentCell, TransformJob
 from endpoints.services.evaluations import evaluation_create, evaluation_stop
 from endpoints.services.experiments import experiment_create
 from endpoints.services.models import model_create
+from endpoints.services.transforms import TransformRequest, transform_job_create, transform_job_stop
 from jobs.services.training import ChannelRequest, training_job_create, training_job_stop
 from mlplatform.core.models import AuditOutcome, Role
+from mlplatform.core.names import uri
 from mlplatform.core.people.access import access_key_create
 from mlplatform.core.status import CellStatus, EndpointStatus, ExperimentStatus
+from mlplatform.core.storage.objects import object_store
 from mlplatform.web.acts import ACTIONS
 from tests.audited import audit_log_broken, events_after, everything, newest_event_id
 from tests.web.conftest import Visitor, visitor
 from tests.web.test_endpoint_pages import ROW
 from tests.web.test_pages import patterns
+from tests.web.tuning import Trials, tuning_make
 
 OWN = {
     "login",
@@ -64,6 +68,14 @@ def _ended_job(alice: Visitor) -> None:
     training_job_stop(actor=alice.actor, name="waiting")
 
 
+def _tuning_job(alice: Visitor) -> None:
+    tuning_make(alice.actor, "tuned", Trials(n=0))
+
+
+def _ended_tuning_job(alice: Visitor) -> None:
+    tuning_make(alice.actor, "tuned", Trials(n=1))
+
+
 def _in_service(alice: Visitor) -> None:
     endpoint = Endpoint.objects.get(name="knn")
     Endpoint.objects.filter(pk=endpoint.pk).update(live=endpoint.wanted, status=EndpointStatus.IN_SERVICE)
@@ -77,6 +89,21 @@ def _evaluation(alice: Visitor) -> None:
 def _ended_evaluation(alice: Visitor) -> None:
     _evaluation(alice)
     evaluation_stop(actor=alice.actor, name="waiting")
+
+
+def _transform_job(alice: Visitor) -> None:
+    transform_job_create(actor=alice.actor, request=TransformRequest(name="waiting", **TRANSFORM))
+
+
+def _ended_transform_job(alice: Visitor) -> None:
+    _transform_job(alice)
+    transform_job_stop(actor=alice.actor, name="waiting")
+
+
+def _transformed(alice: Visitor) -> None:
+    _ended_transform_job(alice)
+    stored = object_store().put_bytes(b"1,2\n3,4\n", uri(alice.project.bucket, "walked.out"))
+    TransformJob.objects.filter(name="waiting").update(status="Completed", result_uri=stored.uri)
 
 
 def _key(alice: Visitor) -> dict[str, str]:
@@ -105,6 +132,7 @@ def _ended_experiment(alice: Visitor) -> None:
     ExperimentCell.objects.update(status=CellStatus.STOPPED)
 
 
+TRANSFORM = {"model": "knn", "dataset": "knn-test", "input_filter": "$[0:4]"}
 EXPERIMENT = {
     "name": "next",
     "algorithm": "knn",
@@ -143,6 +171,27 @@ EVALUATION = {
     "batches": "10",
     "single_requests": "100",
 }
+TUNING = {
+    "name": "next",
+    "algorithm": "knn",
+    "objective_metric": "test:accuracy",
+    "objective_type": "Maximize",
+    "strategy": "Random",
+    "max_jobs": "2",
+    "max_parallel_jobs": "1",
+    "job_max_runtime_s": "3600",
+    "instance_type": "local.cpu",
+    "channel.train.dataset": "knn-train",
+    "channel.test.dataset": "knn-test",
+    "param.name": ["k", "predictor_type", "sample_size"],
+    "param.kind": ["Integer", "Fixed", "Fixed"],
+    "param.value": ["", "classifier", "112"],
+    "param.min": ["1", "", ""],
+    "param.max": ["9", "", ""],
+    "param.step": ["", "", ""],
+    "param.scaling": ["Auto", "Auto", "Auto"],
+    "param.values": ["", "", ""],
+}
 ACTS = {
     "member-list": Act(form=lambda: {"username": "dora", "role": "editor"}, before=_user),
     "member-remove": Act({"username": "dora"}, before=_member),
@@ -160,7 +209,11 @@ ACTS = {
     "training-job-new": Act(form=lambda: JOB),
     "training-job-stop": Act({"name": "waiting"}, before=_job),
     "training-job-delete": Act({"name": "waiting"}, lambda: {"typed": "waiting"}, _ended_job),
-    "training-job-deploy": Act({"name": "knn"}, lambda: {"name": "next", "instance_type": "local.cpu"}),
+    "training-job-deploy": Act({"name": "knn"}, lambda: {"name": "next", "variant.instance_type": "local.cpu"}),
+    "tuning_job_new": Act(form=lambda: TUNING),
+    "tuning_job_stop": Act({"name": "tuned"}, before=_tuning_job),
+    "tuning_job_extend": Act({"name": "tuned"}, lambda: {"max_jobs": "9"}, _tuning_job),
+    "tuning_job_delete": Act({"name": "tuned"}, before=_ended_tuning_job),
     "model-new": Act(form=lambda: {"name": "next", "training_job": "knn"}),
     "model-delete": Act({"name": "unused"}, lambda: {"typed": "unused"}, _model),
     "endpoint-new": Act(form=lambda: {"name": "next", "description": "", **ROW}),
@@ -170,6 +223,10 @@ ACTS = {
     "evaluation-new": Act(form=lambda: EVALUATION, before=_in_service),
     "evaluation-stop": Act({"name": "waiting"}, before=_evaluation),
     "evaluation-delete": Act({"name": "waiting"}, before=_ended_evaluation),
+    "transform_job_new": Act(form=lambda: {"name": "next", **TRANSFORM}),
+    "transform_job_stop": Act({"name": "waiting"}, before=_transform_job),
+    "transform_job_delete": Act({"name": "waiting"}, before=_ended_transform_job),
+    "transform_job_dataset": Act({"name": "waiting"}, lambda: {"dataset": "next"}, _transformed),
     "endpoint-table": Act({"name": "knn"}, lambda: {"dataset": "knn-test"}, _in_service),
     "experiment-new": Act(form=lambda: EXPERIMENT),
     "experiment-stop": Act({"name": "grid"}, before=_experiment),

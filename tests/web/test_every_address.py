@@ -16,6 +16,7 @@ from django.urls.resolvers import LocalePrefixPattern, RoutePattern
 from mlplatform.core.models import AccessKey
 from tests.web.conftest import Visitor
 from tests.web.evaluations import evaluation_made
+from tests.web.tuning import Trials, tuning_make
 
 EXAMPLES = {
     "project": "alpha",
@@ -42,7 +43,8 @@ HOSTILE = (
 _WORDS = """tab search order cursor status after first n tail regular next version from line sample variant limit hours
 period format fragment page k x y user action outcome since until q all o p e
 metric scale cell show quality latency at cost as clone preset train test
-ks label prediction wrong offset dataset row values columns rows table endpoint repeat"""
+ks label prediction wrong offset dataset row values columns rows table endpoint repeat
+strategy job warm axis brush pick colour"""
 PARAMETERS = tuple(_WORDS.split())
 
 
@@ -67,8 +69,9 @@ ADDRESSES = sorted(set(addresses()))
 
 @pytest.fixture
 def operator(alice_at_street: Visitor) -> User:
-    """Alice as an operator too, so that the admin console is open to her; an evaluation is measured too."""
+    """Alice as an operator too, so that the admin console is open to her; an evaluation and a tuning job are done."""
     evaluation_made(alice_at_street, "knn")
+    tuning_make(alice_at_street.actor, "knn", Trials(n=2, with_jobs=False))
     alice_at_street.user.is_staff = alice_at_street.user.is_superuser = True
     alice_at_street.user.save()
     return alice_at_street.user

@@ -19,7 +19,15 @@ from tests.web.conftest import Visitor
 
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
 PUBLIC = {"login", "asset", "logout", "language", "theme"}
-NAMES = {"name": "knn", "key_id": "none", "username": "erin", "uid": "none", "table": "cells"}
+NAMES = {
+    "name": "knn",
+    "key_id": "none",
+    "username": "erin",
+    "uid": "none",
+    "table": "cells",
+    "path": "train.py",
+    "inference_id": "none",
+}
 
 
 def patterns(

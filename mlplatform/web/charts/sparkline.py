@@ -23,3 +23,15 @@ def sparkline_path(
     ]
     line = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points)
     return line, f"{line} L{width} {height} L0 {height} Z"
+
+
+def steps_path(values: Sequence[float], *, width: int, height: int, inset: float = 2.0) -> str:
+    """A line between the least and the largest value, as a `d` attribute; level where they are the same."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    step = width / max(len(values) - 1, 1)
+    usable = height - 2 * inset
+    points = [
+        (index * step, inset + usable * (1 - (value - low) / (high - low) if high > low else 0.5))
+        for index, value in enumerate(values)
+    ]
+    return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in points) if points else ""

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from jobs.algorithms.base import AlgorithmSpec, LabelFacts
+from jobs.algorithms.base import AlgorithmSpec
 from jobs.models import DatasetVersion
-
-CLASSES_MAX = 20
-"""Whole numbers with more values than that are rather amounts, such as rings of a shell, than classes."""
+from jobs.selectors.label_facts import label_facts
 
 
 def hyperparameters_suggested(spec: AlgorithmSpec, version: DatasetVersion) -> dict[str, str]:
@@ -24,16 +20,4 @@ def hyperparameters_suggested(spec: AlgorithmSpec, version: DatasetVersion) -> d
     }
     declared_names = {declared.name for declared in spec.hyperparameters}
     found |= {name: value for name, value in facts.items() if name in declared_names}
-    return found | dict(spec.suggests(_labels(version)))
-
-
-def _labels(version: DatasetVersion) -> LabelFacts:
-    label: dict[str, Any] = next((one for one in version.columns if one["name"] == version.label_name), {})
-    distinct, mapping = label.get("distinct") or 0, version.schema.get("label_mapping")
-    largest = max(mapping.values()) if mapping else label.get("max")
-    few_numbers = label.get("type") in {"integral", "boolean"} and distinct <= CLASSES_MAX
-    return LabelFacts(
-        is_classes=bool(mapping) or few_numbers,
-        n_distinct=len(mapping) if mapping else distinct,
-        largest=largest if isinstance(largest, int | float) else None,
-    )
+    return found | dict(spec.suggests(label_facts(version)))

@@ -14,8 +14,11 @@ from typing import Any
 
 from django.http import QueryDict
 
+from jobs.algorithms.registry import SCRIPT
 from jobs.services.channels import ChannelRequest
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, PlatformError
+from mlplatform.web.forms.script_calls import script_calls
+from mlplatform.web.forms.scripts import ScriptForm, channel_rows, hyperparameter_rows, rows_given_twice
 
 MAX_METRIC_ROWS = 40
 _PREFIX = "hp."
@@ -36,17 +39,22 @@ class TrainingJobForm:
     environment: str = ""
     tags: str = ""
     cloned_from: str = ""
+    script: ScriptForm | None = None
+    given_twice: list[FieldError] = field(default_factory=list)
 
     @classmethod
     def from_post(cls, post: QueryDict) -> TrainingJobForm:
+        is_script = post.get("algorithm") == SCRIPT
         return cls(
             name=folded(post.get("name", "")),
             algorithm=post.get("algorithm", ""),
-            hyperparameters=hyperparameters_given(post),
-            channels=_channels(post),
+            hyperparameters=hyperparameter_rows(post) if is_script else hyperparameters_given(post),
+            channels=channel_rows(post) if is_script else _channels(post),
+            script=ScriptForm.from_post(post) if is_script else None,
+            given_twice=rows_given_twice(post) if is_script else [],
             instance_type=post.get("instance_type", ""),
             max_runtime_s=folded(post.get("max_runtime_s", "")),
-            metric_definitions=_metric_definitions(post),
+            metric_definitions=metric_definitions_given(post),
             environment=post.get("environment", ""),
             tags=post.get("tags", ""),
             cloned_from=post.get("cloned_from", ""),
@@ -74,6 +82,7 @@ class TrainingJobForm:
             environment=_pairs_text(request.get("environment", {})),
             tags=_pairs_text(request.get("tags", {})),
             cloned_from=str(request.get("cloned_from", "")),
+            script=ScriptForm.from_request(request) if request["algorithm"] == SCRIPT else None,
         )
 
     def as_request(self) -> dict[str, Any]:
@@ -93,10 +102,18 @@ class TrainingJobForm:
         }
         if not self.name:
             del body["name"]
+        if self.script is not None:
+            body = {**body, "script": self.script.as_request()}
+            del body["algorithm"]
         return body | {name: value for name, value in optional.items() if value}
 
     def service_arguments(self) -> dict[str, Any]:
-        """Keyword arguments of `training_job_create`, which also says what is wrong with text that is no number."""
+        """Keyword arguments of `training_job_create`, which also says what is wrong with text that is no number.
+
+        Raises InvalidRequest where two rows have one name.
+        """
+        if self.given_twice:
+            raise InvalidRequest.for_fields(self.given_twice)
         environment, tags = _pairs_given(self.environment), _pairs_given(self.tags)
         runtime: Any = int(self.max_runtime_s) if self.max_runtime_s.isdecimal() else self.max_runtime_s
         return {
@@ -110,6 +127,7 @@ class TrainingJobForm:
             "environment": environment,
             "tags": tags,
             "cloned_from": self.cloned_from,
+            **({"script": self.script.service_request()} if self.script is not None else {}),
         }
 
     def _channels(self) -> dict[str, dict[str, str]]:
@@ -124,6 +142,8 @@ class TrainingJobForm:
             body = self.as_request()
         except InvalidRequest as error:
             return f"# {error.message}"
+        if self.script is not None:
+            return script_calls(body, self.script, base_url=base_url, project=project)
         text = json.dumps(body, indent=2, ensure_ascii=False)
         return (
             f"curl -X POST {base_url}/api/v1/projects/{project}/training-jobs/ \\\n"
@@ -144,6 +164,13 @@ def hyperparameters_given(query: QueryDict) -> dict[str, str]:
 def folded(text: str) -> str:
     """What was typed with full-width letters and digits as plain ones: `１０` → `10`."""
     return unicodedata.normalize("NFKC", text).strip()
+
+
+def metric_definitions_given(post: QueryDict) -> list[dict[str, str]]:
+    """The rows of metric definitions of a posted form that are filled in."""
+    rows = zip(post.getlist("metric.name"), post.getlist("metric.regex"), strict=False)
+    filled = [{"name": name.strip(), "regex": regex} for name, regex in rows if name.strip() or regex.strip()]
+    return filled[: MAX_METRIC_ROWS + 1]  # one too many is refused by the service, with the limit
 
 
 def errors_of_new(error: PlatformError | None) -> dict[str, str]:
@@ -173,12 +200,6 @@ def _channels(post: QueryDict) -> dict[str, dict[str, str]]:
     return {
         name: channel for name, channel in channels.items() if channel.get("dataset") or channel.get("uri")
     }
-
-
-def _metric_definitions(post: QueryDict) -> list[dict[str, str]]:
-    rows = zip(post.getlist("metric.name"), post.getlist("metric.regex"), strict=False)
-    filled = [{"name": name.strip(), "regex": regex} for name, regex in rows if name.strip() or regex.strip()]
-    return filled[:MAX_METRIC_ROWS]
 
 
 def _whole_number(field_name: str, text: str) -> int:

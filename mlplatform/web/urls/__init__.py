@@ -11,12 +11,15 @@ from mlplatform.web.urls import (
     account,
     algorithms,
     comparison,
+    costs,
     datasets,
     endpoints,
     evaluations,
     experiments,
     models,
     training_jobs,
+    transforms,
+    tuning_jobs,
 )
 from mlplatform.web.views import home
 
@@ -27,11 +30,14 @@ _project: list[URLPattern | URLResolver] = [
     path("datasets/", include(datasets.urlpatterns)),
     path("algorithms/", include(algorithms.urlpatterns)),
     path("training-jobs/", include(training_jobs.urlpatterns)),
+    path("tuning-jobs/", include(tuning_jobs.urlpatterns)),
     path("compare/", include(comparison.urlpatterns)),
     path("models/", include(models.urlpatterns)),
     path("endpoints/", include(endpoints.urlpatterns)),
     path("evaluations/", include(evaluations.urlpatterns)),
     path("experiments/", include(experiments.urlpatterns)),
+    path("transform-jobs/", include(transforms.urlpatterns)),
+    path("costs/", include(costs.urlpatterns)),
     *access.urlpatterns,
 ]
 

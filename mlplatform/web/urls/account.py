@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from mlplatform.web.views import doctor, home, preferences, session, styleguide
+from mlplatform.web.views import doctor, home, preferences, prices, session, styleguide
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("preferences/theme/", preferences.theme, name="theme"),
     path("doctor/", doctor.doctor, name="doctor"),
     path("doctor/mark/", doctor.doctor_mark, name="doctor-mark"),
+    path("prices/", prices.price_sheet_page, name="price-sheet"),
     path("styleguide/", styleguide.styleguide, name="styleguide"),
     path("projects/new/", home.project_new, name="project-new"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from mlplatform.web.views import endpoint_forms, endpoint_tables, endpoints, neighbours
+from mlplatform.web.views import async_inference, endpoint_forms, endpoint_tables, endpoints, neighbours
 
 urlpatterns = [
     path("", endpoints.endpoint_list_view, name="endpoint-list"),
@@ -14,7 +14,14 @@ urlpatterns = [
     path("<str:name>/weights/", endpoint_forms.endpoint_weights, name="endpoint-weights"),
     path("<str:name>/delete/", endpoints.endpoint_delete_view, name="endpoint-delete"),
     path("<str:name>/invoke/", endpoints.endpoint_invoke_view, name="endpoint-invoke"),
+    path("<str:name>/lives/", endpoints.endpoint_lives_view, name="endpoint-lives"),
     path("<str:name>/traffic/", endpoints.endpoint_traffic_view, name="endpoint-traffic"),
+    path("<str:name>/async/", async_inference.endpoint_async, name="endpoint-async"),
+    path(
+        "<str:name>/async/<str:inference_id>/output/",
+        async_inference.endpoint_async_output,
+        name="endpoint-async-output",
+    ),
     path("<str:name>/neighbours/", neighbours.endpoint_neighbours_page, name="endpoint-neighbours"),
     path("<str:name>/replicas/<str:uid>/log/", endpoints.replica_log, name="replica-log"),
     path(

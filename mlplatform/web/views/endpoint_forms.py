@@ -8,15 +8,17 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from endpoints.elastic import MEMORY_STEPS_MB
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.selectors.models import model_list
 from endpoints.services.endpoints import endpoint_create, endpoint_update, endpoint_update_weights
-from jobs.instance_types import instance_type_list
+from jobs.selectors.prices import instance_types_priced
 from mlplatform.core.errors import Conflict, InvalidRequest, LimitExceeded, PlatformError
 from mlplatform.core.models import Role
 from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
+from mlplatform.web.forms.async_inference import AsyncForm
 from mlplatform.web.forms.endpoints import EndpointForm, weights_from_post
 from mlplatform.web.forms.training_jobs import errors_by_field, errors_of_new
 
@@ -33,7 +35,11 @@ def endpoint_new(request: HttpRequest, project: str) -> HttpResponse:
         return render(request, "inc/code.html", {"code": _api_call(request, actor, form)})
     try:
         endpoint = endpoint_create(
-            actor=actor, name=form.name, variants=form.variant_requests(), description=form.description
+            actor=actor,
+            name=form.name,
+            variants=form.variant_requests(),
+            description=form.description,
+            async_inference=form.asynchronous.request(),
         )
     except PlatformError as error:
         return _form_page(request, actor, form, error=error)
@@ -48,11 +54,17 @@ def endpoint_edit(request: HttpRequest, project: str, name: str) -> HttpResponse
     if request.method == "GET":
         variants = endpoint.wanted.variants.select_related("model")
         form = EndpointForm.from_variants(variants, name=endpoint.name, description=endpoint.description)
+        form.asynchronous = AsyncForm.from_config(endpoint.wanted)
         return _form_page(request, actor, form, editing=True)
     form = EndpointForm.from_post(request.POST)
     form.name = endpoint.name
     try:
-        endpoint_update(actor=actor, name=name, variants=form.variant_requests())
+        endpoint_update(
+            actor=actor,
+            name=name,
+            variants=form.variant_requests(),
+            async_inference=form.asynchronous.request(),
+        )
     except PlatformError as error:
         return _form_page(request, actor, form, error=error, editing=True)
     messages.info(request, _("The update is rolling out; requests are answered throughout."))
@@ -90,13 +102,14 @@ def _form_page(
         "rows": [(row, _row_errors(errors, number)) for number, row in enumerate(rows)],
         "blank": EndpointForm.for_model("", name="").variants[0] | {"name": ""},
         "models": model_list(actor=actor, limit=100).items,
-        "instance_types": instance_type_list(),
+        "instance_types": instance_types_priced(),
+        "memory_steps": [str(step) for step in MEMORY_STEPS_MB],
         "error": error,
         "errors": errors,
         "unplaced": [
             one
             for one in (error.errors if error else ())
-            if one.field not in ("name", "description") and one.field.count(".") != 2
+            if one.field not in ("name", "description") and one.field.count(".") < 2
         ],
         "api_call": _api_call(request, actor, form),
     }
@@ -109,4 +122,8 @@ def _api_call(request: HttpRequest, actor: Actor, form: EndpointForm) -> str:
 
 def _row_errors(errors: dict[str, str], number: int) -> dict[str, str]:
     prefix = f"variants.{number}."
-    return {name.removeprefix(prefix): text for name, text in errors.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix).removeprefix("serverless."): text
+        for name, text in errors.items()
+        if name.startswith(prefix)
+    }

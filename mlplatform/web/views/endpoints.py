@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from endpoints.models import Endpoint, Replica
+from endpoints.selectors.costs import endpoint_cost
 from endpoints.selectors.endpoints import (
     endpoint_get,
     endpoint_list,
@@ -27,11 +29,21 @@ from endpoints.selectors.endpoints import (
 )
 from endpoints.selectors.evaluations import evaluation_list
 from endpoints.selectors.models import model_labels
+from endpoints.selectors.replica_runs import (
+    cold_start_ms,
+    elastic_states,
+    replica_run_list,
+    replica_runs_since,
+    start_ms,
+)
 from endpoints.selectors.samples import endpoint_sample_is_real
 from endpoints.selectors.traffic import endpoint_request_counts
+from endpoints.services.async_config import is_async
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
 from endpoints.services.neighbours import knn_variants
+from jobs.algorithms.registry import SCRIPT
 from jobs.selectors.datasets import dataset_list
+from mlplatform.core import clock
 from mlplatform.core.errors import NotFound, PlatformError
 from mlplatform.core.models import LogStream, Role
 from mlplatform.core.people.access import Actor
@@ -40,8 +52,10 @@ from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 from mlplatform.web.answers import Answer, answer_of
 from mlplatform.web.charts.endpoints import latency_figure, requests_figure
+from mlplatform.web.charts.replica_runs import replica_runs_figure
 from mlplatform.web.failures import plain_line
 from mlplatform.web.rendering import redirect_response
+from mlplatform.web.replica_ends import replica_end_words
 from mlplatform.web.views.confirm import confirm_page, confirmed
 from mlplatform.web.views.training_job_logs import log_answer, log_download_answer, log_stream_answer
 
@@ -49,7 +63,11 @@ TABS = ("overview", "try", "logs", "api")
 SETTLED = (EndpointStatus.IN_SERVICE, EndpointStatus.FAILED)
 REQUEST_TYPES = ("text/csv", "application/json", "application/jsonlines")
 ACCEPT_TYPES = ("application/json", "application/json; verbose=true", "application/jsonlines")
+SCRIPT_REQUEST_TYPES = (*REQUEST_TYPES, "text/libsvm", "text/plain")
+SCRIPT_ACCEPT_TYPES = ("application/json", "text/csv", "application/jsonlines", "*/*")
+"""Of an endpoint whose model a script serves: whatever that takes and writes."""
 MINUTES_MAX = 24 * 60
+RUNS_SHOWN = 20
 
 
 @require_GET
@@ -92,20 +110,32 @@ def endpoint_detail(request: HttpRequest, project: str, name: str) -> HttpRespon
 def endpoint_traffic_view(request: HttpRequest, project: str, name: str) -> JsonResponse:
     """The figure of requests or latencies per minute."""
     endpoint = endpoint_get(actor=page_actor(request, project), name=name)
-    minutes = request.GET.get("minutes", "60")
-    traffic = endpoint_traffic(
-        endpoint=endpoint, minutes=min(int(minutes), MINUTES_MAX) if minutes.isdecimal() else 60
-    )
+    traffic = endpoint_traffic(endpoint=endpoint, minutes=_minutes(request))
     figure = latency_figure(traffic) if request.GET.get("chart") == "latency" else requests_figure(traffic)
     return JsonResponse(figure)
+
+
+@require_GET
+def endpoint_lives_view(request: HttpRequest, project: str, name: str) -> JsonResponse:
+    """The figure of the lives of its model servers in the last hour, or in so many minutes."""
+    endpoint = endpoint_get(actor=page_actor(request, project), name=name)
+    minutes = _minutes(request)
+    now = clock.now()
+    runs = replica_runs_since(endpoint=endpoint, minutes=minutes)
+    return JsonResponse(replica_runs_figure(runs, since=now - timedelta(minutes=minutes), now=now))
+
+
+def _minutes(request: HttpRequest) -> int:
+    minutes = request.GET.get("minutes", "60")
+    return min(max(int(minutes), 1), MINUTES_MAX) if minutes.isdecimal() else 60
 
 
 @require_POST
 def endpoint_invoke_view(request: HttpRequest, project: str, name: str) -> HttpResponse:
     """The try-it panel: one invocation through the gateway, shown as it came back."""
     actor = page_actor(request, project)
-    content_type = _one_of(request.POST.get("content_type", ""), REQUEST_TYPES)
-    accept = _one_of(request.POST.get("accept", ""), ACCEPT_TYPES)
+    content_type = _one_of(request.POST.get("content_type", ""), SCRIPT_REQUEST_TYPES)
+    accept = _one_of(request.POST.get("accept", ""), (*ACCEPT_TYPES, *SCRIPT_ACCEPT_TYPES))
     try:
         result = endpoint_invoke(
             actor=actor,
@@ -176,6 +206,7 @@ def _replica(request: HttpRequest, project: str, name: str, uid: str) -> Replica
 def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab: str) -> dict[str, Any]:
     base_url = request.build_absolute_uri("/").rstrip("/")
     variants = list((endpoint.live or endpoint.wanted).variants.select_related("model"))
+    is_script = any(variant.model.algorithm == SCRIPT for variant in variants)
     total = sum(variant.weight for variant in variants) or 1.0
     replicas = replica_list(endpoint=endpoint)
     seen = _seen(endpoint, replicas)
@@ -185,6 +216,7 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
         "tab": tab,
         "tabs": TABS,
         "inspectable": bool(knn_variants(endpoint=endpoint)),
+        "asynchronous": is_async(endpoint),
         "variants": [
             (variant, variant.weight / total, [one for one in replicas if one.variant_id == variant.pk])
             for variant in variants
@@ -198,19 +230,34 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
         "failure_lines": [plain_line(line) for line in (endpoint.failure or {}).get("log_tail") or []],
         "replica": _chosen(replicas, request.GET.get("replica", "")),
         "traffic": endpoint_traffic(endpoint=endpoint, minutes=60),
+        "cost": endpoint_cost(endpoint) if tab == "overview" else None,
         "sample_row": endpoint_sample_row(endpoint=endpoint) if tab == "try" else "",
         "sample_is_real": tab == "try" and endpoint_sample_is_real(endpoint=endpoint),
         "feature_names": (variants[0].model.manifest.get("feature_names") or []) if variants else [],
         "snippets": endpoint_snippets(endpoint=endpoint, base_url=base_url),
         "url": f"{base_url}/api/v1/projects/{actor.project.name}/endpoints/{endpoint.name}/invocations",
-        "request_types": REQUEST_TYPES,
-        "accept_types": ACCEPT_TYPES,
+        "request_types": SCRIPT_REQUEST_TYPES if is_script else REQUEST_TYPES,
+        "accept_types": SCRIPT_ACCEPT_TYPES if is_script else ACCEPT_TYPES,
+        "is_script": is_script,
         "datasets": dataset_list(actor=actor, limit=100).items if tab == "try" else [],
         "evaluations": evaluations.items if evaluations else [],
         "n_evaluations": evaluations.count if evaluations else 0,
         "table_runs": list(endpoint.table_runs.select_related("dataset_version__dataset")[:10]),
+        **_lives(endpoint, replicas),
         "settled": endpoint.status in SETTLED,
         "waiting_reason": endpoint_waiting_reason(endpoint=endpoint),
+    }
+
+
+def _lives(endpoint: Endpoint, replicas: list[Replica]) -> dict[str, Any]:
+    """What elastic variants do now, and the newest lives of model servers with their times."""
+    page = replica_run_list(endpoint=endpoint, limit=RUNS_SHOWN)
+    return {
+        "elastic": elastic_states(endpoint=endpoint, replicas=replicas),
+        "runs": [
+            (run, start_ms(run), cold_start_ms(run), replica_end_words(run.end_reason)) for run in page.items
+        ],
+        "n_runs": page.count,
     }
 
 

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from endpoints.experiment_plan import EVALUATION_QUEUE
 from endpoints.models import Experiment
+from endpoints.selectors.costs import experiment_cost
 from endpoints.selectors.experiments import experiment_cells
 from endpoints.services.evaluation_facts import has_k
 from jobs.instance_types import instance_type_get
@@ -129,6 +130,7 @@ def _overview(request: HttpRequest, experiment: Experiment, views: Sequence[Cell
     number = min(int(asked), n_pages) if asked.isdecimal() and len(asked) < 6 and int(asked) else 1
     return {
         "tiles": tiles_of(views),
+        "cost": experiment_cost(experiment),
         "filters": [
             (key, title, n) for key, (title, n, _statuses) in states.items() if n or key in ("all", shown)
         ],

@@ -15,9 +15,9 @@ from endpoints.selectors.experiments import experiment_get
 from endpoints.services.evaluation_facts import has_k
 from endpoints.services.experiments import experiment_create
 from jobs.algorithms.registry import algorithm_get, algorithm_list
-from jobs.instance_types import instance_type_list
 from jobs.models import DatasetVersion
 from jobs.selectors.datasets import dataset_list, dataset_version_get
+from jobs.selectors.prices import instance_types_priced
 from mlplatform.core import clock, names
 from mlplatform.core.errors import NotFound, PlatformError
 from mlplatform.core.models import NodeKind, Role
@@ -196,8 +196,8 @@ def _form_page(
         "has_sample_size": has_sample_size(spec),
         "sizes_error": errors_below(errors, "sample_sizes"),
         "types_error": errors_below(errors, "instance_types"),
-        "instance_types": [(one, one.queue in hosts) for one in instance_type_list()],
-        "training_types": [(one, one.queue in workers) for one in instance_type_list()],
+        "instance_types": [(one, one.queue in hosts) for one in instance_types_priced()],
+        "training_types": [(one, one.queue in workers) for one in instance_types_priced()],
         "unserved_choices": Unserved.choices,
         "required": [entry for entry in shared if entry[0]["required"]],
         "optional": optional,

@@ -24,7 +24,7 @@ from mlplatform.web.charts.evaluations import (
 from mlplatform.web.charts.tradeoff import tradeoff_figure, tradeoff_summary
 from mlplatform.web.experiment_cells import DRAWN_MAX, CellView, drawn
 from mlplatform.web.experiment_tables import tradeoff_table
-from mlplatform.web.tradeoff import COSTS, LATENCIES, QUALITIES, Tradeoff
+from mlplatform.web.tradeoff import COSTS, LATENCIES, QUALITIES, Tradeoff, cost_unit
 
 TABLES: Final = ("cells", "accuracy", "latency", "tradeoff")
 _CHART_PX: Final = 380
@@ -119,7 +119,7 @@ def tradeoff_context(request: HttpRequest, views: Sequence[CellView]) -> dict[st
         "kept": [(name, request.GET[name]) for name in kept if request.GET.get(name)],
         "latency_choices": [(key, title) for key, (_field, title) in LATENCIES.items()],
         "quality_choices": list(QUALITIES.items()),
-        "cost_choices": list(COSTS.items()),
+        "cost_choices": [(cost, cost_unit(cost, tradeoff.views)) for cost in COSTS],
         "download_query": "".join(
             f"&{name}={getattr(tradeoff.measures, field)}"
             for name, field in (("x", "latency"), ("at", "at"), ("cost", "cost"))

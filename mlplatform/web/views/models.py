@@ -1,7 +1,10 @@
-"""Pages of models: list, new from a job, one model with where it is deployed, delete."""
+"""Pages of models: list, new from a job or an archive, one model with its code and where it is deployed, delete."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -18,8 +21,13 @@ from mlplatform.core.people.access import Actor
 from mlplatform.core.status import TrainingJobStatus
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
+from mlplatform.web.forms.models import ArchiveForm, ArchiveUploadForm, ArchiveUriForm
 from mlplatform.web.forms.training_jobs import errors_of_new, folded
+from mlplatform.web.model_code import model_code_context
+from mlplatform.web.rendering import page_response, redirect_response
 from mlplatform.web.views.confirm import confirm_page
+
+_FORMS: dict[str, type[ArchiveForm]] = {"upload": ArchiveUploadForm, "uri": ArchiveUriForm}
 
 
 @require_GET
@@ -40,6 +48,9 @@ def model_list_view(request: HttpRequest, project: str) -> HttpResponse:
 def model_new(request: HttpRequest, project: str) -> HttpResponse:
     actor = page_actor(request, project)
     actor.require(Role.EDITOR)
+    origin = request.GET.get("from", "job")
+    if origin in _FORMS:
+        return _archive_page(request, actor, origin)
     if request.method == "GET":
         job = request.GET.get("job", "")
         return _form_page(request, actor, {"training_job": job, "name": job})
@@ -69,6 +80,7 @@ def model_detail(request: HttpRequest, project: str, name: str) -> HttpResponse:
         "manifest": manifest,
         "labels": sorted((manifest.get("label_mapping") or {}).items(), key=lambda pair: pair[1]),
         "snippet_base": request.build_absolute_uri("/").rstrip("/"),
+        **model_code_context(model),
     }
     return render(request, "models/detail.html", context)
 
@@ -89,6 +101,38 @@ def model_delete_view(request: HttpRequest, project: str, name: str) -> HttpResp
         return _delete_page(request, project, name, refusal=refusal, status=error.http_status)
     messages.success(request, _("Model %(name)s is deleted.") % {"name": name})
     return redirect("web:model-list", project=project)
+
+
+def _archive_page(request: HttpRequest, actor: Actor, origin: str) -> HttpResponse:
+    """The form of an archive, shown or sent."""
+    kind = _FORMS[origin]
+    if request.method == "GET":
+        return _archive_form(request, origin, kind())
+    form = kind(request.POST, request.FILES)
+    if not form.is_valid():
+        return _archive_form(request, origin, form, status=400)
+    values = form.arguments()
+    if isinstance(form, ArchiveUploadForm):
+        values["archive"] = Path(form.cleaned_data["archive"].temporary_file_path())
+    else:
+        values["artifact_uri"] = form.cleaned_data["artifact_uri"]
+    try:
+        model = model_create(actor=actor, **values)
+    except PlatformError as error:
+        if error.http_status >= 500:
+            raise
+        form.refuse(error)
+        return _archive_form(request, origin, form, status=400)
+    project = actor.project.name
+    return redirect_response(
+        request, reverse("web:model-detail", kwargs={"project": project, "name": model.name})
+    )
+
+
+def _archive_form(request: HttpRequest, origin: str, form: ArchiveForm, *, status: int = 200) -> HttpResponse:
+    limit = settings.MLPLATFORM_UPLOAD_LIMIT_BYTES
+    context = {"form": form, "origin": origin, "upload_limit_bytes": limit}
+    return page_response(request, "models/archive.html", context, status=status)
 
 
 def _delete_page(

@@ -7,12 +7,13 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from endpoints.elastic import MEMORY_STEPS_MB
 from endpoints.models import Endpoint
 from endpoints.selectors.evaluations import evaluation_get
 from endpoints.selectors.models import model_of_job
 from endpoints.services.deployments import training_job_deploy
-from jobs.instance_types import instance_type_list
 from jobs.models import TrainingJob
+from jobs.selectors.prices import instance_types_priced
 from jobs.selectors.training import training_job_get
 from mlplatform.core.errors import Conflict, LimitExceeded, NotFound, PlatformError
 from mlplatform.core.models import Role
@@ -20,12 +21,10 @@ from mlplatform.core.names import NAME_MAX_LENGTH
 from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
-from mlplatform.web.forms.training_jobs import folded
+from mlplatform.web.forms.endpoints import EndpointForm
 from mlplatform.web.next_page import next_page
 from mlplatform.web.own_k import OwnK, own_k
 from mlplatform.web.rendering import page_response
-
-_FIELDS = ("name", "instance_type")
 
 
 @require_http_methods(["GET", "POST"])
@@ -34,14 +33,15 @@ def training_job_deploy_page(request: HttpRequest, project: str, name: str) -> H
     actor.require(Role.EDITOR)
     job = training_job_get(actor=actor, name=name)
     if request.method == "GET":
-        wanted = request.GET.get("instance_type") or "local.cpu"
-        first = {"name": _free_name(actor, job.name), "instance_type": wanted}
-        return _page(request, actor, job, first)
-    values = {field: folded(request.POST.get(field, "")) for field in _FIELDS}
+        form = EndpointForm.for_model("", name=_free_name(actor, job.name))
+        form.variants[0]["instance_type"] = request.GET.get("instance_type") or "local.cpu"
+        return _page(request, actor, job, form)
+    form = EndpointForm.for_job(request.POST)
     try:
-        endpoint = training_job_deploy(actor=actor, training_job=job.name, **values)
+        variant = form.variant_requests()[0]
+        endpoint = training_job_deploy(actor=actor, training_job=job.name, name=form.name, variant=variant)
     except PlatformError as error:
-        return _page(request, actor, job, values, error)
+        return _page(request, actor, job, form, error)
     return redirect("web:endpoint-detail", project=project, name=endpoint.name)
 
 
@@ -49,17 +49,21 @@ def _page(
     request: HttpRequest,
     actor: Actor,
     job: TrainingJob,
-    values: dict[str, str],
+    form: EndpointForm,
     error: PlatformError | None = None,
 ) -> HttpResponse:
     errors = _errors(error and translated_error(error))
+    row = form.variants[0]
     context = {
         "job": job,
         "model": model_of_job(actor=actor, training_job=job.name),
-        "values": values,
+        "form": form,
+        "row": row,
         "errors": errors,
-        "unplaced": [text for field, text in errors.items() if field not in _FIELDS],
-        "instance_types": instance_type_list(),
+        "problems": errors,
+        "unplaced": [text for field, text in errors.items() if field != "name" and field not in row],
+        "instance_types": instance_types_priced(),
+        "memory_steps": [str(step) for step in MEMORY_STEPS_MB],
         "own_k": _own_k(actor, job, request.GET.get("evaluation", "")),
         "back": next_page(
             request,
@@ -88,7 +92,10 @@ def _errors(error: PlatformError | None) -> dict[str, str]:
     if not error.errors:
         place = {Conflict: "name", LimitExceeded: "instance_type"}.get(type(error), "")
         return {place: error.message}
-    return {one.field.removeprefix("variants.0."): one.message for one in reversed(error.errors)}
+    return {
+        one.field.removeprefix("variants.0.").removeprefix("serverless."): one.message
+        for one in reversed(error.errors)
+    }
 
 
 def _free_name(actor: Actor, stem: str) -> str:

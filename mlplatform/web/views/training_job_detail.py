@@ -11,8 +11,11 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from endpoints.selectors.evaluations import training_job_evaluations
+from jobs.algorithms.base import AlgorithmSpec
 from jobs.algorithms.registry import algorithm_get
-from jobs.models import JobEvent, TrainingJob
+from jobs.models import JobEvent, TrainingJob, TuningTrial
+from jobs.selectors.metrics import MetricSeries
+from jobs.selectors.prices import prices_now, training_job_cost
 from jobs.selectors.training import training_job_events, training_job_metrics, training_job_waiting_reason
 from jobs.services.training import training_job_clone_request
 from mlplatform.core import clock
@@ -20,19 +23,24 @@ from mlplatform.core.people.access import Actor
 from mlplatform.core.status import TONES
 from mlplatform.web.charts.training_jobs import metric_groups
 from mlplatform.web.failures import failure_context
+from mlplatform.web.forms.script_calls import upload_call
 from mlplatform.web.forms.training_jobs import TrainingJobForm
+from mlplatform.web.job_code import code_context, framework_title
 from mlplatform.web.progress import remaining_s
 
-TABS = ("overview", "metrics", "logs", "events", "api")
+TABS = ("overview", "code", "metrics", "logs", "events", "api")
 FOLLOWING_TABS = ("overview", "metrics", "events")
 """Tabs that are drawn anew when something in them has changed; the log follows by itself."""
 
 
 def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: str) -> dict[str, Any]:
     """The context of the page and of its poll, in which `changed` says whether more than the state is new."""
+    if tab == "code" and job.source_id is None:
+        tab = "overview"
     series = training_job_metrics(job=job) if tab == "metrics" else []
     events = training_job_events(job=job)
     groups = metric_groups(series)
+    spec = algorithm_get(job.algorithm)
     seen = _seen(job, tab, len(events), list(groups))
     return {
         "job": job,
@@ -41,7 +49,8 @@ def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: st
         "tab_follows": tab in FOLLOWING_TABS,
         "seen": seen,
         "changed": seen != request.GET.get("seen"),
-        "spec": algorithm_get(job.algorithm),
+        "spec": spec,
+        "framework": framework_title(job) if job.framework else "",
         "inputs": list(job.inputs.select_related("dataset_version__dataset")),
         "events": events,
         "stages": _stages(job, events),
@@ -50,16 +59,36 @@ def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: st
         "waiting_reason": None if job.ended else training_job_waiting_reason(job=job),
         "series": series,
         "groups": groups,
+        "metric_counts": _metric_counts(spec, job, series) if tab == "metrics" else [],
         "x": request.GET.get("x", "step"),
         "scale": request.GET.get("scale", "linear"),
         "models": list(job.models.all()[:20]),
+        "trial": TuningTrial.objects.filter(training_job=job).select_related("tuning_job").first(),
+        "cost": training_job_cost(job, prices_now()) if tab == "overview" else None,
         "evaluations": training_job_evaluations(job=job) if tab == "overview" else [],
         "axis_choices": [("step", _("Step")), ("relative", _("Seconds")), ("time", _("Time"))],
         "poll_s": 2 if tab == "metrics" else 1,
         "refresh_s": 0 if job.ended else 2,
-        **(failure_context(job.failure, job.log.n_lines) if job.failure else {}),
+        **(failure_context(job, job.log.n_lines) if job.failure else {}),
+        **(code_context(actor, job) if tab == "code" else {}),
         **(_api_calls(request, actor, job) if tab == "api" else {}),
     }
+
+
+@dataclass(frozen=True)
+class MetricCount:
+    """A metric that the log is read for, and how many values it had."""
+
+    name: str
+    regex: str
+    n: int
+
+
+def _metric_counts(spec: AlgorithmSpec, job: TrainingJob, series: list[MetricSeries]) -> list[MetricCount]:
+    found = {one.name: one.n_points for one in series}
+    declared = [(metric.name, metric.regex) for metric in spec.metrics]
+    given = [(metric["name"], metric["regex"]) for metric in job.metric_definitions]
+    return [MetricCount(name, regex, found.get(name, 0)) for name, regex in (*declared, *given)]
 
 
 @dataclass(frozen=True)
@@ -109,4 +138,10 @@ def _api_calls(request: HttpRequest, actor: Actor, job: TrainingJob) -> dict[str
             '  -H "Authorization: Bearer $TOKEN"'
         ),
         "create_call": form.api_call(base_url=base_url, project=project),
+        **({"upload_call": _upload_call(job, base_url, project)} if job.source else {}),
     }
+
+
+def _upload_call(job: TrainingJob, base_url: str, project: str) -> str:
+    assert job.source is not None
+    return upload_call([one["path"] for one in job.source.files], base_url=base_url, project=project)

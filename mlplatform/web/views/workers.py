@@ -10,8 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_GET
 
-from jobs.instance_types import InstanceType, instance_type_list
+from jobs.instance_types import InstanceType
 from jobs.selectors.instances import instance_type_usage
+from jobs.selectors.prices import instance_types_priced
 from jobs.selectors.queues import QueueState, queue_states
 from mlplatform.core.keeping.retention import SWEEP as RETENTION
 from mlplatform.core.keeping.retention import RetentionRule, retention_rules
@@ -98,5 +99,5 @@ def _instance_types(actor: Actor, queues: Mapping[str, QueueState]) -> list[Inst
     usage = instance_type_usage(project=actor.project)
     return [
         InstanceTypeRow(kind, usage.get(kind.name, 0), queues[kind.queue].served, queues[kind.queue].hosted)
-        for kind in instance_type_list()
+        for kind in instance_types_priced()
     ]
