@@ -39,17 +39,27 @@ _LIMIT_BYTES: Final = 64 * 1024 * 1024
 class ServingStage:
     """A model server and a gateway in front of it; ended by leaving the `with`.
 
+    Args:
+        options: Further ones of the model server: which model it is.
+
     Attributes:
         replica: Where the model server listens.
         public: Where the gateway listens for clients with an access key.
         runs: Where it listens for runs with a token.
     """
 
-    def __init__(self, folder: Path, model_dir: Path, *, n_threads: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model_dir: Path,
+        *,
+        n_threads: int = 1,
+        options: Sequence[str] = ("--algorithm", "knn"),
+    ) -> None:
         self.replica = Address(path=str(folder / "replica.sock"))
         self.public = Address(host="127.0.0.1", port=_free_port())
         self.runs = Address(path=str(folder / "runs.sock"))
-        serve = ["--socket", str(self.replica), "--model-dir", str(model_dir), "--algorithm", "knn"]
+        serve = ["--socket", str(self.replica), "--model-dir", str(model_dir), *options]
         self._processes = [
             _start("endpoints.serving", *serve, "--threads", str(n_threads)),
             _start("benchmarks.serving_stage", str(folder), str(self.public.port)),

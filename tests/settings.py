@@ -22,6 +22,9 @@ os.environ["MLPLATFORM_DATA_DIR"] = _data_dir
 for _name in ("DATABASE_URL", "CELERY_BROKER_URL", "OBJECT_STORE_URL", "MLPLATFORM_SECRET_KEY"):
     os.environ.pop(_name, None)
 
+# Workers of tests that are not about it start no process ahead, which would take processor time from other tests.
+os.environ.setdefault("MLPLATFORM_WARM_PROCESSES", "0")
+
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]
 

@@ -20,7 +20,7 @@ from sklearn.model_selection import train_test_split
 
 from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import Gateway, GatewayConfig
-from endpoints.gateway.tables import flush, load_table
+from endpoints.gateway.tables import flush, load_table, write_loads
 from endpoints.models import Endpoint, Model
 from endpoints.reconciler import Host
 from endpoints.services.models import model_create
@@ -238,7 +238,7 @@ def gateway_running(*, reload_every_s: float) -> Iterator[PublicGateway]:
         if not link.exists():
             link.symlink_to(place)
     loop = LoopThread()
-    gateway = loop.make(lambda: Gateway(config, load_table=load_table, flush=flush))
+    gateway = loop.make(lambda: Gateway(config, load_table=load_table, flush=flush, write_loads=write_loads))
     address = loop.call(gateway.start())
     yield PublicGateway(
         port=address.port,

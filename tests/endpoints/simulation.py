@@ -16,14 +16,16 @@ from typing import Any
 import pytest
 
 from endpoints import reconciler, served, sweeping
+from endpoints.elastic import Load
 from endpoints.gateway.routing import RoutingTable
 from endpoints.gateway.tables import load_table
-from endpoints.models import Endpoint, EndpointConfig, Model, Replica
-from endpoints.plan import HEALTH_WINDOW_S
+from endpoints.models import Endpoint, EndpointConfig, Model, Replica, ReplicaRun
+from endpoints.plan import COLD_MAX_S, DOWN_MAX_S, HEALTH_WINDOW_S
 from endpoints.reconciler import Host
 from endpoints.replica_plan import Phase, ServerView
 from endpoints.replicas import ServerEnd
 from endpoints.selectors.endpoints import endpoint_counts, endpoint_get, endpoint_list
+from endpoints.services.elastic import is_elastic, loads_write
 from endpoints.services.endpoints import (
     VariantRequest,
     endpoint_create,
@@ -33,7 +35,7 @@ from endpoints.services.endpoints import (
 )
 from endpoints.sweeping import HostlessSweep
 from mlplatform.core import clock
-from mlplatform.core.errors import Conflict, LimitExceeded, NotFound
+from mlplatform.core.errors import Conflict, InvalidRequest, LimitExceeded, NotFound
 from mlplatform.core.models import LogStream, Node
 from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
@@ -44,6 +46,8 @@ TICK_S = 1.0
 LOAD_S = 1.0
 SILENT_MAX_S = 13.0
 """So long a host takes at most to know of a server that hangs."""
+COLD_WINDOW_S = COLD_MAX_S + HEALTH_WINDOW_S - DOWN_MAX_S
+"""The health window of elastic variants: requests wait, and so does the judgement."""
 _pids = itertools.count(100_000)
 
 
@@ -66,6 +70,9 @@ class PlayedServer:
 
     def prepare(self, store: Any, *, wake: Callable[[], None]) -> None:
         self.spec.folder.mkdir(parents=True, exist_ok=True)
+
+    def give_up(self) -> None:
+        """Nothing is prepared that would take long."""
 
     def spawn(self, *, wake: Callable[[], None]) -> int:
         self._enter(Phase.LOADING)
@@ -180,6 +187,19 @@ class World:
             assert left is None or left.status == EndpointStatus.DELETING
             assert found.pk not in {route.endpoint_id for route in self.routes()}, "deleted and still routed"
 
+    def request(self, actor: Actor, name: str) -> None:
+        """Somebody asks: a gateway says so of each elastic variant, and that he waits where nobody answers."""
+        answering = {server.address for server in self.servers if server.answers}
+        now = clock.now().timestamp()
+        loads = [
+            Load(variant.elastic.variant_id, 1, now, None if _answers(variant, answering) else now)
+            for route in self.routes()
+            if (route.project, route.endpoint_name) == (actor.project.name, name)
+            for variant in route.variants
+            if variant.elastic is not None
+        ]
+        loads_write(loads=loads)
+
     # ---- machines
 
     def scheduler_has_long_run(self) -> None:
@@ -254,13 +274,13 @@ class World:
             if route.status != EndpointStatus.IN_SERVICE:
                 continue
             in_service.add(route.endpoint_id)
-            if all(_answers(variant, answering) for variant in route.variants if variant.weight > 0):
+            mute = [v for v in route.variants if v.weight > 0 and not _is_well(v, answering)]
+            if not mute:
                 self.mute_since.pop(route.endpoint_id, None)
                 continue
             since = self.mute_since.setdefault(route.endpoint_id, now)
-            assert now - since <= HEALTH_WINDOW_S, (
-                f"{route.endpoint_name} is InService, mute for {now - since} s"
-            )
+            window_s = COLD_WINDOW_S if all(variant.elastic for variant in mute) else HEALTH_WINDOW_S
+            assert now - since <= window_s, f"{route.endpoint_name} is InService, mute for {now - since} s"
         for endpoint_id in set(self.mute_since) - in_service:
             del self.mute_since[endpoint_id]
 
@@ -315,13 +335,18 @@ class World:
             config for pair in used for config in pair if config
         }
         assert LogStream.objects.count() == Replica.objects.count()
+        living = set(ReplicaRun.objects.filter(ended_at=None).values_list("replica_uid", flat=True))
+        assert living == set(Replica.objects.filter(status="InService").values_list("uid", flat=True))
 
     def _at_rest(self) -> bool:
-        """One that never came into service and failed waits for a person; everything else serves what is wanted."""
+        """One that never came into service and failed waits for a person; everything else serves what is wanted, and
+        elastic variants sleep.
+        """
         for endpoint in Endpoint.objects.prefetch_related("wanted__variants", "replicas"):
             if endpoint.status == EndpointStatus.FAILED and endpoint.live_id is None:
                 continue
-            wanted = sum(variant.instance_count for variant in endpoint.wanted.variants.all())
+            variants = endpoint.wanted.variants.all()
+            wanted = sum(0 if is_elastic(variant) else variant.instance_count for variant in variants)
             ready = sum(replica.status == ReplicaStatus.IN_SERVICE for replica in endpoint.replicas.all())
             if endpoint.status != EndpointStatus.IN_SERVICE or endpoint.live_id != endpoint.wanted_id:
                 return False
@@ -332,6 +357,7 @@ class World:
     def close(self) -> None:
         for name in list(self.hosts):
             self.die(name)
+        ReplicaRun.objects.all().delete()
         Replica.objects.all().delete()
         Endpoint.objects.all().delete()
         EndpointConfig.objects.all().delete()
@@ -360,9 +386,15 @@ def _answers(variant: Any, answering: set[str]) -> bool:
     return any(str(address.path) in answering for address in variant.replicas)
 
 
+def _is_well(variant: Any, answering: set[str]) -> bool:
+    """It answers, or is asleep and nobody asks it."""
+    asleep = variant.elastic is not None and variant.elastic.n_wanted == 0
+    return asleep or _answers(variant, answering)
+
+
 def _refused(call: Callable[[], object]) -> Exception | None:
     try:
         call()
-    except (Conflict, NotFound, LimitExceeded) as error:
+    except (Conflict, NotFound, LimitExceeded, InvalidRequest) as error:
         return error
     return None

@@ -124,6 +124,77 @@ def test_an_endpoint_without_an_answer_for_the_health_window_is_failed_and_comes
     assert _plan(S.FAILED, ONE, ONE, replace(down, status=R.IN_SERVICE)) == (Settle(keep_failure=False),)
 
 
+def _elastic(config: WantedConfig, n_replicas: int) -> WantedConfig:
+    return replace(
+        config, variants=tuple(replace(v, elastic=True, n_replicas=n_replicas) for v in config.variants)
+    )
+
+
+def test_an_elastic_variant_proves_its_model_and_is_then_as_well_without_a_replica() -> None:
+    asleep = _elastic(ONE, 0)
+    assert _plan(S.CREATING, asleep, None) == (AddReplica(11, 0),)
+    assert _plan(S.CREATING, asleep, None, _replica(1, 11, R.FAILED)) == (Fail(1),)
+    running = _replica(1, 11, R.IN_SERVICE)
+    assert _plan(S.CREATING, asleep, None, running) == (SwitchLive(),)
+    assert _plan(S.IN_SERVICE, asleep, asleep, running) == (DrainReplica(1),)
+    assert _plan(S.IN_SERVICE, asleep, asleep) == ()
+
+
+def test_an_elastic_variant_has_the_replicas_that_its_requests_call_for() -> None:
+    two = _elastic(ONE, 2)
+    running = _replica(1, 11, R.IN_SERVICE)
+    assert _plan(S.IN_SERVICE, two, two) == (AddReplica(11, 0), AddReplica(11, 1))
+    assert _plan(S.IN_SERVICE, two, two, running) == (AddReplica(11, 1),)
+    one = _elastic(ONE, 1)
+    assert _plan(S.IN_SERVICE, one, one, running, _replica(2, 11, R.IN_SERVICE, 1)) == (DrainReplica(2),)
+
+
+def test_an_update_of_an_elastic_variant_that_sleeps_proves_the_new_model_or_rolls_back() -> None:
+    old, new = _elastic(ONE, 0), _elastic(OTHER_MODEL, 1)
+    assert _plan(S.UPDATING, new, old) == (AddReplica(21, 0),)
+    assert _plan(S.UPDATING, new, old, _replica(2, 21, R.IN_SERVICE)) == (SwitchLive(),)
+    assert _plan(S.UPDATING, new, old, _replica(2, 21, R.FAILED)) == (RollBack(2),)
+    assert _plan(S.ROLLING_BACK, old, old) == (Settle(keep_failure=True),)
+
+
+def test_other_memory_is_not_taken_over() -> None:
+    small, large = (_elastic(replace(ONE, id=n), 1) for n in (1, 2))
+    large = replace(large, variants=tuple(replace(v, id=51, memory_mb=2048) for v in large.variants))
+    assert _plan(S.UPDATING, large, small, _replica(1, 11, R.IN_SERVICE)) == (AddReplica(51, 0),)
+
+
+def test_replicas_that_take_small_requests_are_not_taken_over_for_asynchronous_ones() -> None:
+    patient = WantedConfig(8, (replace(ONE.variants[0], id=81, patient=True),))
+    running = _replica(1, 11, R.IN_SERVICE)
+    assert _plan(S.UPDATING, patient, ONE, running) == (AddReplica(81, 0),)
+
+
+def test_a_start_that_fails_beside_one_that_is_started_again_is_not_yet_the_news() -> None:
+    config = WantedConfig(9, (replace(ONE.variants[0], id=91, elastic=True, n_replicas=2),))
+    again, failed = _replica(1, 91, R.STARTING, down_s=5), _replica(2, 91, R.FAILED, index=1, down_s=5)
+    assert _plan(S.IN_SERVICE, config, config, again, failed) == ()
+    assert _plan(S.IN_SERVICE, config, config, replace(again, status=R.FAILED), failed) == (Fail(1),)
+
+
+def test_a_start_of_an_elastic_variant_that_fails_is_told_and_kept_until_one_succeeds() -> None:
+    asleep, wanted = _elastic(ONE, 0), _elastic(ONE, 1)
+    failed = _replica(1, 11, R.FAILED)
+    assert _plan(S.IN_SERVICE, asleep, asleep, failed) == (Fail(1),)
+    assert _plan(S.FAILED, asleep, asleep, failed) == ()
+    assert _plan(S.FAILED, wanted, wanted, replace(failed, status=R.STARTING)) == ()
+    running = replace(failed, status=R.IN_SERVICE)
+    assert _plan(S.FAILED, wanted, wanted, running) == (Settle(keep_failure=False),)
+
+
+def test_a_cold_start_may_take_as_long_as_requests_wait_for_it() -> None:
+    wanted = _elastic(ONE, 1)
+    starting = _replica(1, 11, R.STARTING, down_s=59.0)
+    assert _plan(S.IN_SERVICE, wanted, wanted, starting) == ()
+    assert _plan(S.IN_SERVICE, wanted, wanted, replace(starting, down_s=61.0)) == (Fail(None),)
+    asleep = _elastic(ONE, 0)
+    assert _plan(S.FAILED, asleep, asleep) == (Settle(keep_failure=False),)
+
+
 def test_deleting_waits_for_processes_and_then_removes_everything() -> None:
     running, waiting = _replica(1, 11, R.IN_SERVICE), _replica(2, 11, R.PENDING, 1, claimed=False)
     assert _plan(S.DELETING, ONE, ONE, running, waiting) == (DrainReplica(1), RemoveReplica(2))
@@ -217,13 +288,23 @@ class World:
 
 
 def _configs(number: int) -> st.SearchStrategy[WantedConfig]:
-    variant = st.tuples(st.sampled_from(["A", "B", "C"]), st.sampled_from([100, 200]), st.integers(1, 3))
+    """Each variant ordinary or elastic; one that is elastic is wanted without a replica too."""
+    variant = st.tuples(
+        st.sampled_from(["A", "B", "C"]), st.sampled_from([100, 200]), st.integers(0, 3), st.booleans()
+    )
     return st.lists(variant, min_size=1, max_size=3, unique_by=lambda v: v[0]).map(
         lambda rows: WantedConfig(
             number,
             tuple(
-                WantedVariant(number * 10 + i, name, model, "local.cpu", count)
-                for i, (name, model, count) in enumerate(rows)
+                WantedVariant(
+                    number * 10 + i,
+                    name,
+                    model,
+                    "local.cpu",
+                    count if elastic else max(1, count),
+                    elastic=elastic,
+                )
+                for i, (name, model, count, elastic) in enumerate(rows)
             ),
         )
     )

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from endpoints.models import Model
-from endpoints.services.endpoints import VariantRequest
+from endpoints.services.endpoints import ServerlessRequest, VariantRequest
 from mlplatform.core import clock
 from mlplatform.core.names import uid_new, uri
 from mlplatform.core.people.access import Actor
@@ -31,6 +31,7 @@ from tests.profiles import machine_settings
 HOSTS = ["a", "b"]
 NAMES = ["one", "two"]
 JUMPS_S = [-86400, -60, -10, 10, 25, 60, 86400]
+SERVERLESS = ServerlessRequest(memory_mb=1024, max_concurrency=2, idle_after_s=20)
 any_of = st.integers(0, 999)
 
 
@@ -96,6 +97,10 @@ class EndpointMachine(RuleBasedStateMachine):
     @rule(who=any_of, name=st.sampled_from(NAMES))
     def delete(self, who: int, name: str) -> None:
         self.world.delete(self.actor(who), name)
+
+    @rule(who=any_of, name=st.sampled_from(NAMES))
+    def request(self, who: int, name: str) -> None:
+        self.world.request(self.actor(who), name)
 
     # ---- faults
 
@@ -172,6 +177,7 @@ class EndpointMachine(RuleBasedStateMachine):
             lambda: self.world.create(who, name, self.variants(n, 1)),
             lambda: self.world.update(who, name, self.variants(n + 1, 1)),
             lambda: self.world.scale(who, name, 2),
+            lambda: self.world.request(who, name),
         ]
         operations[which % len(operations)]()
 
@@ -193,7 +199,11 @@ class EndpointMachine(RuleBasedStateMachine):
         return self.world.charlie if n % 4 == 3 else self.world.alice
 
     def variants(self, n: int, count: int) -> list[VariantRequest]:
-        return [VariantRequest(model=("good", "other")[n % 2], instance_count=count)]
+        """On instances, on instances with an idle time, or serverless."""
+        model = ("good", "other")[n % 2]
+        if n % 3 == 1:
+            return [VariantRequest(model=model, serverless=SERVERLESS)]
+        return [VariantRequest(model=model, instance_count=count, idle_after_s=20 if n % 3 == 2 else None)]
 
     def server(self, n: int) -> PlayedServer:
         return self.world.servers[n % len(self.world.servers)]
@@ -215,3 +225,27 @@ def test_an_endpoint_whose_model_broke_leaves_service_within_the_window_though_t
     world.go_on(35)
     assert [route.status for route in world.routes()] == ["Failed"]
     world.come_to_rest()
+
+
+def test_a_serverless_endpoint_comes_through_a_clock_that_is_set_back(world: World) -> None:
+    PlayedServer.world = world
+    world.scheduler_has_long_run()
+    world.start("a")
+    world.create(world.alice, "one", [VariantRequest(model="good", serverless=SERVERLESS)])
+    world.go_on(5)
+    assert len(world.servers) == 1
+    world.jump(-86400)
+    world.go_on(30)
+    assert not world.servers, "it would never have slept"
+    world.broken.add(world.models[0].artifact_uri)
+    world.request(world.alice, "one")
+    world.go_on(3)
+    assert [route.status for route in world.routes()] == ["Failed"]
+    world.broken.clear()
+    world.jump(-86400)
+    world.go_on(40)
+    world.request(world.alice, "one")
+    world.go_on(3)
+    assert [route.status for route in world.routes()] == ["InService"]
+    world.come_to_rest()
+    assert not world.servers

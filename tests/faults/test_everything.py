@@ -139,6 +139,68 @@ def test_the_killed_gateway_is_back_with_its_routes(own: LivePlatform, street: S
     wait_until(lambda: healthy(street), timeout_s=AGAIN_WITHIN_S, what="health")
 
 
+TUNING = {
+    "objective_metric": "validation:rmse",
+    "objective_type": "Minimize",
+    "ranges": [
+        {"name": "eta", "type": "Continuous", "min": 0.2, "max": 0.3},
+        {"name": "max_depth", "type": "Integer", "min": 3, "max": 4},
+    ],
+    "max_jobs": 4,
+    "max_parallel_jobs": 2,
+    "random_seed": 7,
+    "algorithm": "xgboost",
+    "static_hyperparameters": {"num_round": 400, "objective": "reg:squarederror"},
+    "channels": {"train": {"dataset": "diabetes-train"}, "validation": {"dataset": "diabetes-test"}},
+}
+
+
+def test_a_tuning_job_loses_and_repeats_nothing_when_worker_and_scheduler_are_killed(
+    own: LivePlatform, street: Street
+) -> None:
+    """Both drive it. Another with the same seed, undisturbed, draws the same: so does the rest of the first one."""
+    assert street.post("datasets/", {"name": "diabetes", "sample": "diabetes"}).status == 201
+    split = {"fractions": {"train": 0.8, "test": 0.2}, "seed": 0}
+    assert street.post("datasets/diabetes/split/", split).status == 201
+    for name in ("killed", "spared"):
+        assert street.post("tuning-jobs/", TUNING | {"name": name, "strategy": "Random"}).status == 201
+        if name == "killed":
+            wait_until(
+                lambda: len(trials(street, "killed")) >= 2, timeout_s=AGAIN_WITHIN_S, what="two trials"
+            )
+            known = trials(street, "killed")
+            for word in ("worker", "scheduler"):
+                part(own, word).kill()
+        wait_until(
+            lambda name=name: tuning(street, name)["status"] != "InProgress",
+            timeout_s=2 * AGAIN_WITHIN_S,
+            every_s=0.2,
+            what=lambda name=name: f"{tuning(street, name)} {trials(street, name)}",
+        )
+    killed = tuning(street, "killed")
+    assert (killed["status"], killed["trial_status_counts"]["Completed"]) == ("Completed", 4), killed
+    found, undisturbed = trials(street, "killed"), trials(street, "spared")
+    assert [trial["training_job"] for trial in found][: len(known)] == [t["training_job"] for t in known]
+    assert [t["hyperparameters"] for t in found] == [t["hyperparameters"] for t in undisturbed]
+    assert [t["value"] for t in found] == [t["value"] for t in undisturbed]
+    assert len(street.get("training-jobs/?search=killed-0").json["items"]) == 4
+    assert killed["best_training_job"]["value"] == min(trial["value"] for trial in found)
+    assert all(
+        0.2 <= float(trial["hyperparameters"]["eta"]) <= 0.3 and trial["hyperparameters"]["max_depth"] in "34"
+        for trial in found
+    )
+
+
+def tuning(street: Street, name: str) -> dict[str, Any]:
+    return dict(street.get(f"tuning-jobs/{name}/").json)
+
+
+def trials(street: Street, name: str) -> list[dict[str, Any]]:
+    """In their order, those that have a job."""
+    items = street.get(f"tuning-jobs/{name}/trials/?order=number").json["items"]
+    return [trial for trial in items if trial["training_job"]]
+
+
 def test_everything_killed_at_once_goes_on_where_it_was(own: LivePlatform, street: Street) -> None:
     browser = Browser(own)
     browser.sign_in(user=own.username, password=own.password)

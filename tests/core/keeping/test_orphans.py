@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from endpoints.models import Endpoint, EndpointConfig, Model, TableRun
+from endpoints.models import Endpoint, EndpointConfig, Model, TableRun, TransformJob
 from jobs.models import DatasetVersion
 from jobs.services.channels import ChannelRequest
 from mlplatform.core import clock
@@ -24,6 +24,7 @@ from mlplatform.core.keeping.object_references import object_is_ours, object_pre
 from mlplatform.core.keeping.orphans import orphans_bury, orphans_report
 from mlplatform.core.keeping.sweeps import sweep_now, sweeps_turn
 from mlplatform.core.keeping.tombstones import tombstones_carry_out
+from mlplatform.core.logs import log_stream_create
 from mlplatform.core.models import ObjectTombstone, Role, SweepState
 from mlplatform.core.names import uid_new, uri
 from mlplatform.core.people.access import Actor, project_create
@@ -132,7 +133,16 @@ def _there(uris: list[str]) -> list[bool]:
 
 
 def test_every_room_says_what_it_refers_to() -> None:
-    assert object_prefixes() == {"datasets", "training-jobs", "models", "table-runs", "evaluations"}
+    assert object_prefixes() == {
+        "async-inference",
+        "datasets",
+        "evaluations",
+        "models",
+        "sources",
+        "table-runs",
+        "training-jobs",
+        "transform-jobs",
+    }
 
 
 def test_the_sweep_removes_what_is_left_over_and_nothing_else(
@@ -149,6 +159,38 @@ def test_the_sweep_removes_what_is_left_over_and_nothing_else(
     assert not any(_there(left)) and all(_there([*kept, *own]))
     assert sweep_now("orphans").detail["n_orphans"] == 0
     assert not ObjectTombstone.objects.exists()
+
+
+def test_what_a_transform_has_stored_stays_as_long_as_it_runs(
+    alice: Actor, tomorrow: Callable[[], None]
+) -> None:
+    """It names its results when all of them are there, which may take days."""
+    model = Model.objects.create(
+        project=alice.project,
+        name="iris",
+        uid=uid_new(),
+        algorithm="knn",
+        artifact_sha256="",
+        artifact_bytes=1,
+        created_by=alice.user,
+        created_at=clock.now(),
+    )
+    job = TransformJob.objects.create(
+        project=alice.project,
+        name="long",
+        uid=uid_new(),
+        model=model,
+        log=log_stream_create(),
+        created_by=alice.user,
+        created_at=clock.now(),
+    )
+    stored = _put(alice, f"transform-jobs/{job.uid}/1/output/a.csv.out")
+    tomorrow()
+    assert sweep_now("orphans").detail["n_orphans"] == 0
+    assert _there([stored]) == [True]
+    TransformJob.objects.update(status="Failed")
+    assert sweep_now("orphans").n_done == 1
+    assert _there([stored]) == [False]
 
 
 def test_a_grace_of_nought_removes_nothing_by_itself(alice: Actor, settings: Any) -> None:

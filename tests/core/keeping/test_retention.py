@@ -196,7 +196,8 @@ def test_every_rule_has_a_title_and_days() -> None:
         rules
     )
     assert all(str(rule.title) for rule in rules.values())
-    assert {name for name, rule in rules.items() if rule.setting and not rule.days > 0} == {"evaluations"}
+    for_ever = {name for name, rule in rules.items() if rule.setting and not rule.days > 0}
+    assert for_ever == {"evaluations", "transform_jobs"}
 
 
 def test_a_rule_that_breaks_is_told_and_holds_up_no_other(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from endpoints.elastic import Load
 from endpoints.gateway.routing import KeyRecord, Route, RouteVariant, RoutingTable, Version
 from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import Gateway, GatewayConfig
@@ -120,6 +121,9 @@ class Stage:
         self.load_error = load_error
         self.n_loads = 0
         self.flush_error: Exception | None = None
+        self.loads: list[Load] = []
+        self.met: list[tuple[int, int]] = []
+        self.loads_error: Exception | None = None
         self.web = loop_thread.make(Web)
         self.web_address = Address(path=str(folder / "web"))
         self._servers: list[HttpServer] = []
@@ -130,7 +134,9 @@ class Stage:
             RunsDoor(Address(path=str(folder / "runs")), RUNS_KEY),
             **{"flush_every_s": 0.05, "reload_every_s": 3600.0, "grace_s": 2.0, **options},
         )
-        self.gateway = loop_thread.make(lambda: Gateway(config, load_table=self._load, flush=self._flush))
+        self.gateway = loop_thread.make(
+            lambda: Gateway(config, load_table=self._load, flush=self._flush, write_loads=self._write_loads)
+        )
         self.public = loop_thread.call(self.gateway.start())
 
     def close(self) -> None:
@@ -187,6 +193,12 @@ class Stage:
         if self.load_error is not None:
             raise self.load_error
         return self.table if self.table.version != known else None
+
+    def _write_loads(self, loads: Sequence[Load], met: Sequence[tuple[int, int]]) -> None:
+        if self.loads_error is not None:
+            raise self.loads_error
+        self.loads += loads
+        self.met += met
 
     def _flush(self, counts: Sequence[MinuteCounts]) -> None:
         if self.flush_error is not None:

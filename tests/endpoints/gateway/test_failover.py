@@ -6,11 +6,12 @@ import json
 import signal
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from endpoints.gateway.routing import RouteVariant
+from endpoints.gateway.routing import Elasticity, RouteVariant
 from endpoints.serving.address import Address
 from tests.endpoints.gateway.stage import Stage, invocation
 from tests.endpoints.loop_thread import poll
@@ -108,6 +109,27 @@ def test_a_request_that_ends_model_servers_is_given_to_two_at_most(stage: Stage,
     finally:
         for process in processes:
             process.__exit__(None, None, None)
+
+
+def test_a_request_that_ends_model_servers_ends_no_third_that_it_had_started(
+    stage: Stage, tmp_path: Path
+) -> None:
+    def elastic(*processes: ReplicaProcess) -> RouteVariant:
+        spec = Elasticity(7, n_most=1, n_wanted=1)
+        return RouteVariant("A", 1.0, tuple(address(process) for process in processes), spec)
+
+    with replica(stage, tmp_path, "a") as a, replica(stage, tmp_path, "b") as b:
+        a.wait_ready()
+        b.wait_ready()
+        stage.route(elastic(a))
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(stage.invoke, b"667,1")
+            poll(lambda: a.process.poll() is not None)
+            assert not waiting.done()
+            stage.route(elastic(b))
+            status, headers, body = waiting.result(timeout=20)
+        assert status == 424 and b"two model servers ended" in body
+        assert "x-mlplatform-cold-start" in headers
 
 
 def test_a_single_replica_that_died_is_503_until_it_is_back(stage: Stage, tmp_path: Path) -> None:

@@ -69,7 +69,9 @@ def test_a_missing_value_is_answered(
 ) -> None:
     with served(algorithm, CLASSIFIERS[algorithm], iris, tmp_path, socket_dir / "s") as server:
         status, _headers, body = server.wait_ready().invoke(b"5.1,,1.4,0.2\n")
+        sparse = server.invoke(b"0:5.1 2:1.4 3:0.2\n", "text/libsvm")
     assert (status, json.loads(body)["predictions"][0]["predicted_label"]) == (200, 0)
+    assert (sparse[0], sparse[2]) == ((200, body) if algorithm == "xgboost" else (415, sparse[2]))
 
 
 def test_kmeans_answers_the_nearest_centre_and_its_distance(

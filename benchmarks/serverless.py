@@ -1,0 +1,229 @@
+"""Cold start of a serverless endpoint, and its warm requests beside those of an ordinary endpoint of the same model.
+
+    python -m benchmarks.serverless [--rounds 10] [--requests 500] [--base-url URL --token TOKEN]
+
+The model is an ensemble of CatBoost and XGBoost on scikit-learn's diabetes set, trained by a platform of its own that
+is started and ended here (or by a running one that is named). In every round the endpoint has slept, has no process,
+and gets one request; its parts are read from the endpoint's own record of the start. Bars: 1.5 s from request to answer
+at the median, and warm requests as fast as on the ordinary endpoint (ratio at most 1.15; the two take turns).
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import numpy as np
+from sklearn.datasets import load_diabetes
+
+from mlplatform.core.env import PROJECT_ROOT
+
+COLD_BAR_S: Final = 1.5
+WARM_BAR: Final = 1.15
+IDLE_AFTER_S: Final = 5
+_WITHIN_S: Final = 240.0
+PROJECT: Final = "projects/default"
+ORDINARY, SERVERLESS = "measured-ordinary", "measured-serverless"
+MEMBERS: Final = {
+    "task": "regressor",
+    "members": "xgboost,catboost",
+    "n_folds": "0",
+    "xgboost__num_round": "100",
+    "catboost__iterations": "100",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--requests", type=int, default=500)
+    parser.add_argument("--memory-mb", type=int, default=6144)
+    parser.add_argument("--base-url", default="", help="of a running platform; otherwise one is started")
+    parser.add_argument("--token", default="", help="an access key of its project default: <key id>.<secret>")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mlp-bench-") as folder, _platform(Path(folder), options) as rest:
+        row = _deploy(rest, options.memory_mb)
+        _report_cold([_cold(rest, row) for _ in range(options.rounds)])
+        _report_warm(*_warm(rest, row, options.requests))
+        for name in (ORDINARY, SERVERLESS):
+            rest.call("DELETE", f"{PROJECT}/endpoints/{name}/")
+
+
+class Rest:
+    """Requests on one kept connection."""
+
+    def __init__(self, base_url: str, token: str) -> None:
+        place = urlsplit(base_url)
+        self._connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=120)
+        self._authorization = {"Authorization": f"Bearer {token}"}
+
+    def call(self, method: str, path: str, value: Any = None) -> Any:
+        body = None if value is None else json.dumps(value).encode()
+        content = self.send(method, path, body, "application/json")[1]
+        return json.loads(content) if content else None
+
+    def send(
+        self, method: str, path: str, body: bytes | None, content_type: str
+    ) -> tuple[dict[str, str], bytes]:
+        headers = self._authorization | {"Content-Type": content_type}
+        self._connection.request(method, f"/api/v1/{path}", body=body, headers=headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status >= 400:
+            raise RuntimeError(f"{method} {path}: {answer.status}: {content[:400].decode()}")
+        return {name.lower(): text for name, text in answer.getheaders()}, content
+
+    def invoke(self, endpoint: str, row: bytes) -> tuple[float, dict[str, str]]:
+        """Seconds from request to answer, and the answer's headers."""
+        began_at = perf_counter()
+        headers, _ = self.send("POST", f"{PROJECT}/endpoints/{endpoint}/invocations", row, "text/csv")
+        return perf_counter() - began_at, headers
+
+    def until(self, path: str, field: str, wanted: str) -> dict[str, Any]:
+        deadline = time.monotonic() + _WITHIN_S
+        while True:
+            found = dict(self.call("GET", path))
+            if found[field] == wanted:
+                return found
+            if found[field] == "Failed" or time.monotonic() > deadline:
+                raise RuntimeError(f"{path} is {found[field]}: {found.get('failure')}")
+            time.sleep(0.1)
+
+
+def _deploy(rest: Rest, memory_mb: int) -> bytes:
+    """Trains the ensemble and serves it twice; one row to ask with."""
+    X, y = load_diabetes(return_X_y=True)
+    lines = [",".join(f"{cell:.7g}" for cell in row) for row in np.column_stack((y, X)).tolist()]
+    names = ["progression", *(f"x{number}" for number in range(X.shape[1]))]
+    content = "\n".join([",".join(names), *lines]).encode()
+    boundary = "benchmark-of-serverless"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in (("name", "measured-diabetes"), ("label", names[0]))
+    ]
+    parts += [f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="diabetes.csv"\r\n\r\n']
+    form = "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    rest.send("POST", f"{PROJECT}/datasets/", form, f"multipart/form-data; boundary={boundary}")
+    request = {
+        "name": "measured-ensemble",
+        "algorithm": "ensemble",
+        "hyperparameters": MEMBERS,
+        "channels": {"train": {"dataset": "measured-diabetes"}},
+    }
+    rest.call("POST", f"{PROJECT}/training-jobs/", request)
+    rest.until(f"{PROJECT}/training-jobs/measured-ensemble/", "status", "Completed")
+    rest.call("POST", f"{PROJECT}/models/", {"name": "measured", "training_job": "measured-ensemble"})
+    serverless = {"memory_mb": memory_mb, "max_concurrency": 1, "idle_after_s": IDLE_AFTER_S}
+    of = {ORDINARY: {}, SERVERLESS: {"serverless": serverless}}
+    for name, how in of.items():
+        variant = {"model": "measured", **how}
+        rest.call("POST", f"{PROJECT}/endpoints/", {"name": name, "variants": [variant]})
+        rest.until(f"{PROJECT}/endpoints/{name}/", "status", "InService")
+    return ",".join(f"{cell:.7g}" for cell in X[0].tolist()).encode()
+
+
+def _cold(rest: Rest, row: bytes) -> dict[str, float]:
+    """Milliseconds of one cold start: the whole and its parts."""
+    path = f"{PROJECT}/endpoints/{SERVERLESS}/"
+    deadline = time.monotonic() + _WITHIN_S
+    while rest.call("GET", path)["replicas"]:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the endpoint does not fall asleep")
+        time.sleep(0.2)
+    began_at = time.time()
+    seconds, headers = rest.invoke(SERVERLESS, row)
+    run = rest.call("GET", f"{path}replica-runs/?limit=1")["items"][0]
+    demanded, started, ready = (_instant(run[name]) for name in ("demanded_at", "started_at", "ready_at"))
+    waited_ms = float(headers["x-mlplatform-cold-start"])
+    return {
+        "request to answer": seconds * 1000,
+        "request to demand": (demanded - began_at) * 1000,
+        "demand to process": (started - demanded) * 1000,
+        "process to ready": (ready - started) * 1000,
+        "waited (header)": waited_ms,
+        "ready to answer": (began_at + seconds - ready) * 1000,
+    }
+
+
+def _instant(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _report_cold(rounds: list[dict[str, float]]) -> None:
+    print(f"cold start, median of {len(rounds)} (least to most), ms")
+    for name in rounds[0]:
+        values = sorted(one[name] for one in rounds)
+        print(f"  {name:20} {median(values):8.0f}  ({values[0]:.0f} to {values[-1]:.0f})")
+    whole = median(one["request to answer"] for one in rounds) / 1000
+    print(f"  bar {COLD_BAR_S:g} s: {'met' if whole <= COLD_BAR_S else 'MISSED'}")
+
+
+def _warm(rest: Rest, row: bytes, n_requests: int) -> tuple[list[float], list[float]]:
+    times: dict[str, list[float]] = {ORDINARY: [], SERVERLESS: []}
+    for name in times:  # both have answered before they are measured
+        rest.invoke(name, row)
+    for _ in range(n_requests):
+        for name, found in times.items():
+            found.append(rest.invoke(name, row)[0] * 1000)
+    return times[ORDINARY], times[SERVERLESS]
+
+
+def _report_warm(ordinary: list[float], serverless: list[float]) -> None:
+    ratio = median(serverless) / median(ordinary)
+    print(
+        f"warm p50: ordinary {median(ordinary):.3f} ms, serverless {median(serverless):.3f} ms, "
+        f"ratio {ratio:.3f} (bar {WARM_BAR}) {'met' if ratio <= WARM_BAR else 'MISSED'}"
+    )
+
+
+@contextmanager
+def _platform(folder: Path, options: argparse.Namespace) -> Iterator[Rest]:
+    if options.base_url:
+        yield Rest(options.base_url, options.token)
+        return
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    manage = [sys.executable, "manage.py"]
+    environment = os.environ | {"MLPLATFORM_DATA_DIR": str(folder / "data")}
+    with (folder / "up.log").open("wb") as log:
+        up = [*manage, "up", "--data-dir", str(folder / "data"), "--port", str(port)]
+        process = subprocess.Popen(up, cwd=PROJECT_ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        _wait_healthy(port, process, folder / "up.log")
+        key = [*manage, "access_key", "create", "--user", "admin", "--project", "default", "--json"]
+        made = subprocess.run(key, cwd=PROJECT_ROOT, env=environment, capture_output=True, check=True)
+        yield Rest(f"http://127.0.0.1:{port}", json.loads(made.stdout)["token"])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def _wait_healthy(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until it answers and its first run, which would be measured too, is over."""
+    deadline = time.monotonic() + _WITHIN_S
+    while "mlplatform is running" not in log.read_text() or "first password" not in log.read_text():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"the platform does not start:\n{log.read_text()[-2000:]}")
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()
