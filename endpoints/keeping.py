@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from django.db import transaction
+from django.db.models import Q
 
 from endpoints.asleep_models import asleep_variant
 from endpoints.models import (
@@ -24,12 +25,15 @@ from endpoints.models import (
 )
 from endpoints.server_spec import socket_folder
 from endpoints.services.async_invocations import async_invocations_remove
+from endpoints.services.replica_logs import replica_logs_ended, replica_logs_orphaned
 from endpoints.services.transforms import transform_jobs_remove
+from jobs.models import SpentRecord
 from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.keeping.leftovers import leftovers
 from mlplatform.core.keeping.object_references import ObjectReference, object_reference
 from mlplatform.core.keeping.retention import retention
 from mlplatform.core.logs import log_streams_remove
+from mlplatform.core.models import LogStream
 from mlplatform.core.status import (
     ACTIVE_TRANSFORM,
     TERMINAL_EVALUATION,
@@ -69,7 +73,8 @@ def replica_logs_remove(before: datetime, limit: int) -> int:
     over = Replica.objects.filter(
         status__in=(ReplicaStatus.GONE, ReplicaStatus.FAILED), host="", ended_at__lt=before
     )
-    return log_streams_remove(stream_ids=over.values("log_id"), limit=limit)
+    ended = LogStream.objects.filter(Q(replica__in=over) | Q(pk__in=replica_logs_ended(before=before)))
+    return log_streams_remove(stream_ids=ended.values("pk"), limit=limit)
 
 
 @retention("endpoint_traffic", title=_("Traffic of endpoints"), setting="MLPLATFORM_KEEP_TRAFFIC_DAYS")
@@ -82,8 +87,19 @@ def endpoint_traffic_remove(before: datetime, limit: int) -> int:
 @retention("replica_runs", title=_("Lives of model servers"), setting="MLPLATFORM_KEEP_REPLICA_RUNS_DAYS")
 def replica_runs_remove(before: datetime, limit: int) -> int:
     """Those that have ended. What endpoints cost in the past is told from them."""
-    over = ReplicaRun.objects.filter(ended_at__lt=before).order_by()
-    return ReplicaRun.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()[0]
+    with transaction.atomic():
+        over = ReplicaRun.objects.filter(ended_at__lt=before).order_by()
+        found = dict(over.values_list("pk", "replica_uid")[:limit])
+        n_removed = ReplicaRun.objects.filter(pk__in=found).delete()[0]
+        replica_logs_orphaned(replica_uids=set(found.values()))
+    return n_removed
+
+
+@retention("spent_records", title=_("Costs of what was deleted"), setting="MLPLATFORM_KEEP_REPLICA_RUNS_DAYS")
+def spent_records_remove(before: datetime, limit: int) -> int:
+    """As long as the lives of model servers, which the other costs of the past are told from."""
+    over = SpentRecord.objects.filter(at__lt=before).order_by()
+    return SpentRecord.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:limit])).delete()[0]
 
 
 @retention("table_runs", title=_("Results of whole tables"), setting="MLPLATFORM_KEEP_TABLE_RUNS_DAYS")

@@ -115,7 +115,7 @@ class MoveReplica:
 
 @dataclass(frozen=True)
 class RemoveReplica:
-    """It has no process: the row and its log go."""
+    """It has no process: the row goes, and its log when newer ones are kept."""
 
     replica_id: int
 

@@ -54,6 +54,16 @@ class MetricMatcher:
                 found.append((name, value))
         return found
 
+    def not_numbers(self, line: bytes) -> list[tuple[str, str]]:
+        """Name and group of every definition that matches the line with a group that is no number. For the tester."""
+        found = []
+        for name, pattern in self._patterns:
+            match = pattern.search(line)
+            if match is not None and _number(match) is None:
+                text = next((group for group in match.groups() if group is not None), b"")
+                found.append((name, text.decode("utf-8", "replace")))
+        return found
+
     def places(self, line: bytes) -> list[tuple[str, float, int, int]]:
         """The same with the place of each number in the line, in bytes: begin and end. For the tester."""
         found = []

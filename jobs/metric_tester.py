@@ -16,6 +16,7 @@ from mlplatform.core.errors import InvalidRequest
 
 LINES_SHOWN: Final = 200
 LINE_SHOWN_BYTES: Final = 2000
+GROUP_SHOWN: Final = 40
 _INDEX = re.compile(r"metric_definitions\[(\d+)\]")
 
 
@@ -42,7 +43,8 @@ class TriedLine:
 class TriedDefinition:
     """A definition with the number of lines that it matches, or the reason for which it is refused.
 
-    The first and the last value are None while it matches nothing.
+    The first and the last value are None while it matches nothing. `n_not_numbers` counts the lines that it matches
+    with a group that is no number, of which `not_number` is the first.
     """
 
     name: str
@@ -51,6 +53,8 @@ class TriedDefinition:
     n_matches: int = 0
     first: float | None = None
     last: float | None = None
+    n_not_numbers: int = 0
+    not_number: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,8 @@ def metric_test(definitions: Sequence[Mapping[str, Any]], lines: Iterable[tuple[
         n_lines += 1
         raw = text.encode("utf-8", "replace")
         found = matcher.places(raw) if used else []
+        for name, group in matcher.not_numbers(raw) if len(found) < len(used) else ():
+            _count_other(by_name[name], group)
         if not found:
             continue
         n_matched += 1
@@ -113,6 +119,12 @@ def _count(definition: TriedDefinition, value: float) -> None:
     definition.last = value
     if definition.first is None:
         definition.first = value
+
+
+def _count_other(definition: TriedDefinition, group: str) -> None:
+    if not definition.n_not_numbers:
+        definition.not_number = group[:GROUP_SHOWN]
+    definition.n_not_numbers += 1
 
 
 def _shown(number: int, raw: bytes, found: Sequence[tuple[str, float, int, int]]) -> TriedLine:

@@ -88,7 +88,7 @@ def prices_from(*, currency: str, prices: Mapping[str, str]) -> Prices:
 
 def prices_shipped() -> dict[str, Decimal]:
     """Item to price as the platform ships it, in the order of the sheet."""
-    shipped = {kind.name: Decimal(str(kind.price_per_hour)) for kind in instance_type_list()}
+    shipped = {kind.name: Decimal(f"{kind.price_per_hour:g}") for kind in instance_type_list()}
     return shipped | {SERVERLESS: SERVERLESS_SHIPPED}
 
 

@@ -14,11 +14,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from django.db.models import F, Max, Q, Sum
-from django.db.models.functions import TruncDay
+from django.db.models import Q
 
-from endpoints.models import Endpoint, EndpointMetric, Experiment, ReplicaRun, TransformJob
-from jobs.models import TrainingJob, TuningJob
+from endpoints.models import Endpoint, Experiment, ReplicaRun, TransformJob
+from endpoints.selectors.serverless_costs import DayCost, serverless_costs, serverless_endpoints
+from jobs.models import SpentRecord, TrainingJob, TuningJob
 from jobs.pricing import Cost, Price, Prices, cost_of, cost_sum
 from jobs.selectors.prices import prices_now, training_job_cost, training_jobs_cost
 from mlplatform.core import clock
@@ -67,7 +67,8 @@ def endpoint_cost(endpoint: Endpoint, prices: Prices | None = None) -> Cost:
     held = prices or prices_now()
     runs = ReplicaRun.objects.filter(endpoint_uid=endpoint.uid)
     costs = [_run_cost(run, held, clock.now()) for run in runs if run.memory_mb is None]
-    return cost_sum([*costs, *_serverless_costs(endpoint, held)], currency=held.currency)
+    worked = serverless_costs(endpoints=[endpoint], prices=held)
+    return cost_sum([*costs, *(one.cost for one in worked)], currency=held.currency)
 
 
 def transform_job_cost(job: TransformJob, prices: Prices | None = None) -> Cost:
@@ -106,7 +107,7 @@ def project_costs(*, actor: Actor, since: datetime, until: datetime) -> ProjectC
     """What the project spent from `since` to before `until`, dearest first.
 
     A job counts when it ended, or now while it runs; a replica for the part of its life in that time; a serverless
-    endpoint, as long as there is one, by the minutes in which it worked.
+    endpoint by the minutes in which it worked. What was deleted since is still counted.
     """
     prices = prices_now()
     days = _Days(since, until, prices.currency)
@@ -114,6 +115,7 @@ def project_costs(*, actor: Actor, since: datetime, until: datetime) -> ProjectC
         *_training(actor, since, until, prices, days),
         *_transforms(actor, since, until, prices, days),
         *_endpoints(actor, since, until, prices, days),
+        *_deleted(actor, since, until, prices, days),
     ]
     spent.sort(key=lambda one: (one.cost.amount or Decimal(0), one.cost.seconds), reverse=True)
     by_kind = {
@@ -217,53 +219,31 @@ def _endpoints(
 def _serverless(
     actor: Actor, since: datetime, until: datetime, prices: Prices, days: _Days
 ) -> Iterable[Spent]:
-    """Of endpoints that there still are: what model servers worked, summed up by day."""
-    endpoints = {
-        endpoint.pk: endpoint
-        for endpoint in Endpoint.objects.filter(
-            project=actor.project, live__variants__serverless_memory_mb__isnull=False
-        )
-        .select_related("live", "wanted")
-        .prefetch_related("live__variants")
-        .distinct()
-    }
-    held = {pk: _memory_prices(endpoint, prices) for pk, endpoint in endpoints.items()}
-    found: dict[int, list[tuple[Cost, datetime]]] = defaultdict(list)
-    worked = EndpointMetric.objects.filter(
-        endpoint__in=endpoints, minute_at__gte=since, minute_at__lt=until, busy_ms__gt=0
-    )
-    by_day = worked.order_by().values("endpoint", "variant", day=TruncDay("minute_at", tzinfo=UTC))
-    sums = by_day.annotate(busy_ms_sum=Sum("busy_ms"), last_at=Max("minute_at"))
-    for one in sums:
-        price = held[one["endpoint"]].get(one["variant"])
-        if price is None:
-            continue
-        cost = cost_of(seconds=one["busy_ms_sum"] / 1000, price=price)
-        days.add(one["last_at"], Spender.ENDPOINT, cost)
-        found[one["endpoint"]].append((cost, one["last_at"]))
-    for pk, parts in found.items():
-        total = cost_sum((cost for cost, _at in parts), currency=prices.currency)
-        yield Spent(Spender.ENDPOINT, endpoints[pk].name, "serverless", total, max(at for _cost, at in parts))
+    """Of endpoints that there are: what model servers worked."""
+    found: dict[str, list[DayCost]] = defaultdict(list)
+    endpoints = serverless_endpoints(actor.project)
+    for one in serverless_costs(endpoints=endpoints, prices=prices, since=since, until=until):
+        days.add(one.at, Spender.ENDPOINT, one.cost)
+        found[one.endpoint.name].append(one)
+    for name, parts in found.items():
+        total = cost_sum((part.cost for part in parts), currency=prices.currency)
+        yield Spent(Spender.ENDPOINT, name, "serverless", total, max(part.at for part in parts))
 
 
-def _serverless_costs(endpoint: Endpoint, prices: Prices) -> list[Cost]:
-    by_variant = _memory_prices(endpoint, prices)
-    sums = (
-        EndpointMetric.objects.filter(endpoint=endpoint, variant__in=by_variant)
-        .order_by()
-        .values_list("variant")
-        .annotate(busy_ms=Sum(F("busy_ms")))
-    )
-    return [cost_of(seconds=(busy_ms or 0) / 1000, price=by_variant[variant]) for variant, busy_ms in sums]
+def _deleted(actor: Actor, since: datetime, until: datetime, prices: Prices, days: _Days) -> Iterable[Spent]:
+    """What was written down when it was deleted; several days of an endpoint together."""
+    found: dict[tuple[str, str, str], list[SpentRecord]] = defaultdict(list)
+    for record in SpentRecord.objects.filter(project=actor.project, at__gte=since, at__lt=until):
+        found[record.kind, record.name, record.detail].append(record)
+        days.add(record.at, Spender(record.kind), _record_cost(record))
+    for (kind, name, detail), records in found.items():
+        cost = cost_sum(map(_record_cost, records), currency=prices.currency)
+        last = max(record.at for record in records)
+        yield Spent(Spender(kind), name, detail, cost, last, exists=False)
 
 
-def _memory_prices(endpoint: Endpoint, prices: Prices) -> dict[str, Price]:
-    config = endpoint.live or endpoint.wanted
-    return {
-        variant.name: prices.of_memory(variant.serverless_memory_mb)
-        for variant in config.variants.all()
-        if variant.serverless_memory_mb is not None
-    }
+def _record_cost(record: SpentRecord) -> Cost:
+    return Cost(record.seconds, record.amount, record.currency)
 
 
 def _run_cost(run: ReplicaRun, prices: Prices, now: datetime) -> Cost:

@@ -26,7 +26,6 @@ __all__ = [
     "endpoint_snippets",
     "endpoint_traffic",
     "endpoint_waiting_reason",
-    "replica_get",
     "replica_list",
 ]
 
@@ -120,17 +119,6 @@ def replica_list(*, endpoint: Endpoint) -> list[Replica]:
         .select_related("variant__model", "log")
         .order_by("variant_id", "index", "pk")
     )
-
-
-def replica_get(*, endpoint: Endpoint, uid: str) -> Replica:
-    """Raises NotFound."""
-    found = Replica.objects.filter(endpoint=endpoint, uid=uid).select_related("variant__model", "log").first()
-    if found is None:
-        raise NotFound(
-            _("There is no replica “%(uid)s” of endpoint “%(name)s”")
-            % {"uid": uid[:26], "name": endpoint.name}
-        )
-    return found
 
 
 def _configs() -> tuple[Prefetch[str], Prefetch[str]]:

@@ -34,10 +34,14 @@ from endpoints.plan import (
     WantedVariant,
     endpoint_plan,
 )
+from endpoints.selectors.serverless_costs import serverless_costs
 from endpoints.services.async_invocations import async_invocations_end
 from endpoints.services.elastic import elastic_begin, is_elastic, replicas_most
+from endpoints.services.replica_logs import replica_log_keep, replica_logs_delete
+from jobs.selectors.prices import prices_now
+from jobs.services.spending import spent_keep
 from mlplatform.core import clock
-from mlplatform.core.logs import log_stream_create, log_stream_delete
+from mlplatform.core.logs import log_stream_create
 from mlplatform.core.models import NodeKind
 from mlplatform.core.names import uid_new
 from mlplatform.core.nodes import nodes_alive
@@ -220,7 +224,7 @@ class _Rollout:
     def _remove(self, replica: Replica) -> None:
         variant = ProductionVariant.objects.filter(pk=replica.variant_id).first()
         replica.delete()
-        log_stream_delete(stream_id=replica.log_id)
+        replica_log_keep(endpoint=self._endpoint, replica=replica)
         if variant is not None:
             self._left_configs.add(variant.config_id)
 
@@ -252,8 +256,18 @@ class _Rollout:
         results = [run.result_uri for run in runs if run.result_uri]
         for replica in Replica.objects.filter(endpoint=endpoint):
             self._remove(replica)
+        replica_logs_delete(endpoint=endpoint)
         self._left_configs |= {endpoint.wanted_id, endpoint.live_id or endpoint.wanted_id}
         name = endpoint.name
+        for one in serverless_costs(endpoints=[endpoint], prices=prices_now()):
+            spent_keep(
+                project=endpoint.project,
+                kind="endpoint",
+                name=name,
+                detail="serverless",
+                cost=one.cost,
+                at=one.at,
+            )
         endpoint.delete()
         objects_bury(results, reason="endpoint")
         logger.info("endpoint %s is deleted", name)

@@ -10,13 +10,16 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from endpoints.models import Model, TransformJob
+from endpoints.selectors.costs import transform_job_cost
 from endpoints.selectors.transforms import transform_instances_in_use, transform_job_get
 from endpoints.services.transform_checks import CheckedTransform, TransformRequest, transform_check
 from endpoints.services.transform_execution import transform_job_execute
 from endpoints.services.transform_runs import KINDS, TASK, transform_job_sweep, transform_resending
 from jobs.instance_types import instances_in_use
 from jobs.models import Dataset
+from jobs.selectors.prices import prices_now
 from jobs.services.datasets import dataset_create_from_uri
+from jobs.services.spending import spent_keep
 from mlplatform.core import clock
 from mlplatform.core.audit.record import audit_record
 from mlplatform.core.dispatch import dispatch_after_commit
@@ -131,6 +134,16 @@ def transform_job_delete(*, actor: Actor, name: str) -> None:
 def transform_jobs_remove(*, jobs: list[TransformJob]) -> int:
     """Removes ended jobs with logs and results, in the caller's transaction."""
     uris = [each for job in jobs for each in _result_objects(job)]
+    prices = prices_now()
+    for job in jobs:
+        spent_keep(
+            project=job.project,
+            kind="transform_job",
+            name=job.name,
+            detail=job.instance_type,
+            cost=transform_job_cost(job, prices),
+            at=job.ended_at if job.started_at else None,
+        )
     n_removed = TransformJob.objects.filter(pk__in=[job.pk for job in jobs]).delete()[0]
     for job in jobs:
         log_stream_delete(stream_id=job.log_id)

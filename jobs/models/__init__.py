@@ -5,6 +5,7 @@ from jobs.models.events import JobEvent
 from jobs.models.metrics import MetricChunk, MetricSummary
 from jobs.models.prices import PriceSheet
 from jobs.models.sources import Source
+from jobs.models.spending import SpentRecord
 from jobs.models.training import TrainingInput, TrainingJob
 from jobs.models.tuning import TuningJob, TuningStrategy, TuningTrial
 
@@ -16,6 +17,7 @@ __all__ = [
     "MetricSummary",
     "PriceSheet",
     "Source",
+    "SpentRecord",
     "TrainingInput",
     "TrainingJob",
     "TuningJob",

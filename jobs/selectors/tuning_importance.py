@@ -49,7 +49,7 @@ def tuning_importance_told(*, tuning_job: TuningJob) -> Importance:
     n_trials = tuning_job.trials.filter(value__isnull=False).count()
     if n_trials < TRIALS_NEEDED:
         reason = _(
-            "{n} trials have a value; importance needs {needed} or more", n=n_trials, needed=TRIALS_NEEDED
+            "trials with a value: {n}; importance needs {needed} or more", n=n_trials, needed=TRIALS_NEEDED
         )
         return Importance({}, n_trials=n_trials, reason=reason)
     key = (tuning_job.pk, n_trials)

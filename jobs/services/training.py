@@ -26,6 +26,7 @@ from jobs.services.request_checks import (
     tags_check,
 )
 from jobs.services.scripts import ScriptRequest, script_check
+from jobs.services.spending import training_job_spent_keep
 from jobs.services.training_checks import (
     algorithm_of,
     channels_check,
@@ -185,6 +186,7 @@ def training_job_delete(*, actor: Actor, name: str) -> None:
                 )
             )
         _refuse_used(locked)
+        training_job_spent_keep(job=locked)
         objects, log_id = [locked.artifact_uri, locked.output_uri], locked.log_id
         locked.delete()
         log_stream_delete(stream_id=log_id)

@@ -36,7 +36,7 @@ def importance_of(
     inside = [(internal, value) for internal, value in told if internal is not None]
     if len(inside) < TRIALS_NEEDED:
         reason = _(
-            "{n} trials have a value; importance needs {needed} or more", n=len(inside), needed=TRIALS_NEEDED
+            "trials with a value: {n}; importance needs {needed} or more", n=len(inside), needed=TRIALS_NEEDED
         )
         return {}, "", reason
     if len({value for _internal, value in inside}) == 1:

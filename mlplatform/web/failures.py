@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,9 @@ from mlplatform.web.job_code import last_anchor, source_anchor
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f]"
 )
+_MISSING = re.compile(r"^ModuleNotFoundError: No module named '([\w.]{1,100})'")
+_LINES_LAST = 5
+"""Among so many of the last lines an exception is what ended the process."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def failure_context(job: TrainingJob, n_log_lines: int) -> dict[str, Any]:
     numbers = range(first, first + len(lines)) if first else [None] * len(lines)
     return {
         "cause": failure_cause(failure["kind"]),
+        "missing_module": _missing_module(job, lines),
         "failure_facts": _facts(failure),
         "failure_lines": [
             (n, line, source_anchor(job, line)) for n, line in zip(numbers, lines, strict=True)
@@ -113,6 +117,13 @@ def _anchor(first: int | None, last: int | None) -> str:
 def plain_line(line: str) -> str:
     """A line of terminal output as text: what a carriage return overwrote is left out, colours too."""
     return _CONTROL.sub("", line.rstrip("\r").rpartition("\r")[2])
+
+
+def _missing_module(job: TrainingJob, lines: Sequence[str]) -> str:
+    """The module that a script could not import; empty where it failed of something else."""
+    said = (_MISSING.search(line) for line in reversed(lines[-_LINES_LAST:]))
+    found = next(filter(None, said), None) if job.source_id else None
+    return found[1].partition(".")[0] if found else ""
 
 
 def _facts(failure: Mapping[str, Any]) -> list[tuple[str, str]]:

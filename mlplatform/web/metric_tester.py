@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from mlplatform.core.people.access import Actor
 
 TEXT_MAX: Final = 200_000
 JOBS_OFFERED: Final = 50
+_PLACE: Final = re.compile(r"metric_definitions\[(\d{1,3})\](?:\.(\w+))?")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,31 @@ def log_choices(*, actor: Actor, first: str = "") -> list[TrainingJob]:
     """Jobs whose log the tester offers, the newest first; the one that is cloned before them."""
     jobs = [one for one in training_job_list(actor=actor, limit=JOBS_OFFERED).items if one.ended]
     return sorted(jobs, key=lambda job: job.name != first)
+
+
+def definitions_context(
+    definitions: Sequence[Mapping[str, str]], errors: Mapping[str, str], posted: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The rows of metric definitions, each with what is wrong with its name and its expression, what is wrong with all
+    of them, and what was pasted into the tester.
+    """
+    rows = [{**one, "name_problem": "", "problem": ""} for one in definitions]
+    rest = []
+    for field, message in errors.items():
+        if not field.startswith("metric_definitions"):
+            continue
+        place = _PLACE.fullmatch(field)
+        if place is None or int(place[1]) >= len(rows):
+            rest.append(message)
+        else:
+            rows[int(place[1])]["name_problem" if place[2] == "name" else "problem"] = message
+    return {
+        "metric_rows": rows or [{"name": "", "regex": ""}],
+        "metric_errors": rest,
+        "metrics_wrong": bool(rest) or any(row["problem"] or row["name_problem"] for row in rows),
+        "metric_text": posted.get("metric_text", ""),
+        "metric_job": posted.get("metric_job", ""),
+    }
 
 
 def tester_context(*, actor: Actor, definitions: list[dict[str, str]], text: str, job: str) -> dict[str, Any]:
@@ -46,6 +74,7 @@ def tester_context(*, actor: Actor, definitions: list[dict[str, str]], text: str
         "tested_job": job,
         "lines": [(line.number, line_pieces(line)) for line in tested.lines],
         "n_more": _n_more(tested),
+        "not_numbers": any(one.n_not_numbers for one in tested.definitions),
         "n_left_out": left_out,
         "part_mib": PART_BYTES // 1024**2,
     }

@@ -15,10 +15,15 @@ _SUFFIXES: Final = frozenset({".py", ".txt"})
 
 @dataclass(frozen=True)
 class Example:
-    """An example's name (of its folder), framework, and what a form is filled with beside the files."""
+    """An example's name (of its folder), framework, and what a form is filled with beside the files.
+
+    `label` is the hyperparameter that names the column to be predicted; without it the script takes the first column,
+    or has a default in `hyperparameters`.
+    """
 
     name: str
     framework: str
+    label: str
     hyperparameters: Mapping[str, str]
     metric_definitions: Mapping[str, str]
 
@@ -29,6 +34,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         Example(
             "ensemble",
             "xgboost",
+            "target",
             {"eta": "0.2", "max_depth": "3", "num_round": "100", "n_folds": "5", "target": "target"},
             {
                 "validation:rmse": r"validation-rmse:([0-9\.]+)",
@@ -39,6 +45,7 @@ EXAMPLES: Final[Mapping[str, Example]] = {
         Example(
             "sklearn",
             "sklearn",
+            "label",
             {"alpha": "1.0"},
             {
                 "train:rmse": r"train-rmse: ([0-9\.]+)",

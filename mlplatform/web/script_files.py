@@ -75,9 +75,11 @@ def text_of(content: bytes) -> str | None:
 
 
 def entry_point_of(paths: Iterable[str], asked: str = "") -> str:
-    """Which file is run: the one that is asked for, else the one that looks like it."""
+    """Which file is run: the one that is asked for, else the one that looks like it; `inference.py`, which a model is
+    served by, only where it is asked for.
+    """
     found = entry_points(paths)
     if asked in found:
         return asked
     trains = [path for path in found if path.rpartition("/")[2] != "inference.py"]
-    return next(iter(trains or found), asked)
+    return next(iter(trains), "" if found else asked)

@@ -6,6 +6,7 @@ Called by the form's view, before it creates the job.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from jobs.models import Source
+from jobs.selectors.datasets import dataset_version_get
 from jobs.selectors.sources import source_files
 from jobs.services.sources import (
     source_create,
@@ -21,11 +23,11 @@ from jobs.services.sources import (
     source_create_from_uri,
     source_edit,
 )
-from mlplatform.core.errors import InvalidRequest, TooLarge
+from mlplatform.core.errors import InvalidRequest, NotFound, TooLarge
 from mlplatform.core.people.access import Actor
 from mlplatform.web.forms.scripts import ScriptForm
 from mlplatform.web.forms.training_jobs import TrainingJobForm
-from mlplatform.web.script_examples import EXAMPLES, example_files
+from mlplatform.web.script_examples import EXAMPLES, Example, example_files
 from mlplatform.web.script_files import changes_of, entry_point_of
 
 ARCHIVES = (".tar.gz", ".tgz")
@@ -53,8 +55,9 @@ def source_clear(script: ScriptForm) -> None:
     script.files, script.removed, script.paths, script.edited = {}, [], [], False
 
 
-def example_take(form: TrainingJobForm, name: str) -> None:
-    """Fills the form with an example: its files and, where nothing is given yet, what its script expects.
+def example_take(actor: Actor, form: TrainingJobForm, name: str) -> None:
+    """Fills the form with an example: its files and, where nothing is given yet, what its script expects, with the
+    label of the dataset to train on.
 
     Raises InvalidRequest for a name that is none.
     """
@@ -67,10 +70,19 @@ def example_take(form: TrainingJobForm, name: str) -> None:
     source_clear(script)
     script.framework, script.entry_point = example.framework, entry_point_of(files)
     script.files, script.paths, script.edited = dict(files), list(files), True
-    form.hyperparameters = form.hyperparameters or dict(example.hyperparameters)
+    form.hyperparameters = form.hyperparameters or {**example.hyperparameters, **_label(actor, form, example)}
     form.metric_definitions = form.metric_definitions or [
         {"name": metric, "regex": regex} for metric, regex in example.metric_definitions.items()
     ]
+
+
+def _label(actor: Actor, form: TrainingJobForm, example: Example) -> dict[str, str]:
+    """The hyperparameter that names the label of the dataset; nothing where that has none."""
+    chosen = form.channels.get("train", {}).get("dataset")
+    with suppress(NotFound):
+        name = dataset_version_get(actor=actor, reference=chosen).label_name if chosen else None
+        return {example.label: name} if name else {}
+    return {}
 
 
 def source_begin_file(script: ScriptForm) -> None:

@@ -50,6 +50,7 @@ def script_texts() -> dict[str, str]:
         "source_too_many": _("{n} files: at most {max} can be sent one by one. Pack them as .tar.gz and send that."),
         "code_edited": _("Changed, not stored yet"),
         "code_discard": _("What was changed in the files is not stored. Discard it?"),
+        "code_remove_entry": _("{path} is the file that is run. Remove it?"),
         "code_saved": _("Stored"),
         "code_removed": _("{path} is removed"),
         "chart_cut": _("The first {n} rows are shown; the download has all of them."),

@@ -17,7 +17,7 @@ from mlplatform.core.nodes import queues_served
 from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.forms.training_jobs import TrainingJobForm, errors_by_field
-from mlplatform.web.metric_tester import log_choices
+from mlplatform.web.metric_tester import definitions_context, log_choices
 from mlplatform.web.script_form import FILE_FIELDS, SCRIPT_FIELDS, script_context, wrong_line_of
 
 _WHOLE = frozenset({"name", "instance_type", "max_runtime_s"})
@@ -52,8 +52,7 @@ def form_context(
             (instance, usage.get(instance.name, 0), instance.queue in served)
             for instance in instance_type_list()
         ],
-        "metric_rows": form.metric_definitions or [{"name": "", "regex": ""}],
-        "metric_errors": [text for name, text in errors.items() if name.startswith("metric_definitions")],
+        **definitions_context(form.metric_definitions, errors, request.POST),
         "log_choices": log_choices(actor=actor, first=form.cloned_from),
         "environment_error": _errors_named(errors, "environment"),
         "tags_error": _errors_named(errors, "tags"),

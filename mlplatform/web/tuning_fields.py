@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from jobs.algorithms.base import AlgorithmSpec
 from jobs.algorithms.hyperparameters import Hyperparameter
+from jobs.comparison.metrics import direction_guess
 from mlplatform.web.forms.tuning_jobs import TuningJobForm
 from mlplatform.web.forms.tuning_rows import FIXED, ParameterRow
 
@@ -22,7 +23,9 @@ _SCALINGS: Final = {"logarithmic": "Logarithmic", "reverse_logarithmic": "Revers
 
 @dataclass(frozen=True)
 class MetricChoice:
-    """A metric that can be the objective. `direction` is empty where only the person knows it."""
+    """A metric that can be the objective. `direction` of one that no algorithm declares is guessed from its name, and
+    empty where that says nothing.
+    """
 
     name: str
     direction: str
@@ -70,7 +73,9 @@ def metric_choices(spec: AlgorithmSpec, definitions: Sequence[Mapping[str, str]]
     declared = [MetricChoice(one.name, one.direction, one.help) for one in spec.metrics]
     taken = {one.name for one in declared}
     own = [
-        MetricChoice(one["name"], "") for one in definitions if one.get("name") and one["name"] not in taken
+        MetricChoice(one["name"], direction_guess(one["name"]) or "")
+        for one in definitions
+        if one.get("name") and one["name"] not in taken
     ]
     return [*declared, *own]
 

@@ -16,10 +16,11 @@ class CodeEditor extends HTMLElement {
     this.files = new Map();
     this.form = this.closest("form");
     for (const holder of this.querySelectorAll("[data-code=file]")) this.#know(holder);
-    this.part("files").hidden = this.part("bar").hidden = this.part("help").hidden = false;
+    this.part("files").hidden = this.part("bar").hidden = false;
     this.#bind();
+    this.plain = localStorage.getItem(PLAIN) === "1"; // before a file is opened, which would begin the editor
     this.open(this.files.has(this.dataset.entry) ? this.dataset.entry : this.files.keys().next().value);
-    this.setPlain(localStorage.getItem(PLAIN) === "1");
+    this.setPlain(this.plain);
     this.#showEdited();
     this.#openPermalink();
   }
@@ -150,6 +151,9 @@ class CodeEditor extends HTMLElement {
     this.editor.setSession(file.session);
     this.editor.setOption("textInputAriaLabel", file.path);
     this.editor.resize();
+    // Its height has moved what was refused.
+    const { activeElement } = document;
+    if (activeElement?.matches("[aria-invalid=true], .form-errors")) activeElement.scrollIntoView({ block: "center" });
   }
 
   /** The line that the compiler refused has its message in the gutter until something is typed. */
@@ -164,6 +168,7 @@ class CodeEditor extends HTMLElement {
     const ace = await loadAce(this.dataset.ace);
     this.box = document.createElement("div");
     this.box.className = "code-ace";
+    this.box.hidden = true; // until a file is shown in it
     this.querySelector(".code-main").append(this.box);
     const editor = ace.edit(this.box, {
       theme: PAGE_THEME,
@@ -186,6 +191,7 @@ class CodeEditor extends HTMLElement {
     this.plain = on;
     localStorage.setItem(PLAIN, on ? "1" : "0");
     this.part("plain").setAttribute("aria-pressed", String(on));
+    this.part("help").hidden = on; // its keys are the editor's
     const file = this.files.get(this.present);
     if (on) {
       this.box?.setAttribute("hidden", "");
@@ -224,6 +230,7 @@ class CodeEditor extends HTMLElement {
   remove(path) {
     const file = this.files.get(path);
     if (!file || this.files.size < 2) return;
+    if (path === this.form.elements["script.entry_point"].value && !confirm(text("code_remove_entry", { path }))) return;
     if (!file.fresh) {
       const gone = Object.assign(document.createElement("input"), { type: "hidden", name: "script.removed", value: path });
       this.append(gone);
@@ -289,7 +296,10 @@ class CodeEditor extends HTMLElement {
     const select = this.form.elements["script.entry_point"];
     const scripts = [...this.files.keys()].filter((path) => path.endsWith(".py"));
     if (select.tagName !== "SELECT" || scripts.length === 0) return;
-    const chosen = scripts.includes(select.value) ? select.value : scripts[0];
+    // inference.py is what a model is served by: it trains nothing, and is the entry point only where it is chosen.
+    const training = scripts.find((path) => path.split("/").pop() !== "inference.py");
+    const chosen = scripts.includes(select.value) ? select.value : (training ?? "");
+    if (!chosen) scripts.unshift("");
     select.replaceChildren(...scripts.map((path) => new Option(path, path, false, path === chosen)));
     this.#markEntry(chosen);
   }

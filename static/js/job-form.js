@@ -1,5 +1,6 @@
 // The form of a new job as it comes back from the server, put in the place of the one on the page.
 
+import { leadToErrors } from "./form-errors.js";
 import { announce, text } from "./texts.js";
 
 /** Posts `form` with further fields; the answer's page, or null where there was none. */
@@ -33,5 +34,5 @@ export function replaceForm(form, page) {
   const wrong = known.querySelector("[role=alert], [aria-invalid=true]");
   if (!wrong) return;
   announce(wrong.textContent.trim());
-  wrong.scrollIntoView({ block: "center" });
+  leadToErrors(known);
 }

@@ -1,5 +1,6 @@
 // What job and endpoint pages add to main.js.
 
+import "./enter.js";
 import "./form-errors.js";
 import "./log-view.js";
 import "./once.js";

@@ -15,6 +15,14 @@ function fillRow(field) {
   for (const name of ["kind", "min", "max", "scaling", "values", "value"]) part(name).value = declared.dataset[name];
 }
 
+// A source that was chosen brings how it was run.
+function fillScript(field) {
+  const chosen = option("recent-sources", field.value.trim());
+  if (!chosen) return;
+  document.getElementById("framework").value = chosen.dataset.framework;
+  document.getElementById("entry_point").value = chosen.dataset.entry;
+}
+
 function setDirection(direction) {
   if (direction) document.getElementById("objective_type").value = direction;
 }
@@ -22,6 +30,7 @@ function setDirection(direction) {
 document.addEventListener("change", (event) => {
   const { target } = event;
   if (target.matches("[data-parameter=name]")) fillRow(target);
+  if (target.id === "source") fillScript(target);
   if (target.id === "objective_metric") setDirection(option("metric-names", target.value.trim())?.dataset.direction);
 });
 

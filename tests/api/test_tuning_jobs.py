@@ -102,7 +102,7 @@ def test_trials_come_in_pages_by_number_or_by_value(alice: Person) -> None:
 def test_importance_is_told_or_why_not(alice: Person) -> None:
     alice.post("tuning-jobs/", BODY)
     few = alice.get("tuning-jobs/search/importance/").json()
-    assert few["importance"] == {} and few["reason"] == "0 trials have a value; importance needs 4 or more"
+    assert few["importance"] == {} and few["reason"] == "trials with a value: 0; importance needs 4 or more"
     job = TuningJob.objects.get()
     for number in range(1, 9):
         TuningTrial.objects.create(

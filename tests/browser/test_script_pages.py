@@ -145,6 +145,57 @@ def test_the_editor_is_left_by_the_keyboard_and_has_a_plain_text_box(signed_in_p
     assert page.locator("textarea.code-text").first.input_value().endswith("# plain")
 
 
+def test_the_plain_text_box_is_the_only_one_on_the_next_page_too(signed_in_page: Page) -> None:
+    page = signed_in_page
+    page.goto(f"{JOBS}+new/?clone=own-1")
+    expect(page.locator("[data-code=help]")).to_be_visible()
+    page.get_by_role("button", name="Plain").click()
+    expect(page.locator("[data-code=help]")).to_be_hidden()
+    page.reload()
+    box = page.get_by_label("train.py", exact=True)
+    expect(box).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator(".code-ace:visible")).to_have_count(0)
+    expect(page.locator("[data-code=help]")).to_be_hidden()
+
+
+def test_enter_in_a_field_starts_nothing_and_what_is_refused_is_listed(signed_in_page: Page) -> None:
+    page = signed_in_page
+    page.goto(f"{JOBS}+new/?clone=own-1")
+    expect(page.locator(".code-ace .ace_content")).to_be_visible()
+    address = page.url
+    page.get_by_label("Name of the hyperparameter").first.press("Enter")
+    page.fill("#name", "never")
+    page.locator("#name").press("Enter")
+    page.wait_for_timeout(200)
+    assert page.url == address
+    page.locator("[name='metric.regex']").first.fill("no group")
+    page.fill("#max_runtime_s", "0")
+    page.get_by_role("button", name="Start training").click()
+    listed = page.locator(".form-errors a")
+    expect(listed).to_have_count(2)
+    expect(page.locator(".form-errors")).to_be_focused()
+    expect(page.locator(".form-errors")).to_be_in_viewport()
+    expect(listed.last).to_contain_text("has no group")
+    listed.last.click()
+    expect(page.locator("[name='metric.regex']").first).to_be_focused()
+    expect(page.locator("#metric-1-error")).to_be_in_viewport()
+
+
+def test_the_entry_point_is_taken_away_only_where_that_is_meant(signed_in_page: Page) -> None:
+    page = signed_in_page
+    page.goto(NEW)
+    page.get_by_role("button", name="ensemble").click()
+    expect(page.locator("#entry_point")).to_have_value("train.py")
+    page.locator(".code-files").get_by_role("button", name="train.py").click()
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.locator("#entry_point")).to_have_value("train.py")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Remove", exact=True).click()
+    expect(page.locator("#entry_point")).to_have_value("")
+
+
 def test_a_line_has_an_address_in_the_editor(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}+new/?clone=own-1#train.py:L21")

@@ -33,6 +33,7 @@ from endpoints.services.endpoints import (
     endpoint_update,
     endpoint_update_weights,
 )
+from endpoints.services.replica_logs import KEPT_LOGS
 from endpoints.sweeping import HostlessSweep
 from mlplatform.core import clock
 from mlplatform.core.errors import Conflict, InvalidRequest, LimitExceeded, NotFound
@@ -334,7 +335,11 @@ class World:
         assert set(EndpointConfig.objects.values_list("pk", flat=True)) == {
             config for pair in used for config in pair if config
         }
-        assert LogStream.objects.count() == Replica.objects.count()
+        logs_of_gone = LogStream.objects.filter(replica=None)
+        assert set(logs_of_gone.values_list("uid", flat=True)) <= set(
+            ReplicaRun.objects.exclude(endpoint=None).values_list("replica_uid", flat=True)
+        )
+        assert logs_of_gone.count() <= KEPT_LOGS * Endpoint.objects.count()
         living = set(ReplicaRun.objects.filter(ended_at=None).values_list("replica_uid", flat=True))
         assert living == set(Replica.objects.filter(status="InService").values_list("uid", flat=True))
 

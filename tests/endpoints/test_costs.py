@@ -12,10 +12,12 @@ from django.contrib.auth.models import User
 from endpoints.models import Endpoint, EndpointConfig, EndpointMetric, Experiment, Model, ProductionVariant
 from endpoints.selectors.cost_table import cost_period, cost_table
 from endpoints.selectors.costs import Spender, endpoint_cost, experiment_cost, project_costs
-from jobs.models import PriceSheet, TuningJob, TuningTrial
+from endpoints.services.endpoints import endpoint_delete
+from jobs.models import PriceSheet, TrainingJob, TuningJob, TuningTrial
 from jobs.selectors.prices import prices_now, training_job_cost
 from jobs.selectors.together import jobs_together, together_default
 from jobs.services.prices import price_sheet_update
+from jobs.services.training import training_job_delete
 from mlplatform.core import clock
 from mlplatform.core.errors import AccessDenied, InvalidRequest, NotFound
 from mlplatform.core.models import AuditEvent
@@ -293,3 +295,29 @@ def test_only_operators_change_prices_and_every_change_is_an_edition(alice: Acto
     assert event.username == "olga" and event.detail == {"changed": {"ml.c5.xlarge": "32"}}
     job = job_made(alice, "now", ended_at=NOON, seconds=3600)
     assert training_job_cost(job, prices_now()).amount == 32
+
+
+def test_what_is_deleted_was_spent_all_the_same(alice: Actor) -> None:
+    job_made(alice, "gone-job", ended_at=NOON, seconds=3600, price_per_hour=Decimal("0.5"), currency="USD")
+    endpoint = endpoint_made(alice, serverless_memory_mb=2048, serverless_max_concurrency=5, idle_after_s=60)
+    for days, busy_ms in ((1, 30_000), (0, 70_000)):
+        EndpointMetric.objects.create(
+            endpoint=endpoint, variant="AllTraffic", minute_at=NOON - days * DAY, busy_ms=busy_ms
+        )
+    before = spent(alice)
+    training_job_delete(actor=alice, name="gone-job")
+    endpoint_delete(actor=alice, name="small")
+    after = spent(alice)
+    assert not Endpoint.objects.exists() and not TrainingJob.objects.exists()
+    assert [(one.kind, one.name, one.detail, one.cost.amount) for one in after.spent] == [
+        (one.kind, one.name, one.detail, one.cost.amount) for one in before.spent
+    ]
+    assert not any(one.exists for one in after.spent)
+    assert (after.total, after.days) == (before.total, before.days)
+
+
+def test_a_job_that_never_ran_leaves_nothing(alice: Actor) -> None:
+    job = job_made(alice, "never", ended_at=NOON, seconds=0, status="Stopped", billable_s=0)
+    TrainingJob.objects.filter(pk=job.pk).update(started_at=None)
+    training_job_delete(actor=alice, name="never")
+    assert spent(alice).spent == []

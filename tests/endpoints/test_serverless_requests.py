@@ -9,8 +9,10 @@ import pytest
 
 from endpoints.elastic import Load, replicas_for, replicas_here_max, rests_until, vcpus_of
 from endpoints.gateway import tables
+from endpoints.keeping import replica_logs_remove, replica_runs_remove
 from endpoints.models import Endpoint, Model, ProductionVariant, Replica, ReplicaRun
 from endpoints.selectors.endpoints import endpoint_get
+from endpoints.selectors.replica_logs import replica_log_get, replica_logs
 from endpoints.selectors.replica_runs import elastic_states, replica_run_list
 from endpoints.served import _share
 from endpoints.services.elastic import AGAIN_AT, idle_sweep, loads_write
@@ -18,9 +20,11 @@ from endpoints.services.endpoints import (
     ServerlessRequest,
     VariantRequest,
     endpoint_create,
+    endpoint_delete,
     endpoint_update_weights,
     variant_requests,
 )
+from endpoints.services.replica_logs import KEPT_LOGS
 from endpoints.services.replica_runs import run_sweep
 from endpoints.services.replicas import (
     replica_claim,
@@ -32,7 +36,10 @@ from endpoints.services.replicas import (
 )
 from endpoints.services.rollout import rollout_steps
 from mlplatform.core import clock
-from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.errors import InvalidRequest, NotFound
+from mlplatform.core.log_lines import LogLine
+from mlplatform.core.logs import log_append, log_tail
+from mlplatform.core.models import LogStream
 from mlplatform.core.people.access import Actor
 from mlplatform.core.revisions import revision_value
 
@@ -191,6 +198,56 @@ def test_lives_are_written_for_ordinary_endpoints_too_and_end_with_their_host(
     replica_release(host="one")
     run.refresh_from_db()
     assert (run.ended_at, run.end_reason) == (seen_at, "HostLost")
+
+
+def test_logs_of_replicas_that_are_gone_stay_readable_the_newest_of_them(
+    alice: Actor, endpoint: Endpoint
+) -> None:
+    for number in range(KEPT_LOGS + 2):
+        if number:
+            _asks()
+            _host_serves()
+        replica = Replica.objects.get()
+        log_append(stream=replica.log, lines=[LogLine.of(f"server {number}", 1_790_000_000_000)])
+        _goes(replica)
+    gone = replica_logs(endpoint=endpoint)
+    assert [log_tail(stream=one.log).text for one in gone] == [f"server {n}\n" for n in (6, 5, 4, 3, 2)]
+    assert {(one.status, one.index, one.variant, one.log.ended) for one in gone} == {
+        ("Gone", None, "AllTraffic", True)
+    }
+    assert replica_log_get(endpoint=endpoint, uid=gone[-1].uid) == gone[-1]
+    with pytest.raises(NotFound):
+        replica_log_get(endpoint=endpoint, uid=ReplicaRun.objects.earliest("started_at").replica_uid)
+    other = endpoint_create(actor=alice, name="other", variants=[IRIS])
+    with pytest.raises(NotFound):
+        replica_log_get(endpoint=other, uid=gone[0].uid)
+
+    assert replica_logs_remove(clock.now() - timedelta(days=1), 100) == 0
+    assert replica_logs_remove(clock.now() + timedelta(days=1), 100) > 0
+    assert replica_logs(endpoint=endpoint)[0].log.removed_at is not None
+    replica_runs_remove(clock.now() + timedelta(days=1), 100)
+    assert replica_logs(endpoint=endpoint) == []
+    assert not LogStream.objects.filter(uid__in=[one.uid for one in gone]).exists()
+
+
+def test_logs_of_replicas_that_are_gone_go_with_the_endpoint(alice: Actor, endpoint: Endpoint) -> None:
+    _goes(Replica.objects.get())
+    assert len(replica_logs(endpoint=endpoint)) == 1
+    n_streams = LogStream.objects.count()
+    endpoint_delete(actor=alice, name="iris")
+    while rollout_steps():
+        pass
+    assert LogStream.objects.count() == n_streams - 1 and not Endpoint.objects.exists()
+
+
+def _goes(replica: Replica) -> None:
+    ProductionVariant.objects.update(n_wanted=0)
+    while rollout_steps():
+        pass
+    assert replica_gone(replica_id=replica.pk, host="one")
+    while rollout_steps():
+        pass
+    assert not Replica.objects.exists()
 
 
 def test_a_life_that_nobody_has_seen_for_long_is_over(endpoint: Endpoint) -> None:

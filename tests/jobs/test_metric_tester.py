@@ -38,7 +38,9 @@ def test_a_definition_that_is_refused_is_named_and_the_others_are_tried() -> Non
 
 
 def test_a_group_that_is_no_number_is_no_match() -> None:
-    assert metric_test([LOSS], lines("loss=high")).definitions[0].n_matches == 0
+    [loss, rmse] = metric_test([LOSS, RMSE], lines("loss=high", "loss=low validation-rmse:1")).definitions
+    assert (loss.n_matches, loss.n_not_numbers, loss.not_number) == (0, 2, "high")
+    assert (rmse.n_matches, rmse.n_not_numbers, rmse.not_number) == (1, 0, "")
 
 
 def test_two_definitions_of_one_name_are_refused_at_the_second() -> None:

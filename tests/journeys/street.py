@@ -27,6 +27,8 @@ ROWS_THAT_COME_AND_GO = (
     "core_session",
     "core_sweepstate",
     "endpoints_endpointmetric",
+    "endpoints_replicarun",
+    "jobs_spentrecord",
 )
 UNFINISHED = (
     "SELECT count(*) FROM jobs_trainingjob WHERE status IN ('InProgress', 'Stopping')",

@@ -332,3 +332,59 @@ def test_markup_in_files_stays_text(alice: Visitor, form: dict[str, Any]) -> Non
         "training-job-new", form | {"intent": "save", "file.train.py": evil, "file.<b>.py": "x"}
     )
     assert "<script>alert" not in response.content.decode() and "<b>.py" not in response.content.decode()
+
+
+def channel_of(page: str, name: str) -> str:
+    """The dataset that is chosen in the row of a channel."""
+    row = page[page.index(f'name="channel_row.name" value="{name}"') :]
+    found = re.search(r'<option value="([^"]*)" selected>', row[: row.index("</select>")])
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("name", ["sklearn", "ensemble"])
+def test_an_example_is_told_the_label_of_the_dataset(alice: Visitor, form: dict[str, Any], name: str) -> None:
+    label = alice.project.datasets.get(name="flags").latest.label_name
+    assert label
+    form |= {"hyperparameter.name": "", "hyperparameter.value": ""}
+    page = text_of(alice.post("training-job-new", form | {"script.example": name}))
+    field = {"sklearn": "label", "ensemble": "target"}[name]
+    assert re.search(rf'name="hyperparameter.name" value="{field}".*?name="hyperparameter.value" value="{label}"', page, re.S)
+    without = form | {"channel_row.dataset": ["", ""], "script.example": "ensemble"}
+    assert re.search(r'name="hyperparameter.value" value="target"', text_of(alice.post("training-job-new", without)))
+
+
+def test_the_data_stays_when_another_algorithm_is_chosen(alice: Visitor, form: dict[str, Any]) -> None:
+    chosen = {"intent": "algorithm", "name": "knn-2026-01-02-03-04-05-ab12"}
+    to_script = chosen | {"algorithm": "script", "channel.train.dataset": "flags", "channel.train.input_mode": "Pipe"}
+    page = text_of(alice.post("training-job-new", to_script))
+    assert channel_of(page, "train") == "flags" and channel_of(page, "validation") == ""
+    assert 'value="script-2026-01-02-03-04-05-ab12"' in page
+    form["channel_row.name"], form["channel_row.dataset"] = ["train", "extra"], ["flags", "flags"]
+    page = text_of(alice.post("training-job-new", form | {"intent": "algorithm", "algorithm": "xgboost"}))
+    train = page[page.index('name="channel.train.dataset"') :]
+    assert re.search(r'<option value="flags" selected>', train[: train.index("</select>")])
+    assert "extra" not in page
+    assert 'value="own-1"' in page  # a name that somebody gave stays
+
+
+def test_a_wrong_definition_is_marked_in_its_row_and_the_pasted_log_stays(
+    alice: Visitor, form: dict[str, Any]
+) -> None:
+    form |= {"metric.name": ["loss", "a", ""], "metric.regex": ["loss=([0-9.]+)", "", "b(.)"]}
+    page = text_of(alice.post("training-job-new", form | {"metric_text": "\nloss=1 <b>"}))
+    assert re.findall(r'<p class="error edit-error" id="(metric-[^"]+)"', page) == [
+        "metric-2-error",
+        "metric-3-name-error",
+    ]
+    assert "has 0 characters" in error_of(page, "metric.regex")
+    assert "1 to 255 printable characters" in error_of(page, "metric.name")
+    assert "\nloss=1 <b></textarea>" in page
+
+
+def test_inference_alone_is_no_entry_point(alice: Visitor, form: dict[str, Any]) -> None:
+    for name in [name for name in form if name.startswith("file.")]:
+        del form[name]
+    form |= {"file.inference.py": "x = 1\r\n", "script.entry_point": ""}
+    page = text_of(alice.post("training-job-new", form))
+    assert 'option value="" selected' in page and "inference.py" in error_of(page, "script.entry_point")
+    assert not TrainingJob.objects.exists()

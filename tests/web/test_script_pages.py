@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jobs.models import TrainingJob
+from jobs.models import JobEvent, TrainingJob
 from jobs.services.metrics import MetricPoint, metric_points_append
 from jobs.services.scripts import ScriptRequest
 from jobs.services.sources import source_create
@@ -184,6 +184,9 @@ def test_the_tester_reads_the_log_of_a_job(alice: Visitor) -> None:
     assert '<mark title="loss">0.25</mark>' in page and "?tab=logs#L3" in page
     assert "is not accepted" in page and "3 lines were read" in page
     assert "own" in text_of(alice.get("training-job-new"))  # offered
+    other = data | {"metric.name": "loss", "metric.regex": "(loss)=", "metric_job": "own"}
+    said = text_of(alice.post("training-job-metric-test", other, htmx=True))
+    assert "2 lines match, but their first group is no number: “loss”" in said and "No line of" not in said
     gone = alice.post("training-job-metric-test", data | {"metric_job": "gone"}, htmx=True)
     assert "gone" in text_of(gone) and gone.status_code == 200
 
@@ -191,3 +194,40 @@ def test_the_tester_reads_the_log_of_a_job(alice: Visitor) -> None:
 def test_the_algorithms_page_mentions_scripts(alice: Visitor, bob: Visitor) -> None:
     assert "?algorithm=script" in text_of(alice.get("algorithm-list"))
     assert "?algorithm=script" not in text_of(bob.get("algorithm-list"))
+
+
+def test_the_code_tab_has_the_id_of_the_source_to_copy(alice: Visitor) -> None:
+    job = job_of(alice)
+    page = text_of(alice.get("training-job-detail", {"tab": "code"}, name="own"))
+    assert f"<code data-copied>{job.source.uid}</code>" in page  # type: ignore[union-attr]
+
+
+def test_a_module_that_is_missing_leads_to_the_requirements(alice: Visitor) -> None:
+    failed(alice)
+    page = text_of(alice.get("training-job-detail", name="own"))
+    assert "nonexistent is not installed: name its package in a file requirements.txt" in page
+    other = {"kind": "Exception", "reason": "it failed", "log_tail": ["KeyError: 'target'"], "first_line": 1}
+    TrainingJob.objects.update(failure=other)
+    assert "is not installed" not in text_of(alice.get("training-job-detail", name="own"))
+
+
+def test_the_key_metric_of_a_script_is_the_first_that_it_defines(alice: Visitor) -> None:
+    job_of(alice, final_metrics={"a": 1.0, "rmse": 2.5})
+    page = text_of(alice.get("training-job-list"))
+    assert '<span title="rmse">2.5</span>' in page and 'title="a"' not in page
+
+
+def test_data_and_packages_are_one_stage(alice: Visitor) -> None:
+    job = job_of(alice)
+    for status in ("Downloading", "Downloading", "Training"):
+        JobEvent.objects.create(job=job, attempt=1, secondary_status=status, at=clock.now())
+    page = text_of(alice.get("training-job-detail", name="own"))
+    stages = page[page.index('class="stages"') : page.index("</ol>", page.index('class="stages"'))]
+    assert stages.count("Downloading") == 1 and stages.count("Training") == 1
+
+
+def test_a_job_without_data_says_so(alice: Visitor) -> None:
+    job = job_of(alice)
+    job.inputs.all().delete()
+    page = text_of(alice.get("training-job-detail", name="own"))
+    assert "<dd>No dataset</dd>" in page

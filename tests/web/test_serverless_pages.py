@@ -9,6 +9,9 @@ import pytest
 
 from endpoints.models import Endpoint, ProductionVariant, ReplicaRun
 from mlplatform.core import clock
+from mlplatform.core.log_lines import LogLine
+from mlplatform.core.logs import log_append
+from mlplatform.core.models import LogStream
 from mlplatform.core.status import EndpointStatus
 from mlplatform.web.charts.replica_runs import replica_runs_figure
 from tests.web.conftest import Visitor
@@ -102,11 +105,31 @@ def test_the_page_tells_that_it_sleeps_and_of_its_cold_starts(
     alice_at_street: Visitor, asleep: Endpoint
 ) -> None:
     page = text_of(alice_at_street.get("endpoint-detail", name="sleeper"))
-    assert "asleep" in page and "Serverless, 2" in page
+    assert '<span class="tile-value">asleep</span>' in page and "Serverless, 2" in page
+    assert 'name="variant.weight"' not in page and "Apply weights" not in page
+    first = "the first request starts a model server"
+    assert first in text_of(alice_at_street.get("endpoint-detail", {"tab": "try"}, name="sleeper"))
+    assert first not in text_of(alice_at_street.get("endpoint-detail", {"tab": "try"}, name="knn"))
     assert "nobody asked" in page and "2 s" in page
     figure = alice_at_street.get("endpoint-lives", name="sleeper").json()
     assert [trace["name"] for trace in figure["data"]] == ["starting", "answering", "requests that waited"]
     assert figure["data"][2]["text"] == ["7"]
+
+
+def test_the_log_of_a_replica_that_is_gone_is_shown(alice_at_street: Visitor, asleep: Endpoint) -> None:
+    logs = {"tab": "logs"}
+    assert "No replica has started yet" in text_of(
+        alice_at_street.get("endpoint-detail", logs, name="sleeper")
+    )
+    uid = ReplicaRun.objects.get(endpoint=asleep).replica_uid
+    LogStream.objects.create(uid="f" * 26)
+    log = LogStream.objects.create(uid=uid)
+    log_append(stream=log, lines=[LogLine.of("Traceback", 1_790_000_000_000)])
+    page = text_of(alice_at_street.get("endpoint-detail", logs, name="sleeper"))
+    assert alice_at_street.url("replica-log", name="sleeper", uid=uid) in page
+    answer = alice_at_street.get("replica-log", {"tail": 10}, name="sleeper", uid=uid)
+    assert answer.json()["text"] == "Traceback\n"
+    assert alice_at_street.get("replica-log", name="sleeper", uid="f" * 26).status_code == 404
 
 
 def test_weights_of_a_serverless_endpoint_are_changed_without_a_count(

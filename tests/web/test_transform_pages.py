@@ -129,9 +129,15 @@ def test_asynchronous_requests_are_sent_and_followed(alice_at_street: Visitor) -
     row = AsyncInvocation.objects.get()
     object_store().put_bytes(b"{}", row.failure_uri)
     AsyncInvocation.objects.filter(pk=row.pk).update(
-        status="Failed", failure={"status": 400, "code": "x", "message": "<b>why</b>"}, ended_at=clock.now()
+        status="Failed",
+        failure={"status": 400, "code": "x", "message": "<b>why</b> " + "so " * 60 + "at last"},
+        ended_at=clock.now(),
     )
     page = page_of(alice, "endpoint-async", name="knn")
     assert row.inference_id in page and "<b>" not in page
+    assert "so at last</p>" in page and row.failure_uri in page
+    assert alice.url("endpoint-async-output", name="knn", inference_id=row.inference_id) in page
+    tried = alice.get("endpoint-detail", {"tab": "try"}, name="knn")
+    assert tried["Location"] == alice.url("endpoint-async", name="knn")
     output = alice.get("endpoint-async-output", name="knn", inference_id=row.inference_id)
     assert b"".join(output.streaming_content) == b"{}"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.http import QueryDict
 
+from jobs.algorithms.registry import algorithm_get
 from jobs.models import TuningJob
 from jobs.pricing import Price
 from jobs.selectors.tuning_forecast import TypicalJob
@@ -18,10 +19,10 @@ from jobs.services.scripts import ScriptRequest
 from jobs.services.sources import source_create
 from jobs.services.training import ChannelRequest, training_job_create
 from mlplatform.core.errors import FieldError
-from mlplatform.web.forms.tuning_errors import errors_below, rows_with_errors
+from mlplatform.web.forms.tuning_errors import errors_below, rows_with_errors, with_labels
 from mlplatform.web.forms.tuning_jobs import TuningJobForm
 from mlplatform.web.forms.tuning_rows import ParameterRow, fixed_of
-from mlplatform.web.tuning_fields import default_name
+from mlplatform.web.tuning_fields import default_name, metric_choices
 from mlplatform.web.tuning_size import grid_points, rungs_of, tuning_size
 from tests.jobs.training.cast import dataset_make
 from tests.web.conftest import Visitor
@@ -301,7 +302,10 @@ def test_a_scripts_job_fills_its_script_channels_and_metrics_and_can_be_tuned(al
         "flags"
     )
     page = text_of(answer)
+    assert form.objective_type == "Minimize"  # an error, by its name
     assert f'value="{source.uid}"' in page and 'name="channel_row.dataset"' in page
+    offered = f'<option value="{source.uid}" data-framework="python" data-entry="train.py">scripted · train.py'
+    assert offered in page and "as the metric declares" not in page
     asked = {
         "name": "by-script",
         "algorithm": "script",
@@ -331,3 +335,16 @@ def test_a_scripts_job_fills_its_script_channels_and_metrics_and_can_be_tuned(al
     for tab in ("overview", "trials", "charts", "api"):
         assert alice.get("tuning_job", {"tab": tab}, name="by-script").status_code == 200
     assert alice.get("tuning_job_new", {"clone": "by-script"}).context["form"].script.source == source.uid
+
+
+def test_what_is_refused_names_the_fields_as_the_form_does(alice: Visitor, form: Form) -> None:
+    answer = alice.post("tuning_job_new", form | {"max_parallel_jobs": "9"})
+    assert answer.context["errors"]["max_parallel_jobs"] == "9 is more than “Trials at most”, 4; use at most as many"
+    assert with_labels("'my_own' is not max_jobs_not_improving") == "'my_own' is not “Trials without an improvement”"
+
+
+def test_the_direction_of_an_own_metric_is_guessed_from_its_name() -> None:
+    spec = algorithm_get("script")
+    names = ("validation:accuracy", "val_loss", "speed")
+    found = metric_choices(spec, [{"name": name, "regex": "(.)"} for name in names])
+    assert [one.direction for one in found] == ["Maximize", "Minimize", ""]

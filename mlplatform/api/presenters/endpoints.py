@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica
 from endpoints.selectors.costs import endpoint_cost
+from endpoints.selectors.replica_logs import ReplicaLog
 from endpoints.selectors.replica_runs import ElasticState
 from endpoints.services.serverless import serverless_of
 from mlplatform.api.presenters.async_inference import async_inference_json
@@ -72,12 +73,13 @@ def replica_json(replica: Replica) -> dict[str, Any]:
     }
 
 
-def replica_log_json(replica: Replica, piece: LogSlice) -> dict[str, Any]:
+def replica_log_json(found: ReplicaLog, piece: LogSlice) -> dict[str, Any]:
     return log_json(piece) | {
-        "replica": replica.uid,
-        "variant": replica.variant.name,
-        "index": replica.index,
-        "status": replica.status,
+        "replica": found.uid,
+        "variant": found.variant,
+        "index": found.index,
+        "status": found.status,
+        "ended_at": instant(found.ended_at),
     }
 
 

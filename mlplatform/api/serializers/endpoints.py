@@ -181,5 +181,6 @@ class EndpointLogQuery(StrictSerializer):
 class ReplicaLog(Log):
     replica = serializers.CharField()
     variant = serializers.CharField()
-    index = serializers.IntegerField()
+    index = serializers.IntegerField(allow_null=True, help_text="null of one that is gone.")
     status = serializers.ChoiceField(choices=[status.value for status in ReplicaStatus])
+    ended_at = serializers.DateTimeField(allow_null=True)

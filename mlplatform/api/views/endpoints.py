@@ -8,14 +8,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from endpoints.models import Endpoint as StoredEndpoint
-from endpoints.models import Replica
 from endpoints.selectors.endpoints import (
     endpoint_get,
     endpoint_list,
     endpoint_waiting_reason,
-    replica_get,
     replica_list,
 )
+from endpoints.selectors.replica_logs import ReplicaLog as FoundLog
+from endpoints.selectors.replica_logs import replica_log_get, replica_logs
 from endpoints.selectors.replica_runs import elastic_states
 from endpoints.services.endpoints import (
     UNCHANGED,
@@ -136,14 +136,16 @@ class EndpointLogView(ApiView):
 
     @operation("endpoint_logs", "What the replicas print", answer=listed(ReplicaLog), query=EndpointLogQuery)
     def get(self, request: Request, project: str, name: str) -> Response:
-        """The last lines of every replica's log; with `replica` and `after`, one log from an offset."""
+        """The last lines of every replica's log, then of the newest that are gone; with `replica` and `after`, one log
+        from an offset.
+        """
         asked = self.query(EndpointLogQuery)
         endpoint = endpoint_get(actor=self.actor, name=name)
         if "replica" in asked:
-            replicas = [replica_get(endpoint=endpoint, uid=asked["replica"])]
+            found = [replica_log_get(endpoint=endpoint, uid=asked["replica"])]
         else:
-            replicas = replica_list(endpoint=endpoint)
-        return list_response([_log_json(replica, asked) for replica in replicas])
+            found = replica_logs(endpoint=endpoint)
+        return list_response([_log_json(one, asked) for one in found])
 
 
 def _variants(asked: list[dict[str, Any]]) -> list[VariantRequest]:
@@ -159,10 +161,10 @@ def _asynchronous(asked: dict[str, Any] | None) -> AsyncInferenceRequest | None:
     return None if asked is None else AsyncInferenceRequest(**asked)
 
 
-def _log_json(replica: Replica, asked: dict[str, Any]) -> dict[str, Any]:
+def _log_json(found: FoundLog, asked: dict[str, Any]) -> dict[str, Any]:
     if "after" in asked:
-        return replica_log_json(replica, log_read(stream=replica.log, after=asked["after"]))
-    return replica_log_json(replica, log_tail(stream=replica.log, n_lines=asked["lines"]))
+        return replica_log_json(found, log_read(stream=found.log, after=asked["after"]))
+    return replica_log_json(found, log_tail(stream=found.log, n_lines=asked["lines"]))
 
 
 def _endpoint_json(endpoint: StoredEndpoint) -> dict[str, Any]:

@@ -33,6 +33,11 @@ def costs_figure(costs: ProjectCosts) -> dict[str, Any]:
             "showlegend": True,
             "legend": {"traceorder": "normal"},
             "xaxis": {"title": {"text": "UTC"}, "type": "date"},
-            "yaxis": {"title": {"text": costs.currency or _("cost")}, "rangemode": "tozero"},
+            "yaxis": {
+                "title": {"text": costs.currency or _("cost")},
+                "rangemode": "tozero",
+                "exponentformat": "none",
+                "tickformat": ".4~g",
+            },
         },
     }

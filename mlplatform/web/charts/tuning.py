@@ -68,18 +68,22 @@ def history_summary(trials: Sequence[TrialPoint], objective: Objective) -> str:
     if not shown:
         return _("No trial has a value yet.")
     top = best_of(shown, objective)
-    n_better = len(set(best_so_far(shown, objective)))
-    return _(
-        "%(metric)s of %(n)s trials: from %(first)s in the first to %(best)s in trial %(number)s, the best; "
-        "%(times)s times better than before."
+    n_improved = len(set(best_so_far(shown, objective))) - 1
+    said = ngettext(
+        "%(metric)s of %(n)s trial: from %(first)s in the first to %(best)s in trial %(number)s, the best.",
+        "%(metric)s of %(n)s trials: from %(first)s in the first to %(best)s in trial %(number)s, the best.",
+        len(shown),
     ) % {
         "metric": objective.name,
         "n": len(shown),
         "first": significant(shown[0].value or 0.0),
         "best": significant(top.value or 0.0),
         "number": top.number,
-        "times": n_better - 1,
     }
+    if not n_improved:
+        return said
+    times = ngettext("It improved %(times)s time.", "It improved %(times)s times.", n_improved)
+    return f"{said} {times % {'times': n_improved}}"
 
 
 def edf_figure(trials: Sequence[TrialPoint], objective: Objective) -> dict[str, Any]:
@@ -114,7 +118,11 @@ def edf_summary(trials: Sequence[TrialPoint], objective: Objective) -> str:
     values = sorted(trial.value for trial in measured(trials) if trial.value is not None)
     if not values:
         return _("No trial has a value yet.")
-    return _("%(metric)s: half of %(n)s trials are at most %(median)s; from %(low)s to %(high)s.") % {
+    return ngettext(
+        "%(metric)s: %(n)s trial at most %(median)s; from %(low)s to %(high)s.",
+        "%(metric)s: half of %(n)s trials are at most %(median)s; from %(low)s to %(high)s.",
+        len(values),
+    ) % {
         "metric": objective.name,
         "n": len(values),
         "median": significant(values[(len(values) - 1) // 2]),

@@ -49,7 +49,7 @@ class TrainingJobForm:
             name=folded(post.get("name", "")),
             algorithm=post.get("algorithm", ""),
             hyperparameters=hyperparameter_rows(post) if is_script else hyperparameters_given(post),
-            channels=channel_rows(post) if is_script else _channels(post),
+            channels=_channels_of_either(post, rows_first=is_script),
             script=ScriptForm.from_post(post) if is_script else None,
             given_twice=rows_given_twice(post) if is_script else [],
             instance_type=post.get("instance_type", ""),
@@ -188,6 +188,12 @@ def errors_by_field(errors: tuple[FieldError, ...]) -> dict[str, str]:
     for error in errors:
         found.setdefault(error.field, error.message)
     return found
+
+
+def _channels_of_either(post: QueryDict, *, rows_first: bool) -> dict[str, dict[str, str]]:
+    """The channels of a posted form. What was chosen before the algorithm was changed is in fields of the other kind."""
+    rows, declared = channel_rows(post), _channels(post)
+    return rows or declared if rows_first else declared or rows
 
 
 def _channels(post: QueryDict) -> dict[str, dict[str, str]]:

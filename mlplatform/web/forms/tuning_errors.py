@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+
+from django.utils.translation import gettext as _
 
 from mlplatform.core.errors import FieldError
 from mlplatform.web.forms.tuning_rows import ParameterRow
 
 _FIXED = ("static_hyperparameters.", "hyperparameters.")
 _IN_ROWS = ("ranges", "static_hyperparameters", "hyperparameters")
+_NAMES = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
 _COLUMN_OF = {"type": "kind"}
 _NUMBERS = frozenset({"name", "kind", "min", "max", "step", "scaling"})
 _SHOWN = {
@@ -62,6 +66,25 @@ def _named(name: str, message: str) -> str:
         if name.startswith(prefix):
             return f"{name.removeprefix(prefix)}: {message}"
     return message
+
+
+def with_labels(message: str) -> str:
+    """What was refused with the labels of the form in place of the names that the fields have in a request."""
+    labels = {
+        "max_jobs": _("Trials at most"),
+        "max_parallel_jobs": _("Trials at a time"),
+        "max_runtime_s": _("Maximum run time in all (seconds)"),
+        "job_max_runtime_s": _("Maximum run time of a job (seconds)"),
+        "early_stopping": _("Early stopping"),
+        "random_seed": _("Random seed"),
+        "objective_metric": _("Objective metric"),
+        "objective_type": _("Direction"),
+        "max_jobs_not_improving": _("Trials without an improvement"),
+        "min_resource": _("Least resource"),
+        "max_resource": _("Most resource"),
+        "reduction_factor": _("Reduction factor"),
+    }
+    return _NAMES.sub(lambda found: f"“{labels[found[0]]}”" if found[0] in labels else found[0], message)
 
 
 def errors_below(errors: Mapping[str, str], *names: str) -> str:

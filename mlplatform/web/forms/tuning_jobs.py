@@ -19,7 +19,7 @@ from jobs.services.scripts import ScriptRequest
 from jobs.services.tuning import TuningRequest
 from mlplatform.core.errors import FieldError
 from mlplatform.core.text import text as _
-from mlplatform.web.forms.scripts import ScriptForm, channel_rows
+from mlplatform.web.forms.scripts import ScriptForm
 from mlplatform.web.forms.training_jobs import TrainingJobForm, folded
 from mlplatform.web.forms.tuning_rows import (
     ParameterRow,
@@ -96,7 +96,7 @@ class TuningJobForm:
             **{name: folded(post.get(name, "")) for name in _TEXTS},
             script=ScriptForm.from_post(post) if is_script else None,
             rows=rows_posted(post),
-            channels=channel_rows(post) if is_script else training.channels,
+            channels=training.channels,
             on_convergence=post.get("on_convergence") == "1",
             warm_parents=[name for name in post.getlist("warm_parents") if name],
             metric_definitions=training.metric_definitions,

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 
 from django import template
 
+from jobs.algorithms.registry import SCRIPT
+from jobs.models import TrainingJob
 from mlplatform.core.keeping.retention import retention_rules
 from mlplatform.web import statuses
 from mlplatform.web.templatetags.figures import bytes_text
@@ -31,6 +33,17 @@ def json_text(value: Any) -> str:
 def mebibytes_text(value: int) -> str:
     """16384 → `16 GiB`."""
     return bytes_text(value * 1024**2)
+
+
+@register.filter
+def key_metric(job: TrainingJob) -> tuple[str, float] | None:
+    """The name and last value of the metric that stands for a job: of a script the first that it defines and that has a
+    value, else the first by name.
+    """
+    values: dict[str, float] = job.final_metrics
+    defined = [str(one["name"]) for one in job.metric_definitions] if job.algorithm == SCRIPT else []
+    name = next((one for one in (*defined, *values) if one in values), None)
+    return None if name is None else (name, values[name])
 
 
 @register.simple_tag

@@ -24,11 +24,11 @@ from endpoints.selectors.endpoints import (
     endpoint_snippets,
     endpoint_traffic,
     endpoint_waiting_reason,
-    replica_get,
     replica_list,
 )
 from endpoints.selectors.evaluations import evaluation_list
 from endpoints.selectors.models import model_labels
+from endpoints.selectors.replica_logs import ReplicaLog, replica_log_get, replica_logs
 from endpoints.selectors.replica_runs import (
     cold_start_ms,
     elastic_states,
@@ -102,6 +102,8 @@ def endpoint_detail(request: HttpRequest, project: str, name: str) -> HttpRespon
             raise
         return redirect_response(request, reverse("web:endpoint-list", kwargs={"project": project}))
     tab = request.GET.get("tab", "overview")
+    if tab == "try" and is_async(endpoint):
+        return redirect("web:endpoint-async", project=project, name=name)
     context = _detail_context(request, actor, endpoint, tab if tab in TABS else "overview")
     return render(request, "endpoints/_poll.html" if polled else "endpoints/detail.html", context)
 
@@ -176,12 +178,12 @@ def endpoint_delete_view(request: HttpRequest, project: str, name: str) -> HttpR
 
 @require_GET
 def replica_log(request: HttpRequest, project: str, name: str, uid: str) -> JsonResponse:
-    return log_answer(request, _replica(request, project, name, uid).log)
+    return log_answer(request, _replica_stream(request, project, name, uid))
 
 
 @require_GET
 def replica_log_download(request: HttpRequest, project: str, name: str, uid: str) -> StreamingHttpResponse:
-    return log_download_answer(_replica(request, project, name, uid).log, f"{name}-{uid}.log")
+    return log_download_answer(_replica_stream(request, project, name, uid), f"{name}-{uid}.log")
 
 
 @require_GET
@@ -196,11 +198,8 @@ async def replica_log_stream(request: HttpRequest, project: str, name: str, uid:
 
 
 def _replica_stream(request: HttpRequest, project: str, name: str, uid: str) -> LogStream:
-    return _replica(request, project, name, uid).log
-
-
-def _replica(request: HttpRequest, project: str, name: str, uid: str) -> Replica:
-    return replica_get(endpoint=endpoint_get(actor=page_actor(request, project), name=name), uid=uid)
+    endpoint = endpoint_get(actor=page_actor(request, project), name=name)
+    return replica_log_get(endpoint=endpoint, uid=uid).log
 
 
 def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab: str) -> dict[str, Any]:
@@ -209,6 +208,7 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
     is_script = any(variant.model.algorithm == SCRIPT for variant in variants)
     total = sum(variant.weight for variant in variants) or 1.0
     replicas = replica_list(endpoint=endpoint)
+    logs = replica_logs(endpoint=endpoint, replicas=replicas) if tab == "logs" else []
     seen = _seen(endpoint, replicas)
     evaluations = evaluation_list(actor=actor, endpoint=endpoint.name, limit=5) if tab == "overview" else None
     return {
@@ -221,14 +221,15 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
             (variant, variant.weight / total, [one for one in replicas if one.variant_id == variant.pk])
             for variant in variants
         ],
+        "lone_serverless": len(variants) == 1 and variants[0].serverless_memory_mb is not None,
         "rolling": endpoint.live_id is not None and endpoint.live_id != endpoint.wanted_id,
         "seen": seen,
         "changed": seen != request.GET.get("seen"),
-        "replicas": replicas,
         "n_replicas": len(replicas),
         "n_ready": sum(one.status == ReplicaStatus.IN_SERVICE for one in replicas),
         "failure_lines": [plain_line(line) for line in (endpoint.failure or {}).get("log_tail") or []],
-        "replica": _chosen(replicas, request.GET.get("replica", "")),
+        "logs": logs,
+        "chosen": _chosen(logs, len(replicas), request.GET.get("replica", "")),
         "traffic": endpoint_traffic(endpoint=endpoint, minutes=60),
         "cost": endpoint_cost(endpoint) if tab == "overview" else None,
         "sample_row": endpoint_sample_row(endpoint=endpoint) if tab == "try" else "",
@@ -252,8 +253,11 @@ def _detail_context(request: HttpRequest, actor: Actor, endpoint: Endpoint, tab:
 def _lives(endpoint: Endpoint, replicas: list[Replica]) -> dict[str, Any]:
     """What elastic variants do now, and the newest lives of model servers with their times."""
     page = replica_run_list(endpoint=endpoint, limit=RUNS_SHOWN)
+    elastic = elastic_states(endpoint=endpoint, replicas=replicas)
+    in_service = endpoint.status == EndpointStatus.IN_SERVICE
     return {
-        "elastic": elastic_states(endpoint=endpoint, replicas=replicas),
+        "elastic": elastic,
+        "asleep": bool(elastic) and not replicas and in_service and all(state.asleep for state in elastic),
         "runs": [
             (run, start_ms(run), cold_start_ms(run), replica_end_words(run.end_reason)) for run in page.items
         ],
@@ -268,8 +272,10 @@ def _seen(endpoint: Endpoint, replicas: list[Replica]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _chosen(replicas: list[Replica], uid: str) -> Replica | None:
-    return next((one for one in replicas if one.uid == uid), replicas[-1] if replicas else None)
+def _chosen(logs: list[ReplicaLog], n_present: int, uid: str) -> ReplicaLog | None:
+    """The one that is asked for; else of the last replica, and where there is none of the newest that is gone."""
+    newest = logs[max(0, n_present - 1)] if logs else None
+    return next((one for one in logs if one.uid == uid), newest)
 
 
 def _shown(endpoint: Endpoint, result: InvokeResult) -> dict[str, Any]:

@@ -21,10 +21,16 @@ from mlplatform.core.names import NAME_MAX_LENGTH
 from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
-from mlplatform.web.forms.endpoints import EndpointForm
+from mlplatform.web.forms.endpoints import SERVERLESS, EndpointForm
 from mlplatform.web.next_page import next_page
 from mlplatform.web.own_k import OwnK, own_k
 from mlplatform.web.rendering import page_response
+
+_PLACED = {
+    False: ("name", "instance_type", "instance_count", "idle_after_s"),
+    True: ("name", "memory_mb", "max_concurrency", "idle_after_s"),
+}
+"""The fields that show, and with them what is wrong, by whether serverless is chosen."""
 
 
 @require_http_methods(["GET", "POST"])
@@ -61,7 +67,7 @@ def _page(
         "row": row,
         "errors": errors,
         "problems": errors,
-        "unplaced": [text for field, text in errors.items() if field != "name" and field not in row],
+        "unplaced": [text for field, text in errors.items() if field not in _PLACED[row["capacity"] == SERVERLESS]],
         "instance_types": instance_types_priced(),
         "memory_steps": [str(step) for step in MEMORY_STEPS_MB],
         "own_k": _own_k(actor, job, request.GET.get("evaluation", "")),

@@ -105,7 +105,13 @@ class Stage:
 
 
 def _stages(job: TrainingJob, events: list[JobEvent]) -> list[Stage]:
-    entered = [event for event in events if event.secondary_status]
+    told = [event for event in events if event.secondary_status]
+    # Data and packages are both downloaded; what is told twice is one stage.
+    entered = [
+        event
+        for before, event in zip([None, *told], told, strict=False)
+        if before is None or before.secondary_status != event.secondary_status
+    ]
     following: list[datetime | None] = [
         *(event.at for event in entered[1:]),
         None if job.ended else clock.now(),

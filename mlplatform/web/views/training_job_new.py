@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
@@ -30,6 +31,9 @@ from mlplatform.web.script_sources import (
 )
 from mlplatform.web.training_job_form import form_context
 
+FRAMEWORK: Final = "sklearn"
+"""Of a script of which nothing is known yet."""
+
 
 @require_http_methods(["GET", "POST"])
 def training_job_new(request: HttpRequest, project: str) -> HttpResponse:
@@ -47,7 +51,7 @@ def training_job_new(request: HttpRequest, project: str) -> HttpResponse:
         return _form_page(request, actor, form)
     try:
         if request.POST.get("script.example"):
-            example_take(form, request.POST["script.example"])
+            example_take(actor, form, request.POST["script.example"])
             return _form_page(request, actor, form)
         if form.script is not None and intent in _INTENTS:
             _INTENTS[intent](request, actor, form.script)
@@ -81,7 +85,7 @@ def _first_form(request: HttpRequest, actor: Actor) -> TrainingJobForm:
             if request.GET.get(channel):
                 form.channels[channel] = {"dataset": request.GET[channel]}
         if form.algorithm == SCRIPT:
-            form.script = ScriptForm(framework=request.GET.get("framework") or "sklearn")
+            form.script = ScriptForm(framework=request.GET.get("framework") or FRAMEWORK)
         elif request.GET.get("train"):
             version = dataset_version_get(actor=actor, reference=request.GET["train"])
             form.hyperparameters = hyperparameters_suggested(algorithm_get(form.algorithm), version)
@@ -90,13 +94,28 @@ def _first_form(request: HttpRequest, actor: Actor) -> TrainingJobForm:
     return form
 
 
+def _renamed(form: TrainingJobForm) -> str:
+    """The name of the form; one that was made of an algorithm's name and nobody has changed, made of the one that is
+    chosen now.
+    """
+    stems = "|".join(re.escape(one) for one in (*(spec.name for spec in algorithm_list()), SCRIPT))
+    made = re.fullmatch(rf"(?:{stems})(-\d{{4}}(?:-\d\d){{5}}-[0-9a-f]{{4}})", form.name)
+    return f"{form.algorithm[:30]}{made[1]}" if made else form.name
+
+
 def _begin_again(actor: Actor, form: TrainingJobForm) -> None:
     """Another algorithm: its hyperparameters are as on a form opened for the dataset. Those of the one before would
-    mean something else, even of the same name.
+    mean something else, even of the same name. The data stays, as far as the algorithm has such channels.
     """
     form.hyperparameters = {}
+    form.name = _renamed(form)
+    if form.script is not None:
+        form.script.framework = form.script.framework or FRAMEWORK
+        return
+    known = {channel.name for channel in algorithm_get(form.algorithm).channels}
+    form.channels = {name: values for name, values in form.channels.items() if name in known}
     chosen = form.channels.get("train", {}).get("dataset")
-    if form.script is not None or not chosen:
+    if not chosen:
         return
     with suppress(NotFound):
         version = dataset_version_get(actor=actor, reference=chosen)

@@ -16,6 +16,7 @@ from jobs.models import DatasetVersion
 from jobs.models.tuning import TuningStrategy
 from jobs.selectors.datasets import dataset_list, dataset_version_get
 from jobs.selectors.prices import instance_types_priced, prices_now
+from jobs.selectors.scripts import scripts_recent
 from jobs.selectors.tuning import tuning_parents
 from jobs.selectors.tuning_forecast import typical_job
 from jobs.services.training import training_job_clone_request
@@ -29,9 +30,10 @@ from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.suggestions import hyperparameters_suggested
 from mlplatform.web.forms.training_jobs import errors_of_new
-from mlplatform.web.forms.tuning_errors import errors_below, rows_with_errors, unplaced
+from mlplatform.web.forms.tuning_errors import errors_below, rows_with_errors, unplaced, with_labels
 from mlplatform.web.forms.tuning_jobs import TuningJobForm
 from mlplatform.web.forms.tuning_rows import KINDS, SCALINGS, ParameterRow
+from mlplatform.web.metric_tester import definitions_context
 from mlplatform.web.tuning_fields import (
     SAMPLES,
     declared_options,
@@ -159,7 +161,8 @@ def _complete(form: TuningJobForm, spec: AlgorithmSpec) -> None:
             one for one in known if one.name.startswith("validation:") and "validation" in form.channels
         ]
         form.objective_metric = (validated or known)[0].name
-    form.objective_type = form.objective_type or direction_of(spec, form.objective_metric)
+    chosen = next((one.direction for one in known if one.name == form.objective_metric), "")
+    form.objective_type = form.objective_type or chosen
 
 
 def _suggested(actor: Actor, form: TuningJobForm) -> dict[str, str]:
@@ -185,7 +188,7 @@ def _form_page(
 ) -> HttpResponse:
     spec = algorithm_get(form.algorithm or algorithm_list()[0].name)
     error = error and translated_error(error)
-    errors = errors_of_new(error)
+    errors = {field: with_labels(message) for field, message in errors_of_new(error).items()}
     rows, rows_missing = rows_with_errors(form.rows, errors)
     datasets = dataset_list(actor=actor, limit=100).items
     served = queues_served()
@@ -194,6 +197,7 @@ def _form_page(
         "spec": spec,
         "algorithms": algorithm_list(),
         "script_name": SCRIPT,
+        "scripts": scripts_recent(actor=actor) if form.is_script else [],
         "frameworks": list(FRAMEWORKS.values()),
         "datasets": datasets,
         "dataset_names": {one.name for one in datasets},
@@ -208,8 +212,7 @@ def _form_page(
         "declared": declared_options(spec),
         "hints": hints_of(spec, form.rows),
         "metrics": metric_choices(spec, form.metric_definitions),
-        "metric_rows": form.metric_definitions or [{"name": "", "regex": ""}],
-        "metric_errors": [text for name, text in errors.items() if name.startswith("metric_definitions")],
+        **definitions_context(form.metric_definitions, errors, request.POST),
         "strategies": TuningStrategy.choices,
         "resources": resource_choices(spec, form),
         "parents": tuning_parents(actor=actor),

@@ -189,7 +189,7 @@ def test_importance_finds_what_matters_and_says_why_it_cannot() -> None:
     assert (evaluator, reason, next(iter(values))) == ("fANOVA", "", "depth")
     assert sum(values.values()) == pytest.approx(1.0) and set(values) == {found["name"] for found in RANGES}
     few = importance_of(ranges=ranges, direction="Minimize", trials=trials[:3], seed=1)
-    assert few[2] == "3 trials have a value; importance needs 4 or more"
+    assert few[2] == "trials with a value: 3; importance needs 4 or more"
     alike = [trial | {"value": 1.0} for trial in trials]
     same = importance_of(ranges=ranges, direction="Minimize", trials=alike, seed=1)
     assert "all 40 trials have the same value" in same[2]
