@@ -40,6 +40,7 @@ class OperatedAdmin(ReadOnlyAdmin):
 class VariantTable(ReadOnlyTable):
     model = ProductionVariant
     fields = ("name", "model", "placed_on", "instance_count", "idle_after_s", "n_wanted", "weight")
+    readonly_fields = fields
 
 
 class ReplicaTable(ReadOnlyTable):

@@ -47,7 +47,9 @@ def script_texts() -> dict[str, str]:
         "parallel_right": _("Move {axis} to the right"),
         "form_lost": _("The connection was lost. Nothing was kept; send it again."),
         "source_sending": _("Sending {n} files…"),
-        "source_too_many": _("{n} files: at most {max} can be sent one by one. Pack them as .tar.gz and send that."),
+        "source_too_many": _(
+            "{n} files: at most {max} can be sent one by one. Pack them as .tar.gz and send that."
+        ),
         "code_edited": _("Changed, not stored yet"),
         "code_discard": _("What was changed in the files is not stored. Discard it?"),
         "code_remove_entry": _("{path} is the file that is run. Remove it?"),

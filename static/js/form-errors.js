@@ -6,7 +6,7 @@ export function leadToErrors(root) {
   const summary = root.querySelector(".form-errors");
   const fields = [...root.querySelectorAll("[aria-invalid=true]")];
   for (const field of fields) field.closest("details")?.setAttribute("open", "");
-  const messages = [...root.querySelectorAll(".error")].filter((one) => !summary?.contains(one));
+  const messages = [...root.querySelectorAll(".error")].filter((one) => one.textContent.trim() && !summary?.contains(one));
   if (summary && messages.length) list(summary, messages, fields);
   if (summary && messages.length > 1) summary.focus();
   else fields[0]?.focus();
@@ -19,7 +19,8 @@ function list(summary, messages, fields) {
     message.id ||= `error-${place}`;
     const field = fields.find((one) => one.getAttribute("aria-describedby")?.split(" ").includes(message.id));
     const link = Object.assign(document.createElement("a"), { href: `#${message.id}` });
-    link.textContent = [named(field), (message.querySelector("span") ?? message).firstChild.textContent.trim()].filter(Boolean).join(": ");
+    const said = message.querySelector("span")?.firstChild?.textContent.trim() || message.textContent.trim();
+    link.textContent = [named(field), said].filter(Boolean).join(": ");
     link.addEventListener("click", (event) => {
       if (!field) return;
       event.preventDefault();

@@ -187,6 +187,8 @@ def test_the_entry_point_is_taken_away_only_where_that_is_meant(signed_in_page: 
     page.goto(NEW)
     page.get_by_role("button", name="ensemble").click()
     expect(page.locator("#entry_point")).to_have_value("train.py")
+    option = page.locator("[name='channel_row.dataset']").first.locator("option[value=diabetes]")
+    assert option.get_attribute("data-label") == "target"
     page.locator(".code-files").get_by_role("button", name="train.py").click()
     page.once("dialog", lambda dialog: dialog.dismiss())
     page.get_by_role("button", name="Remove", exact=True).click()

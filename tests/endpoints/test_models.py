@@ -195,7 +195,9 @@ def test_a_model_that_ending_replicas_still_serve_is_not_deleted(
     while rollout_steps():
         pass
     model_delete(actor=alice, name="iris-knn")
-    assert LogStream.objects.count() == 3, "the job's, that of the new replica and that of the one that is gone"
+    assert LogStream.objects.count() == 3, (
+        "the job's, that of the new replica and that of the one that is gone"
+    )
     assert [model.name for model in Model.objects.all()] == ["second"]
 
 

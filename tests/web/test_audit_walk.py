@@ -209,7 +209,9 @@ ACTS = {
     "training-job-new": Act(form=lambda: JOB),
     "training-job-stop": Act({"name": "waiting"}, before=_job),
     "training-job-delete": Act({"name": "waiting"}, lambda: {"typed": "waiting"}, _ended_job),
-    "training-job-deploy": Act({"name": "knn"}, lambda: {"name": "next", "variant.instance_type": "local.cpu"}),
+    "training-job-deploy": Act(
+        {"name": "knn"}, lambda: {"name": "next", "variant.instance_type": "local.cpu"}
+    ),
     "tuning_job_new": Act(form=lambda: TUNING),
     "tuning_job_stop": Act({"name": "tuned"}, before=_tuning_job),
     "tuning_job_extend": Act({"name": "tuned"}, lambda: {"max_jobs": "9"}, _tuning_job),

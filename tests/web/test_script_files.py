@@ -36,7 +36,9 @@ def test_a_file_that_is_too_large_is_not_put_into_the_page() -> None:
 def test_the_entry_point_is_the_file_that_looks_like_one() -> None:
     assert entry_point_of(["inference.py", "src/train.py", "train.py"]) == "train.py"
     assert entry_point_of(["inference.py", "fit.py"]) == "fit.py"
-    assert entry_point_of(["inference.py"]) == ""  # it trains nothing, and is run only where that is asked for
+    assert (
+        entry_point_of(["inference.py"]) == ""
+    )  # it trains nothing, and is run only where that is asked for
     assert entry_point_of(["inference.py"], "inference.py") == "inference.py"
     assert entry_point_of(["a.py", "b.py"], "b.py") == "b.py"
     assert entry_point_of(["notes.txt"], "gone.py") == "gone.py"

@@ -337,25 +337,36 @@ def test_markup_in_files_stays_text(alice: Visitor, form: dict[str, Any]) -> Non
 def channel_of(page: str, name: str) -> str:
     """The dataset that is chosen in the row of a channel."""
     row = page[page.index(f'name="channel_row.name" value="{name}"') :]
-    found = re.search(r'<option value="([^"]*)" selected>', row[: row.index("</select>")])
+    found = re.search(r'<option value="([^"]*)"[^>]* selected>', row[: row.index("</select>")])
     return found[1] if found else ""
 
 
 @pytest.mark.parametrize("name", ["sklearn", "ensemble"])
 def test_an_example_is_told_the_label_of_the_dataset(alice: Visitor, form: dict[str, Any], name: str) -> None:
-    label = alice.project.datasets.get(name="flags").latest.label_name
-    assert label
+    version = alice.project.datasets.get(name="flags").latest
+    assert version is not None and version.label_name
+    label = version.label_name
     form |= {"hyperparameter.name": "", "hyperparameter.value": ""}
     page = text_of(alice.post("training-job-new", form | {"script.example": name}))
     field = {"sklearn": "label", "ensemble": "target"}[name]
-    assert re.search(rf'name="hyperparameter.name" value="{field}".*?name="hyperparameter.value" value="{label}"', page, re.S)
+    assert re.search(
+        rf'name="hyperparameter.name" value="{field}".*?name="hyperparameter.value" value="{label}"',
+        page,
+        re.S,
+    )
     without = form | {"channel_row.dataset": ["", ""], "script.example": "ensemble"}
-    assert re.search(r'name="hyperparameter.value" value="target"', text_of(alice.post("training-job-new", without)))
+    assert re.search(
+        r'name="hyperparameter.value" value="target"', text_of(alice.post("training-job-new", without))
+    )
 
 
 def test_the_data_stays_when_another_algorithm_is_chosen(alice: Visitor, form: dict[str, Any]) -> None:
     chosen = {"intent": "algorithm", "name": "knn-2026-01-02-03-04-05-ab12"}
-    to_script = chosen | {"algorithm": "script", "channel.train.dataset": "flags", "channel.train.input_mode": "Pipe"}
+    to_script = chosen | {
+        "algorithm": "script",
+        "channel.train.dataset": "flags",
+        "channel.train.input_mode": "Pipe",
+    }
     page = text_of(alice.post("training-job-new", to_script))
     assert channel_of(page, "train") == "flags" and channel_of(page, "validation") == ""
     assert 'value="script-2026-01-02-03-04-05-ab12"' in page

@@ -63,7 +63,9 @@ def test_history_leaves_out_what_has_no_value_and_counts_trials_by_their_numbers
     assert history_figure(values(3, 2), RMSE, log_scale=True)["layout"]["yaxis"]["type"] == "log"
     assert "2 in trial 3" in history_summary(values(3, None, 2), RMSE)
     assert history_summary(values(None), RMSE) == "No trial has a value yet."
-    assert "improved" not in history_summary(values(3), RMSE) and "of 1 trial:" in history_summary(values(3), RMSE)
+    assert "improved" not in history_summary(values(3), RMSE) and "of 1 trial:" in history_summary(
+        values(3), RMSE
+    )
     assert history_summary(values(3, 2), RMSE).endswith("the best. It improved 1 time.")
     assert history_summary(values(3, 2, 4, 1), RMSE).endswith("the best. It improved 2 times.")
 

@@ -304,7 +304,9 @@ def test_a_scripts_job_fills_its_script_channels_and_metrics_and_can_be_tuned(al
     page = text_of(answer)
     assert form.objective_type == "Minimize"  # an error, by its name
     assert f'value="{source.uid}"' in page and 'name="channel_row.dataset"' in page
-    offered = f'<option value="{source.uid}" data-framework="python" data-entry="train.py">scripted · train.py'
+    offered = (
+        f'<option value="{source.uid}" data-framework="python" data-entry="train.py">scripted · train.py'
+    )
     assert offered in page and "as the metric declares" not in page
     asked = {
         "name": "by-script",
@@ -339,8 +341,14 @@ def test_a_scripts_job_fills_its_script_channels_and_metrics_and_can_be_tuned(al
 
 def test_what_is_refused_names_the_fields_as_the_form_does(alice: Visitor, form: Form) -> None:
     answer = alice.post("tuning_job_new", form | {"max_parallel_jobs": "9"})
-    assert answer.context["errors"]["max_parallel_jobs"] == "9 is more than “Trials at most”, 4; use at most as many"
-    assert with_labels("'my_own' is not max_jobs_not_improving") == "'my_own' is not “Trials without an improvement”"
+    assert (
+        answer.context["errors"]["max_parallel_jobs"]
+        == "9 is more than “Trials at most”, 4; use at most as many"
+    )
+    assert (
+        with_labels("'my_own' is not max_jobs_not_improving")
+        == "'my_own' is not “Trials without an improvement”"
+    )
 
 
 def test_the_direction_of_an_own_metric_is_guessed_from_its_name() -> None:

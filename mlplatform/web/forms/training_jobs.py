@@ -191,7 +191,7 @@ def errors_by_field(errors: tuple[FieldError, ...]) -> dict[str, str]:
 
 
 def _channels_of_either(post: QueryDict, *, rows_first: bool) -> dict[str, dict[str, str]]:
-    """The channels of a posted form. What was chosen before the algorithm was changed is in fields of the other kind."""
+    """The channels of a posted form; what was chosen before another algorithm was is in fields of the other kind."""
     rows, declared = channel_rows(post), _channels(post)
     return rows or declared if rows_first else declared or rows
 

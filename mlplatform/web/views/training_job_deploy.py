@@ -67,7 +67,9 @@ def _page(
         "row": row,
         "errors": errors,
         "problems": errors,
-        "unplaced": [text for field, text in errors.items() if field not in _PLACED[row["capacity"] == SERVERLESS]],
+        "unplaced": [
+            text for field, text in errors.items() if field not in _PLACED[row["capacity"] == SERVERLESS]
+        ],
         "instance_types": instance_types_priced(),
         "memory_steps": [str(step) for step in MEMORY_STEPS_MB],
         "own_k": _own_k(actor, job, request.GET.get("evaluation", "")),
