@@ -6,7 +6,7 @@ from typing import Any
 
 from endpoints.selectors.costs import ProjectCosts, Spent
 from jobs.models import PriceSheet
-from jobs.pricing import SERVERLESS, Cost, prices_from, prices_shipped
+from jobs.pricing import CURRENCY_SHIPPED, SERVERLESS, Cost, prices_from, prices_shipped
 from jobs.selectors.together import JobSpent, Together
 from mlplatform.api.presenters.instants import instant
 
@@ -23,7 +23,7 @@ def price_sheet_json(sheet: PriceSheet | None) -> dict[str, Any]:
     """The sheet with every item, whether it says it or not."""
     said = sheet.prices if sheet else {}
     shipped = prices_shipped()
-    held = prices_from(currency=sheet.currency if sheet else "USD", prices=said)
+    held = prices_from(currency=sheet.currency if sheet else CURRENCY_SHIPPED, prices=said)
     prices = {
         item: held.serverless_gb_s if item == SERVERLESS else held.of(item).per_hour for item in shipped
     }

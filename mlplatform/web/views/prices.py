@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from jobs.instance_types import instance_type_list
-from jobs.pricing import SERVERLESS, prices_shipped
+from jobs.pricing import CURRENCY_SHIPPED, SERVERLESS, prices_shipped
 from jobs.selectors.prices import price_sheet, price_sheet_history
 from jobs.services.prices import price_sheet_update
 from mlplatform.core.errors import InvalidRequest
@@ -25,7 +25,7 @@ def price_sheet_page(request: HttpRequest) -> HttpResponse:
     page_user(request)
     sheet = price_sheet()
     said = dict(sheet.prices) if sheet else {}
-    currency = sheet.currency if sheet else "USD"
+    currency = sheet.currency if sheet else CURRENCY_SHIPPED
     if request.method == "GET":
         return _page(request, currency, said, "", {})
     user = page_operator(request)

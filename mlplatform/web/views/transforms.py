@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from endpoints.models import TransformJob
+from endpoints.selectors.costs import transform_job_cost
 from endpoints.selectors.transforms import (
     transform_job_get,
     transform_job_list,
@@ -23,7 +24,6 @@ from endpoints.selectors.transforms import (
     transform_results,
 )
 from endpoints.services.transforms import transform_job_clone_request
-from jobs.pricing import Cost
 from jobs.runner.said import said_read
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.errors import PlatformError
@@ -126,7 +126,7 @@ def _context(request: HttpRequest, actor: Actor, job: TransformJob) -> dict[str,
             said_read(failure.get("said"), message=str(failure.get("reason") or ""))
         ),
         "cause": failure_cause(str(failure.get("kind"))) if failure else None,
-        "cost": _cost(job),
+        "cost": transform_job_cost(job),
         "is_one": bool(job.result_uri) and not job.result_uri.endswith("/"),
     }
     if tab == "result" and job.result_uri:
@@ -141,12 +141,6 @@ def _context(request: HttpRequest, actor: Actor, job: TransformJob) -> dict[str,
     if tab == "api":
         context["calls"] = _calls(request, actor, job)
     return context
-
-
-def _cost(job: TransformJob) -> Cost | None:
-    if job.billable_s is None or job.price_per_hour is None:
-        return None
-    return Cost(job.billable_s, job.price_per_hour * job.billable_s / 3600, job.currency)
 
 
 def _calls(request: HttpRequest, actor: Actor, job: TransformJob) -> list[tuple[str, str]]:
