@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from endpoints.serving.address import socket_path
+
+_AGAIN_S: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,20 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         with socket_path(self._path) as there:
-            self.sock.connect(there)
+            self._reach(there)
+
+    def _reach(self, there: str) -> None:
+        """Connects; while as many wait to be taken in as may, the kernel says at once that it is to be tried again."""
+        deadline = time.monotonic() + (self.timeout or 0.0)
+        while True:
+            try:
+                self.sock.connect(there)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{self._path} takes no more connections") from None
+                time.sleep(_AGAIN_S)
+            else:
+                return
 
     def call(
         self, method: str, target: str, *, body: bytes | None = None, headers: Mapping[str, str] | None = None

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.live import ROOT, LivePlatform, platform_running
+from tests.schedule import is_live, scheduler_of
 
 SHARED_DATA = ROOT.parent / "shared" / "data"
 EXPECT_WITHIN_MS = 20_000
@@ -38,9 +39,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "platform" in fixtures:
             item.add_marker(pytest.mark.live)
-            item.add_marker(pytest.mark.xdist_group("live"))
+            if not is_live(item.nodeid):
+                raise pytest.UsageError(
+                    f"{item.nodeid} needs the running platform: name its place in tests/schedule.py"
+                )
         if "browser" in fixtures:
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    return scheduler_of(config, log)
 
 
 @pytest.fixture(scope="session")

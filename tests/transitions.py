@@ -13,10 +13,20 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Model
 
-from endpoints.models import Endpoint, Evaluation, Experiment, ExperimentCell, Replica, TableRun
-from jobs.models import TrainingJob
+from endpoints.models import (
+    AsyncInvocation,
+    Endpoint,
+    Evaluation,
+    Experiment,
+    ExperimentCell,
+    Replica,
+    TableRun,
+    TransformJob,
+)
+from jobs.models import TrainingJob, TuningJob, TuningTrial
 from mlplatform.core.status import (
     TRANSITIONS,
+    AsyncInvocationStatus,
     CellStatus,
     EndpointStatus,
     EvaluationStatus,
@@ -24,6 +34,9 @@ from mlplatform.core.status import (
     ReplicaStatus,
     TableRunStatus,
     TrainingJobStatus,
+    TransformJobStatus,
+    TrialStatus,
+    TuningJobStatus,
 )
 
 WATCHED: dict[type[Model], type[StrEnum]] = {
@@ -34,6 +47,10 @@ WATCHED: dict[type[Model], type[StrEnum]] = {
     Evaluation: EvaluationStatus,
     Experiment: ExperimentStatus,
     ExperimentCell: CellStatus,
+    TuningJob: TuningJobStatus,
+    TuningTrial: TrialStatus,
+    TransformJob: TransformJobStatus,
+    AsyncInvocation: AsyncInvocationStatus,
 }
 LASTING: dict[type[Model], tuple[str, ...]] = {
     TrainingJob: (),

@@ -13,6 +13,7 @@ from jobs.models import TrainingJob
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.status import (
     TRANSITIONS,
+    AsyncInvocationStatus,
     CellStatus,
     EndpointStatus,
     EvaluationStatus,
@@ -20,6 +21,9 @@ from mlplatform.core.status import (
     ReplicaStatus,
     TableRunStatus,
     TrainingJobStatus,
+    TransformJobStatus,
+    TrialStatus,
+    TuningJobStatus,
     origins,
 )
 from mlplatform.core.transitions import status_update
@@ -34,6 +38,10 @@ LAST: dict[type[StrEnum], set[str]] = {
     EvaluationStatus: {"Completed", "Failed", "Stopped"},
     ExperimentStatus: set(),
     CellStatus: {"Completed"},
+    TuningJobStatus: {"Completed", "Failed", "Stopped"},
+    TrialStatus: {"Completed", "EarlyStopped", "NoMetric", "Failed", "Stopped"},
+    TransformJobStatus: {"Completed", "Failed", "Stopped"},
+    AsyncInvocationStatus: {"Completed", "Failed"},
 }
 ROOMS = ("mlplatform", "jobs", "endpoints", "monitoring")
 WRITERS = {"update", "update_or_create", "bulk_update", "get_or_create"}
