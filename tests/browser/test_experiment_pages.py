@@ -101,7 +101,7 @@ def test_from_the_form_to_the_finished_page_and_the_endpoint_of_the_winner(signe
     expect(page.locator(".verdict-text")).to_contain_text("on local.cpu")
     page.get_by_role("link", name="Deploy this one").click()
     expect(page.get_by_label("Name of the endpoint")).to_have_value(re.compile("^grid-"))
-    expect(page.locator("#dialog #instance_type")).to_have_value("local.cpu")
+    expect(page.locator("#dialog select[name='variant.instance_type']")).to_have_value("local.cpu")
     page.get_by_label("Name of the endpoint").fill("winner")
     page.locator("#dialog").get_by_role("button", name="Deploy").click()
     page.wait_for_url(f"**{HOME}endpoints/winner/")
