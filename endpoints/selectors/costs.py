@@ -8,13 +8,13 @@ counted; but for serverless ones, whose minutes of traffic go with them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from django.db.models import Q
+from django.db.models import DurationField, ExpressionWrapper, F, Q, Sum
 
 from endpoints.models import Endpoint, Experiment, ReplicaRun, TransformJob
 from endpoints.selectors.serverless_costs import DayCost, serverless_costs, serverless_endpoints
@@ -65,10 +65,9 @@ class ProjectCosts:
 def endpoint_cost(endpoint: Endpoint, prices: Prices | None = None) -> Cost:
     """Since it was created."""
     held = prices or prices_now()
-    runs = ReplicaRun.objects.filter(endpoint_uid=endpoint.uid)
-    costs = [_run_cost(run, held, clock.now()) for run in runs if run.memory_mb is None]
     worked = serverless_costs(endpoints=[endpoint], prices=held)
-    return cost_sum([*costs, *(one.cost for one in worked)], currency=held.currency)
+    lives = _lives_costs([endpoint.uid], held)
+    return cost_sum([*lives, *(one.cost for one in worked)], currency=held.currency)
 
 
 def transform_job_cost(job: TransformJob, prices: Prices | None = None) -> Cost:
@@ -92,9 +91,7 @@ def experiment_cost(experiment: Experiment, prices: Prices | None = None) -> Cos
     cells = list(experiment.cells.values_list("training_job_id", "endpoint_uids"))
     jobs = TrainingJob.objects.filter(pk__in={job_id for job_id, _uids in cells if job_id})
     uids = {uid for _job_id, of_cell in cells for uid in of_cell}
-    now = clock.now()
-    runs = [_run_cost(run, held, now) for run in ReplicaRun.objects.filter(endpoint_uid__in=uids)]
-    return cost_sum([training_jobs_cost(jobs, held), *runs], currency=held.currency)
+    return cost_sum([training_jobs_cost(jobs, held), *_lives_costs(uids, held)], currency=held.currency)
 
 
 def tuning_job_cost(tuning_job: TuningJob, prices: Prices | None = None) -> Cost:
@@ -246,9 +243,29 @@ def _record_cost(record: SpentRecord) -> Cost:
     return Cost(record.seconds, record.amount, record.currency)
 
 
+def _lives_costs(uids: Collection[str], prices: Prices) -> list[Cost]:
+    """Of model servers on instances, which cost from start to end. Those that have ended are summed up by the database:
+    an endpoint that sleeps and wakes has had very many.
+    """
+    runs = ReplicaRun.objects.filter(endpoint_uid__in=uids, memory_mb__isnull=True).order_by()
+    lasted = ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
+    ended = runs.filter(ended_at__isnull=False).values("instance_type", "price_per_hour", "currency")
+    costs = [
+        cost_of(
+            seconds=max(0.0, one["lasted"].total_seconds()),
+            price=prices.of(one["instance_type"])
+            if one["price_per_hour"] is None
+            else Price(one["price_per_hour"], one["currency"]),
+        )
+        for one in ended.annotate(lasted=Sum(lasted))
+    ]
+    now = clock.now()
+    return [*costs, *(_run_cost(run, prices, now) for run in runs.filter(ended_at__isnull=True))]
+
+
 def _run_cost(run: ReplicaRun, prices: Prices, now: datetime) -> Cost:
     seconds = max(0.0, (_run_end(run, now) - run.started_at).total_seconds())
-    return cost_of(seconds=round(seconds), price=_run_price(run, prices))
+    return cost_of(seconds=seconds, price=_run_price(run, prices))
 
 
 def _run_price(run: ReplicaRun, prices: Prices) -> Price:

@@ -321,3 +321,24 @@ def test_a_job_that_never_ran_leaves_nothing(alice: Actor) -> None:
     TrainingJob.objects.filter(pk=job.pk).update(started_at=None)
     training_job_delete(actor=alice, name="never")
     assert spent(alice).spent == []
+
+
+def test_what_an_endpoint_costs_is_asked_as_often_however_often_it_slept(
+    alice: Actor, django_assert_max_num_queries: Any
+) -> None:
+    endpoint = endpoint_made(alice, instance_type="ml.m5.large", idle_after_s=60)
+    for minutes in range(40):
+        begun = NOON + timedelta(minutes=minutes)
+        run_made(
+            alice,
+            endpoint=endpoint,
+            endpoint_uid=endpoint.uid,
+            started_at=begun,
+            ended_at=begun + timedelta(seconds=30),
+            price_per_hour=Decimal(3) if minutes % 2 else None,
+            currency="USD",
+        )
+    with django_assert_max_num_queries(6):
+        cost = endpoint_cost(endpoint)
+    assert cost.seconds == 40 * 30
+    assert cost.amount == pytest.approx(Decimal(600) * (3 + Decimal("0.115")) / 3600)
