@@ -21,7 +21,7 @@ export function loadAce(base) {
   return loading;
 }
 
-/** A theme without a style sheet of its own: `.ace-page` in source.css uses the page's colours, light or dark. */
+/** A theme without a style sheet of its own: `.ace-page` in code-editor.css uses the page's colours, light or dark. */
 export const PAGE_THEME = { cssClass: "ace-page", cssText: "", isDark: false };
 
 const MODES = {
