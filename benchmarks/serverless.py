@@ -11,34 +11,21 @@ at the median, and warm requests as fast as on the ordinary endpoint (ratio at m
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from statistics import median
-from time import perf_counter
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 import numpy as np
 from sklearn.datasets import load_diabetes
 
-from mlplatform.core.env import PROJECT_ROOT
+from benchmarks.platform_stage import PROJECT, WITHIN_S, Rest, platform_options, platform_started
 
 COLD_BAR_S: Final = 1.5
 WARM_BAR: Final = 1.15
 IDLE_AFTER_S: Final = 5
-_WITHIN_S: Final = 240.0
-PROJECT: Final = "projects/default"
 ORDINARY, SERVERLESS = "measured-ordinary", "measured-serverless"
 MEMBERS: Final = {
     "task": "regressor",
@@ -56,56 +43,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--memory-mb", type=int, default=6144)
-    parser.add_argument("--base-url", default="", help="of a running platform; otherwise one is started")
-    parser.add_argument("--token", default="", help="an access key of its project default: <key id>.<secret>")
+    platform_options(parser)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mlp-bench-") as folder, _platform(Path(folder), options) as rest:
+    with (
+        tempfile.TemporaryDirectory(prefix="mlp-bench-") as folder,
+        platform_started(Path(folder), options) as rest,
+    ):
         row = _deploy(rest, options.memory_mb)
         _report_cold([_cold(rest, row) for _ in range(options.rounds)])
         _report_warm(*_warm(rest, row, options.requests))
         for name in (ORDINARY, SERVERLESS):
             rest.call("DELETE", f"{PROJECT}/endpoints/{name}/")
-
-
-class Rest:
-    """Requests on one kept connection."""
-
-    def __init__(self, base_url: str, token: str) -> None:
-        place = urlsplit(base_url)
-        self._connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=120)
-        self._authorization = {"Authorization": f"Bearer {token}"}
-
-    def call(self, method: str, path: str, value: Any = None) -> Any:
-        body = None if value is None else json.dumps(value).encode()
-        content = self.send(method, path, body, "application/json")[1]
-        return json.loads(content) if content else None
-
-    def send(
-        self, method: str, path: str, body: bytes | None, content_type: str
-    ) -> tuple[dict[str, str], bytes]:
-        headers = self._authorization | {"Content-Type": content_type}
-        self._connection.request(method, f"/api/v1/{path}", body=body, headers=headers)
-        answer = self._connection.getresponse()
-        content = answer.read()
-        if answer.status >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status}: {content[:400].decode()}")
-        return {name.lower(): text for name, text in answer.getheaders()}, content
-
-    def invoke(self, endpoint: str, row: bytes) -> tuple[float, dict[str, str]]:
-        """Seconds from request to answer, and the answer's headers."""
-        began_at = perf_counter()
-        headers, _ = self.send("POST", f"{PROJECT}/endpoints/{endpoint}/invocations", row, "text/csv")
-        return perf_counter() - began_at, headers
-
-    def until(self, path: str, field: str, wanted: str) -> dict[str, Any]:
-        deadline = time.monotonic() + _WITHIN_S
-        while True:
-            found = dict(self.call("GET", path))
-            if found[field] == wanted:
-                return found
-            if found[field] == "Failed" or time.monotonic() > deadline:
-                raise RuntimeError(f"{path} is {found[field]}: {found.get('failure')}")
-            time.sleep(0.1)
 
 
 def _deploy(rest: Rest, memory_mb: int) -> bytes:
@@ -143,7 +91,7 @@ def _deploy(rest: Rest, memory_mb: int) -> bytes:
 def _cold(rest: Rest, row: bytes) -> dict[str, float]:
     """Milliseconds of one cold start: the whole and its parts."""
     path = f"{PROJECT}/endpoints/{SERVERLESS}/"
-    deadline = time.monotonic() + _WITHIN_S
+    deadline = time.monotonic() + WITHIN_S
     while rest.call("GET", path)["replicas"]:
         if time.monotonic() > deadline:
             raise RuntimeError("the endpoint does not fall asleep")
@@ -192,37 +140,6 @@ def _report_warm(ordinary: list[float], serverless: list[float]) -> None:
         f"warm p50: ordinary {median(ordinary):.3f} ms, serverless {median(serverless):.3f} ms, "
         f"ratio {ratio:.3f} (bar {WARM_BAR}) {'met' if ratio <= WARM_BAR else 'MISSED'}"
     )
-
-
-@contextmanager
-def _platform(folder: Path, options: argparse.Namespace) -> Iterator[Rest]:
-    if options.base_url:
-        yield Rest(options.base_url, options.token)
-        return
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
-    manage = [sys.executable, "manage.py"]
-    environment = os.environ | {"MLPLATFORM_DATA_DIR": str(folder / "data")}
-    with (folder / "up.log").open("wb") as log:
-        up = [*manage, "up", "--data-dir", str(folder / "data"), "--port", str(port)]
-        process = subprocess.Popen(up, cwd=PROJECT_ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    try:
-        _wait_healthy(port, process, folder / "up.log")
-        key = [*manage, "access_key", "create", "--user", "admin", "--project", "default", "--json"]
-        made = subprocess.run(key, cwd=PROJECT_ROOT, env=environment, capture_output=True, check=True)
-        yield Rest(f"http://127.0.0.1:{port}", json.loads(made.stdout)["token"])
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
-
-
-def _wait_healthy(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until it answers and its first run, which would be measured too, is over."""
-    deadline = time.monotonic() + _WITHIN_S
-    while "mlplatform is running" not in log.read_text() or "first password" not in log.read_text():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"the platform does not start:\n{log.read_text()[-2000:]}")
-        time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,7 @@ from statistics import mean
 from time import perf_counter
 from typing import Any, Final
 
-from benchmarks.serverless import PROJECT, Rest
-from benchmarks.serverless import _platform as platform_started
+from benchmarks.platform_stage import PROJECT, Rest, platform_options, platform_started
 
 OVERHEAD_BAR_S: Final = 0.4
 RATIO_BAR: Final = 1.5
@@ -38,8 +37,7 @@ def main() -> None:
     )
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=1500, help="of boosting: how long a fit takes")
-    parser.add_argument("--base-url", default="", help="of a running platform; otherwise one is started")
-    parser.add_argument("--token", default="", help="an access key of its project default: <key id>.<secret>")
+    platform_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mlp-bench-") as folder:
         with platform_started(Path(folder), options) as rest:

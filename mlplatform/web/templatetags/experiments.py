@@ -9,19 +9,17 @@ from urllib.parse import urlencode
 from django import template
 from django.template.context import RequestContext
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join, json_script
+from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import ngettext
 
 from endpoints.selectors.evaluation_tables import ERRORS
 from mlplatform.web.charts.k_lines import N_COLOURS, SYMBOLS, dash
 from mlplatform.web.experiment_cells import CellView, Counts
-from mlplatform.web.statuses import STATUS_ICONS
+from mlplatform.web.state_bar import state_bar
 from mlplatform.web.templatetags.figures import MISSING, count, fixed, score
-from mlplatform.web.templatetags.ui import icon
 
 register = template.Library()
-_WIDTH: Final = 84
 _DASHES: Final = {
     "solid": "",
     "dash": "5 3",
@@ -56,30 +54,11 @@ def series_mark(place: int) -> SafeString:
 @register.simple_tag
 def cell_bar(counts: Counts) -> SafeString:
     """How many of an experiment's cells are done, failed, waiting: a compact bar, and the same in words."""
-    rects, x = [], 0.0
-    for tone, n, _words in counts.parts:
-        width = _WIDTH * n / counts.n
-        rects.append((tone, f"{x:.2f}", f"{max(width - 1, 1):.2f}"))
-        x += width
     words = ngettext("%(done)s of %(n)s cell", "%(done)s of %(n)s cells", counts.n) % {
         "done": count(counts.done),
         "n": count(counts.n),
     }
-    others = [part for part in counts.parts if part[0] != "good"]
-    return format_html(
-        '<span class="cell-bar"><svg viewBox="0 0 {} 8" width="{}" height="8" aria-hidden="true" '
-        'preserveAspectRatio="none">{}</svg><span class="cell-words">'
-        '<span class="number nowrap">{}</span>{}</span></span>',
-        _WIDTH,
-        _WIDTH,
-        format_html_join("", '<rect class="bar-{}" x="{}" y="0" width="{}" height="8" rx="1.5"/>', rects),
-        words,
-        format_html_join(
-            "",
-            ' <span class="status status-{} small">{}<span>{} {}</span></span>',
-            ((tone, icon(STATUS_ICONS[tone], 13), count(n), said) for tone, n, said in others),
-        ),
-    )
+    return state_bar(counts.parts, whole=counts.n, words=words)
 
 
 @register.simple_tag(takes_context=True)

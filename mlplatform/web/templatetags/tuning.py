@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from django import template
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from jobs.comparison.runs import number_of
 from mlplatform.web.charts.sparkline import steps_path
-from mlplatform.web.statuses import STATUS_ICONS
+from mlplatform.web.state_bar import state_bar
 from mlplatform.web.templatetags.figures import count, significant
-from mlplatform.web.templatetags.ui import icon
 from mlplatform.web.tuning_trials import Counts
 
 register = template.Library()
-_WIDTH: Final = 84
 _POINTS_MAX: Final = 120
 _DIGITS_MAX: Final = 8
 
@@ -27,31 +25,12 @@ _DIGITS_MAX: Final = 8
 @register.simple_tag
 def trial_bar(counts: Counts) -> SafeString:
     """How many trials are done, failed, waiting: a compact bar, and the same in words."""
-    rects, x = [], 0.0
-    for tone, n, _words in counts.parts:
-        width = _WIDTH * n / counts.whole
-        rects.append((tone, f"{x:.2f}", f"{max(width - 1, 1):.2f}"))
-        x += width
     if counts.n is None:
         said = ngettext("%(done)s trial", "%(done)s trials", counts.ended)
     else:
         said = ngettext("%(done)s of %(n)s trial", "%(done)s of %(n)s trials", counts.n)
     words = said % {"done": count(counts.ended), "n": count(counts.n)}
-    others = [part for part in counts.parts if part[0] != "good"]
-    return format_html(
-        '<span class="cell-bar"><svg viewBox="0 0 {} 8" width="{}" height="8" aria-hidden="true" '
-        'preserveAspectRatio="none">{}</svg><span class="cell-words">'
-        '<span class="number nowrap">{}</span>{}</span></span>',
-        _WIDTH,
-        _WIDTH,
-        format_html_join("", '<rect class="bar-{}" x="{}" y="0" width="{}" height="8" rx="1.5"/>', rects),
-        words,
-        format_html_join(
-            "",
-            ' <span class="status status-{} small">{}<span>{} {}</span></span>',
-            ((tone, icon(STATUS_ICONS[tone], 13), count(n), word) for tone, n, word in others),
-        ),
-    )
+    return state_bar(counts.parts, whole=counts.whole, words=words)
 
 
 @register.simple_tag
