@@ -14,8 +14,8 @@ from endpoints.model_files import MODEL_FOLDER, ModelUnavailable, SourceArchive,
 from endpoints.serving.script_outline import CODE_FOLDER
 from jobs.runner.script_environment import (
     REQUIREMENTS,
-    REQUIREMENTS_MAX_BYTES,
     EnvironmentCancelled,
+    requirements_read,
     script_environment,
 )
 from mlplatform.core.errors import DataError
@@ -68,22 +68,10 @@ def served_lay_out(
     if not wanted.is_file():
         return Path(sys.executable)
     try:
-        return _environment(wanted, code.environments, say, cancelled)
+        return script_environment(
+            requirements=requirements_read(wanted), folder=code.environments, say=say, cancelled=cancelled
+        )
     except EnvironmentCancelled:
         raise ModelUnavailable(_("Nobody needs this model any more")) from None
     except DataError as error:
         raise ModelUnavailable(text_of(error)) from error
-
-
-def _environment(
-    wanted: Path, environments: Path, say: Callable[[str], None], cancelled: Callable[[], bool]
-) -> Path:
-    if wanted.stat().st_size > REQUIREMENTS_MAX_BYTES:
-        raise DataError(
-            _("{file} has more than {limit} bytes", file=REQUIREMENTS, limit=f"{REQUIREMENTS_MAX_BYTES:,}")
-        )
-    try:
-        text = wanted.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise DataError(_("{file} is not UTF-8 text", file=REQUIREMENTS)) from None
-    return script_environment(requirements=text, folder=environments, say=say, cancelled=cancelled)

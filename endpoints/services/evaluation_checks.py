@@ -16,7 +16,7 @@ from jobs.selectors.datasets import dataset_version_get
 from jobs.services.request_checks import tags_check, whole_number_check
 from mlplatform.core import clock
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
-from mlplatform.core.names import name_check, name_with_time
+from mlplatform.core.names import name_after, name_check
 from mlplatform.core.people.access import Actor
 from mlplatform.core.status import EndpointStatus
 from mlplatform.core.text import text as _
@@ -105,10 +105,7 @@ def evaluation_check(
 
 def _name(name: str | None, endpoint: str, errors: list[FieldError]) -> str:
     if not name:
-        stem = "".join(
-            letter for letter in endpoint if letter.isascii() and (letter.isalnum() or letter == "-")
-        )
-        return name_with_time(stem.strip("-") or "evaluation", clock.now())
+        return name_after(endpoint, clock.now(), otherwise="evaluation")
     _collect(errors, lambda: name_check(name))
     return name
 

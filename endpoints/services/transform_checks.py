@@ -23,7 +23,7 @@ from jobs.services.request_checks import (
 )
 from mlplatform.core import clock
 from mlplatform.core.errors import FieldError, InvalidRequest, NotFound
-from mlplatform.core.names import name_check, name_with_time, uri_split
+from mlplatform.core.names import name_after, name_check, uri_split
 from mlplatform.core.people.access import Actor
 from mlplatform.core.tabular.schema import TableSchema
 from mlplatform.core.text import text as _
@@ -128,8 +128,7 @@ def features_filter(schema: TableSchema) -> str:
 
 def _name(name: str | None, model: str, errors: list[FieldError]) -> str:
     if not name:
-        stem = "".join(letter for letter in model if letter.isascii() and (letter.isalnum() or letter == "-"))
-        return name_with_time(stem.strip("-") or "transform", clock.now())
+        return name_after(model, clock.now(), otherwise="transform")
     _collect(errors, lambda: name_check(name))
     return name
 

@@ -40,6 +40,7 @@ Say = Callable[[str], None]
 Cancelled = Callable[[], bool]
 REQUIREMENTS: Final = "requirements.txt"
 REQUIREMENTS_MAX_BYTES: Final = 256 * 1024
+_TOO_LARGE: Final = _("requirements.txt has more than {limit} bytes", limit=f"{REQUIREMENTS_MAX_BYTES:,}")
 _COMPLETE: Final = ".complete"
 _LOCK_POLL_S: Final = 0.1
 _KEY_LENGTH: Final = 32
@@ -57,6 +58,16 @@ class KeptEnvironment:
 
     path: Path
     used_at: float | None
+
+
+def requirements_read(file: Path) -> str:
+    """The text of a requirements.txt. Raises DataError for one that is too large, or no UTF-8 text."""
+    if file.stat().st_size > REQUIREMENTS_MAX_BYTES:
+        raise DataError(_TOO_LARGE)
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise DataError(_("{file} is not UTF-8 text", file=REQUIREMENTS)) from None
 
 
 def script_environment(*, requirements: str, folder: Path, say: Say, cancelled: Cancelled) -> Path:
@@ -77,9 +88,7 @@ def script_environment(*, requirements: str, folder: Path, say: Say, cancelled: 
         OSError: The disk is full.
     """
     if len(requirements.encode()) > REQUIREMENTS_MAX_BYTES:
-        raise DataError(
-            _("requirements.txt has more than {limit} bytes", limit=f"{REQUIREMENTS_MAX_BYTES:,}")
-        )
+        raise DataError(_TOO_LARGE)
     if _has_all(requirements):
         return Path(sys.executable)
     key = environment_key(requirements)

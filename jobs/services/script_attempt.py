@@ -21,6 +21,7 @@ from jobs.runner.script_environment import (
     REQUIREMENTS,
     EnvironmentCancelled,
     environment_mounts,
+    requirements_read,
     script_environment,
 )
 from jobs.runner.script_outcome import script_outcome
@@ -83,7 +84,7 @@ class ScriptAttempt:
         Raises:
             DataError: They cannot be installed.
         """
-        text = (self._workspace.code_dir / REQUIREMENTS).read_text(encoding="utf-8", errors="replace")
+        text = requirements_read(self._workspace.code_dir / REQUIREMENTS)
         try:
             self._python = script_environment(
                 requirements=text,

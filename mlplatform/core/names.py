@@ -80,6 +80,12 @@ def uid_new() -> str:
     return secrets.token_hex(13)
 
 
+def name_after(other: str, at: datetime, *, otherwise: str) -> str:
+    """A default name that begins with what of `other` may stand in one; with `otherwise` where nothing may."""
+    letters = "".join(letter for letter in other if letter.isascii() and (letter.isalnum() or letter == "-"))
+    return name_with_time(letters.strip("-") or otherwise, at)
+
+
 def name_with_time(stem: str, at: datetime) -> str:
     """`stem` with a time stamp and a random tail, as a default name; at most 63 characters."""
     tail = f"{at:%Y-%m-%d-%H-%M-%S}-{secrets.token_hex(2)}"

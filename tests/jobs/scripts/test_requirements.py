@@ -17,10 +17,12 @@ from jobs.keeping import environments_unused
 from jobs.runner import script_environment as environments
 from jobs.runner import script_requirements
 from jobs.runner.script_environment import (
+    REQUIREMENTS_MAX_BYTES,
     EnvironmentCancelled,
     environment_key,
     environment_mounts,
     environments_kept,
+    requirements_read,
     script_environment,
 )
 from jobs.services.clearing import environments_dir
@@ -220,3 +222,16 @@ def test_requirements_that_cannot_be_installed_are_the_jobs_failure(
     assert job.failure["kind"] == FailureKind.CLIENT_ERROR
     assert "requirements.txt cannot be installed" in job.failure["reason"]
     assert "no-such-package" in job.failure["reason"] and "no-such-package" in log_of(job)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"caf\xe9\n", "not UTF-8"), (b"x" * (REQUIREMENTS_MAX_BYTES + 1), "more than 262,144 bytes")],
+)
+def test_a_file_of_requirements_that_cannot_be_read_is_refused(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        requirements_read(file)
