@@ -24,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from jobs.runner.launch import MARKER
 from tests.polling import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,6 +204,17 @@ class LivePlatform:
         found = [process for process in psutil.process_iter() if self._is_ours(process)]
         return [process for process in found if process.pid != os.getpid()]
 
+    def job_processes(self) -> list[psutil.Process]:
+        """The first process of every job at work, without those that wait for one."""
+        found = []
+        for process in self.processes():
+            module = command_line(process)[1:3]
+            if module == ["-m", "jobs.runner"] or (
+                module == ["-m", "jobs.runner.warm"] and _has_begun(process)
+            ):
+                found.append(process)
+        return found
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """Ends it as Ctrl-C does, and fails if it does not end in order or leaves a process behind."""
         assert self._popen is not None
@@ -272,6 +284,14 @@ def command_line(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.NoSuchProcess:
         return []
+
+
+def _has_begun(process: psutil.Process) -> bool:
+    """Whether a process that was started ahead has its job: its first folder is a link to the job's then."""
+    try:
+        return Path(process.environ().get(MARKER, "")).is_symlink()
+    except psutil.Error:
+        return False
 
 
 @contextlib.contextmanager

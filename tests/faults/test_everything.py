@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
+from jobs.runner.warm_process import warm_name_has_owner
 from tests.faults.stage import HeldData
 from tests.journeys.street import Street
 from tests.live import LivePlatform, command_line, platform_running
@@ -293,7 +294,9 @@ def _nothing_left(own: LivePlatform) -> None:
         return [process for process in own.processes() if process.pid not in below | {own.pid}]
 
     def files() -> list[Path]:
-        return [path for name in ("work", "tmp") for path in (own.data_dir / name).iterdir()]
+        """But for the folders of processes that wait for their job."""
+        found = [path for name in ("work", "tmp") for path in (own.data_dir / name).iterdir()]
+        return [path for path in found if not warm_name_has_owner(path.name)]
 
     wait_until(lambda: not strangers(), timeout_s=30, what=lambda: f"no process beside ours: {strangers()}")
     wait_until(lambda: not files(), timeout_s=AGAIN_WITHIN_S, what=lambda: f"empty folders: {files()}")

@@ -9,7 +9,6 @@ from typing import Any
 import psutil
 
 from tests.journeys.street import Street, refused, unique
-from tests.live import command_line
 from tests.polling import wait_until
 
 ENDS_WITHIN_S = 240.0
@@ -134,8 +133,13 @@ def test_a_stopped_grid_is_resumed_where_it_was(street: Street) -> None:
 def test_a_cell_whose_job_is_killed_fails_with_the_signal_and_the_others_go_on(street: Street) -> None:
     name = unique("killed")
     started(street, grid(name, instance_types=["local.cpu"], configurations=[FLAT, IVF]))
-    wait_until(lambda: bool(job_processes(street)), timeout_s=60, every_s=0.01, what="the first job at work")
-    for process in job_processes(street):
+    wait_until(
+        lambda: bool(street.platform.job_processes()),
+        timeout_s=60,
+        every_s=0.01,
+        what="the first job at work",
+    )
+    for process in street.platform.job_processes():
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
     found = ended(street, name)
@@ -170,9 +174,3 @@ def test_on_a_machine_without_a_gpu_worker_cells_say_so_and_are_skipped_or_wait(
     [cell] = ended(street, other)["cells"]
     assert (cell["status"], "no host serves queue gpu" in cell["failure_reason"]) == ("Skipped", True)
     assert street.get(f"training-jobs/?search={other}").json["count"] == 0
-
-
-def job_processes(street: Street) -> list[psutil.Process]:
-    return [
-        found for found in street.platform.processes() if command_line(found)[1:3] == ["-m", "jobs.runner"]
-    ]

@@ -114,17 +114,19 @@ def test_numbers_as_labels_stay_numbers(street: Street) -> None:
 
 
 def test_a_regressor_on_the_diabetes_sample(street: Street) -> None:
-    assert street.post("datasets/", {"name": "diabetes", "sample": "diabetes"}).status == 201
-    made = street.post("datasets/diabetes/split/", {"fractions": {"train": 0.75, "test": 0.25}, "seed": 0})
+    assert street.post("datasets/", {"name": "diabetes-knn", "sample": "diabetes"}).status == 201
+    made = street.post(
+        "datasets/diabetes-knn/split/", {"fractions": {"train": 0.75, "test": 0.25}, "seed": 0}
+    )
     assert [part["rows"] for part in made.json["items"]] == [331, 111]
     job = street.served(
         "diabetes",
-        train="diabetes-train",
-        test="diabetes-test",
+        train="diabetes-knn-train",
+        test="diabetes-knn-test",
         hyperparameters={"predictor_type": "regressor", "k": 10},
     )
     error = job["final_metrics"]["test:mse"]
-    run, rows = street.table("diabetes", "diabetes-test")
+    run, rows = street.table("diabetes", "diabetes-knn-test")
     assert run["summary"]["kind"] == "regression"
     assert run["summary"]["rmse"] ** 2 == pytest.approx(error, rel=1e-4)
     assert error < 5000  # the mean alone gives about 6,300

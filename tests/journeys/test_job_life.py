@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.street import Street, refused, unique
-from tests.live import command_line
 from tests.polling import wait_until
 
 LONG = {"k": 2000, "sample_size": 30_000, "mini_batch_size": 20}
@@ -47,7 +46,7 @@ def test_a_running_job_stops_when_asked(street: Street, large: str, input_mode: 
     assert job["failure"] is None
     assert street.post(f"training-jobs/{name}/stop/").json == job
     refused(street.post("training-jobs/iris-knn/stop/"), status=409, words=("Completed",))
-    assert not [found for found in street.platform.processes() if "jobs.runner" in command_line(found)]
+    assert street.platform.job_processes() == []
 
 
 def test_a_job_over_its_maximum_run_time_is_stopped_and_says_so(street: Street, large: str) -> None:
@@ -64,9 +63,8 @@ def test_a_job_killed_from_outside_says_by_which_signal(street: Street, large: s
     name = unique("killed")
     street.job_start(name, train=large, test=large, hyperparameters=LONG)
     wait_until(lambda: "Searching index" in street.log(name), timeout_s=30, what="the job at work")
-    for process in street.platform.processes():
-        if "jobs.runner" in command_line(process):
-            process.send_signal(signal.SIGKILL)
+    for process in street.platform.job_processes():
+        process.send_signal(signal.SIGKILL)
     job = street.job_ended(name)
     failure = job["failure"]
     assert (job["status"], failure["kind"], failure["signal"]) == ("Failed", "KilledBySignal", "SIGKILL")
@@ -79,9 +77,7 @@ def test_a_log_line_without_end_is_cut_and_the_job_goes_on(street: Street, large
     name = unique("line")
     street.job_start(name, train=large, test=large, hyperparameters=LONG)
     wait_until(lambda: "Searching index" in street.log(name), timeout_s=30, what="the job at work")
-    (process,) = (
-        found for found in street.platform.processes() if command_line(found)[1:3] == ["-m", "jobs.runner"]
-    )
+    (process,) = street.platform.job_processes()
     with Path(f"/proc/{process.pid}/fd/1").open("wb", buffering=0) as output:
         for _ in range(8):
             output.write(b"endless " * 131_072)
