@@ -11,16 +11,15 @@ import logging
 import os
 import threading
 import warnings
-from functools import partial
 from typing import Any
 
-from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
-from celery.worker.consumer import Consumer
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseFault
 from django.db import connection
 
+from jobs.celery_parts import PatientConsumer, WakingPool
 from jobs.instance_types import cpus_here, queues_read
 from jobs.runner.isolation import SandboxUnavailable, isolation
 from jobs.selectors.instances import NO_ROOM
@@ -39,20 +38,6 @@ from mlplatform.core.text import to_json
 
 logger = logging.getLogger("worker")
 CLEAR_EVERY_BEATS = 3
-BROKER_ASKED_EVERY_S = 3.0
-
-
-class PatientConsumer(Consumer):
-    """Celery's own waits up to half a minute before it asks again for a broker that was away."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        # It announces another default for tasks with late acknowledgement, of which there are none here.
-        warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
-        super().__init__(*args, **options)
-
-    def ensure_connected(self, conn: Any) -> Any:
-        conn.ensure_connection = partial(conn.ensure_connection, interval_max=BROKER_ASKED_EVERY_S)
-        return super().ensure_connected(conn)
 
 
 class Command(BaseCommand):
@@ -114,7 +99,7 @@ def _consume(state: WorkerState, queues: list[str], concurrency: int) -> int:
     )
     worker = app.Worker(
         hostname=f"{state.name}@{os.uname().nodename}",
-        pool="threads",
+        pool=WakingPool,
         consumer_cls=PatientConsumer,
         concurrency=concurrency,
         queues=queues,
