@@ -10,7 +10,7 @@ import warnings
 from functools import partial
 from typing import Any, Final
 
-from celery.concurrency.thread import ApplyResult, TaskPool
+from celery.concurrency.thread import TaskPool
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer
 
@@ -47,7 +47,7 @@ class WakingPool(TaskPool):
     def register_with_event_loop(self, loop: Any) -> None:
         loop.add_reader(self._reader, self._take_in)
 
-    def on_apply(self, *args: Any, **options: Any) -> ApplyResult:
+    def on_apply(self, *args: Any, **options: Any) -> Any:
         result = super().on_apply(*args, **options)
         result.f.add_done_callback(self._wake)
         return result

@@ -25,7 +25,7 @@ def test_the_end_of_a_task_wakes_the_loop(hub: Hub) -> None:
     go_on = threading.Event()
     hub.call_later(30.0, lambda: None)  # what it would otherwise wait for
     turns = hub.create_loop()
-    pool.on_apply(lambda *_: go_on.wait(10), callback=lambda *_: None, accept_callback=lambda *_: None)
+    pool.on_apply(go_on.wait, (10,), {}, callback=lambda *_: None)
     threading.Timer(0.2, go_on.set).start()
     began_at = time.monotonic()
     while not go_on.is_set():
