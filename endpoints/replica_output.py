@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import IO
 
 from endpoints.serving.failure_mark import FAILURE_MARK
-from mlplatform.core.log_lines import LineSplitter, LogBudget, LogLine
+from mlplatform.core.log_lines import LineSplitter, LogBudget, LogLines
 
 _READ_BYTES = 64 * 1024
 _HELD_BYTES_MAX = 4 * 1024 * 1024
@@ -28,7 +28,7 @@ class ReplicaOutput:
     def __init__(self, *, limit_bytes: int, used_bytes: int = 0) -> None:
         self._budget = LogBudget(limit_bytes, used_bytes=used_bytes)
         self._lock = threading.Lock()
-        self._held: deque[LogLine] = deque()
+        self._held: deque[LogLines] = deque()
         self._held_bytes = 0
         self._n_dropped = 0
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -49,9 +49,9 @@ class ReplicaOutput:
 
     def note(self, text: str) -> None:
         """A line of the host's own."""
-        self._hold([LogLine.of(f"[host] {text}", _now_ms())])
+        self._hold(LogLines.of(f"[host] {text}", _now_ms()))
 
-    def take(self) -> tuple[list[LogLine], bool]:
+    def take(self) -> tuple[list[LogLines], bool]:
         """The lines to be stored now, and whether the log's limit was reached."""
         with self._lock:
             lines, n_dropped = list(self._held), self._n_dropped
@@ -59,7 +59,7 @@ class ReplicaOutput:
             self._held_bytes = self._n_dropped = 0
         if n_dropped:
             lines.append(
-                LogLine.of(f"[{n_dropped:,} lines were left out here: they came too fast]", _now_ms())
+                LogLines.of(f"[{n_dropped:,} lines were left out here: they came too fast]", _now_ms())
             )
         return self._budget.admit(lines), self._budget.spent
 
@@ -95,15 +95,15 @@ class ReplicaOutput:
         self._hold(splitter.end(_now_ms()))
         at_end()
 
-    def _hold(self, lines: list[LogLine]) -> None:
+    def _hold(self, lines: LogLines) -> None:
         with self._lock:
-            for line in lines:
-                self._tail.append(line.text[:_TAIL_LINE_CHARACTERS])
-                if self._held_bytes > _HELD_BYTES_MAX:
-                    self._n_dropped += 1
-                    continue
-                self._held.append(line)
-                self._held_bytes += len(line.data)
+            self._tail.extend(text[:_TAIL_LINE_CHARACTERS] for text in lines.last(_TAIL_LINES))
+            room = max(0, _HELD_BYTES_MAX - self._held_bytes)
+            held = lines if len(lines.data) <= room else lines.head(room)
+            self._n_dropped += lines.n_lines - held.n_lines
+            if held:
+                self._held.append(held)
+                self._held_bytes += len(held.data)
 
 
 def _now_ms() -> int:

@@ -39,7 +39,7 @@ from endpoints.services.elastic import AGAIN_AT, is_elastic
 from endpoints.services.replica_runs import RunEnd
 from endpoints.wake import gateway_wake
 from jobs.instance_types import cpus_here, instance_type_get
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import LogFenced, log_append, log_end
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 from mlplatform.core.storage.objects import object_store
@@ -82,7 +82,7 @@ class ServedReplica:
         self._output = ReplicaOutput(
             limit_bytes=settings.MLPLATFORM_LOG_LIMIT_BYTES, used_bytes=row.log.n_bytes
         )
-        self._lines: list[LogLine] = []
+        self._lines: list[LogLines] = []
         self._truncated = False
         self._mine = True
         self._n_failures = 0

@@ -21,6 +21,8 @@ NAME_MAX: Final = 255
 REGEX_MAX: Final = 500
 PROGRAM_BYTES: Final = 1 << 20
 TEXT_MAX_BYTES: Final = 1 << 20
+_FEW: Final = 4
+"""So many searches in a line cost less than finding out which of them are worth it."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,35 @@ class Match:
 
 
 class MetricMatcher:
-    """Compiled definitions, asked line by line."""
+    """Compiled definitions, asked line by line, or for many lines at once."""
 
     def __init__(self, definitions: Iterable[MetricDefinition]) -> None:
+        definitions = list(definitions)
         self._patterns = [(definition.name, _compile(definition.regex)) for definition in definitions]
+        self._filter = _filter_of(definitions)
+
+    def values_of(self, lines: bytes) -> list[tuple[str, float]]:
+        """What `values` finds in every line of `lines`, each of which is ended by a newline.
+
+        Most lines match no definition, and of those that do most match the same few: a look at all lines together
+        for the texts without which a definition cannot match costs a few nanoseconds a byte, a search 3 µs.
+        """
+        patterns = self._possible(lines)
+        if not patterns:
+            return []
+        found: list[tuple[str, float]] = []
+        for line in lines.split(b"\n")[:-1]:
+            for name, pattern in patterns if len(patterns) <= _FEW else self._possible(line):
+                match = pattern.search(line)
+                value = None if match is None else _number(match)
+                if value is not None:
+                    found.append((name, value))
+        return found
+
+    def _possible(self, text: bytes) -> list[tuple[str, re2._Regexp]]:
+        """The definitions that may match in it."""
+        indices: list[int] = [] if self._filter is None else self._filter.Match(text, potential=True) or []
+        return [self._patterns[index] for index in indices]
 
     def values(self, line: bytes) -> list[tuple[str, float]]:
         """Name and value of every definition that matches the line; a group that is no number is passed over."""
@@ -166,11 +193,26 @@ def _refusal(regex: str) -> str:
 
 
 def _compile(regex: str) -> re2._Regexp:
+    # Lines are matched as bytes that are always valid UTF-8.
+    return re2.compile(regex.encode(), _options())
+
+
+def _filter_of(definitions: Sequence[MetricDefinition]) -> re2.Filter | None:
+    """Tells which definitions may match a text, by the letters that they cannot do without."""
+    if not definitions:
+        return None
+    found = re2.Filter()
+    for definition in definitions:
+        found.Add(definition.regex.encode(), _options())
+    found.Compile()
+    return found
+
+
+def _options() -> re2.Options:
     options = re2.Options()
     options.log_errors = False
     options.max_mem = PROGRAM_BYTES
-    # Lines are matched as bytes that are always valid UTF-8.
-    return re2.compile(regex.encode(), options)
+    return options
 
 
 def _number(match: re2._Match) -> float | None:

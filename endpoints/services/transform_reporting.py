@@ -15,7 +15,7 @@ from endpoints.services.run_lease import RunLease
 from jobs.selectors.prices import prices_now
 from mlplatform.core import clock
 from mlplatform.core.health.outages import patiently
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import LogFenced, log_append
 
 TELL_EVERY_S: Final = 1.0
@@ -40,7 +40,7 @@ class TransformReporter:
         self.output = ReplicaOutput(
             limit_bytes=settings.MLPLATFORM_LOG_LIMIT_BYTES, used_bytes=job.log.n_bytes
         )
-        self._lines: list[LogLine] = []
+        self._lines: list[LogLines] = []
         self._truncated = False
         self._begun_at = time.monotonic()
         self._logged_at = self._told_at = 0.0

@@ -8,7 +8,10 @@ from jobs.models.training import TrainingJob
 
 
 class MetricChunk(models.Model):
-    """Consecutive points of one metric: `points` is a list of [milliseconds since the epoch, step, value]."""
+    """Consecutive points of one metric: `points` is a list of [milliseconds since the epoch, step, value].
+
+    In a full chunk it is {"thin": a few of them with the extremes, "points": all}; see `jobs.metric_points`.
+    """
 
     job = models.ForeignKey(TrainingJob, on_delete=models.CASCADE, related_name="metric_chunks")
     name = models.CharField(max_length=255)

@@ -31,6 +31,8 @@ _POLL_S: Final = 0.0005
 _EXIT_POLL_S: Final = 0.005
 _SETUP_FAILED: Final = 1
 _SIGNAL_BASE: Final = 128
+_LISTS_CHILDREN: Final = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").exists()
+"""Whether the kernel was built to."""
 _GONE: Final = (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError)
 
 
@@ -141,13 +143,19 @@ class EnclosedProcess:
                     process.send_signal(number)
 
     def processes(self) -> list[psutil.Process]:
-        """The live processes of the program: those of its session and its control group, and their descendants."""
+        """The live processes of the program: those of its session and its control group, and their descendants.
+
+        In a process namespace all of them descend from its first process, so that nobody else need be looked at.
+        """
+        if self._first_pid and _LISTS_CHILDREN:
+            mine = _descendants(self._first_pid) if _session_of(self._first_pid) == self.pid else []
+            return [process for pid in mine if (process := _living(pid)) is not None]
         pids = set() if self.group is None else self.group.pids()
         found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             with contextlib.suppress(*_GONE):
-                mine = process.pid in pids or process.ppid() in found or os.getsid(process.pid) == self.pid
-                if mine and process.status() != psutil.STATUS_ZOMBIE:
+                ours = process.pid in pids or process.ppid() in found or os.getsid(process.pid) == self.pid
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
                     found[process.pid] = process
         return [process for pid, process in found.items() if pid not in self._bubblewrap_pids()]
 
@@ -268,6 +276,38 @@ def _children(pid: int) -> list[int]:
             return [child.pid for child in psutil.Process(pid).children()]
         return []
     return [int(word) for word in text.split()]
+
+
+def _session_of(pid: int) -> int:
+    """Its session, whose number is nobody else's while our child is not reaped; 0 where it has ended."""
+    try:
+        return os.getsid(pid)
+    except _GONE:
+        return 0
+
+
+def _descendants(pid: int) -> list[int]:
+    found = [pid]
+    for each in found:
+        found += _children_of_threads(each)
+    return found[1:]
+
+
+def _children_of_threads(pid: int) -> list[int]:
+    """Its children, whichever of its threads started them."""
+    try:
+        texts = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:  # it has ended meanwhile, and its children are the first process' now
+        return []
+    return [int(word) for text in texts for word in text.split()]
+
+
+def _living(pid: int) -> psutil.Process | None:
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except _GONE:
+        return None
 
 
 def _lives(pid: int) -> bool:

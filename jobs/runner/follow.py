@@ -8,10 +8,10 @@ in the thread that launched the process.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,12 +19,18 @@ from typing import Final, Protocol
 
 from jobs.runner.disk_use import DiskUse
 from jobs.runner.launch import JobProcess
-from mlplatform.core.log_lines import LineSplitter, LogLine
+from mlplatform.core.log_lines import LineSplitter, LogLines
 
 TICK_S: Final = 0.25
 MEMORY_EVERY_S: Final = 1.0
 DISK_EVERY_S: Final = 2.0
 READ_BYTES: Final = 256 * 1024
+PIPE_BYTES: Final = 1024 * 1024
+"""What the system lets an ordinary user's pipe hold."""
+GATHER_S: Final = 0.05
+"""After a read, output gathers in the pipe for so long: a job that prints a line at a time does not wake us a thousand
+times a second, which would cost the machine more than the printing.
+"""
 DRAIN_S: Final = 2.0
 _FULL: Final = 0.9
 
@@ -75,7 +81,7 @@ class Sink(Protocol):
     def full(self) -> bool:
         """While true, nothing more is read, so that the process waits and memory stays bounded."""
 
-    def write(self, lines: Sequence[LogLine]) -> None: ...
+    def write(self, lines: LogLines) -> None: ...
 
 
 class Orders(Protocol):
@@ -117,10 +123,13 @@ class _Following:
         self._peak = 0
         self._kernel_out_of_memory = False
         self._open = True
+        self._read_at = self._begun
 
     def run(self) -> Ending:
         kills_before = _kernel_kills()
         os.set_blocking(self._process.output.fileno(), False)
+        with contextlib.suppress(OSError):  # as much as it is by default will do
+            fcntl.fcntl(self._process.output.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         with selectors.DefaultSelector() as selector, _exit_signal(self._process.pid) as exit_fd:
             if exit_fd is not None:
                 selector.register(exit_fd, selectors.EVENT_READ)
@@ -148,12 +157,13 @@ class _Following:
         """Waits for output or the end; a full sink leaves the output unread for a tick."""
         output = self._process.output.fileno()
         listening = output in selector.get_map()
-        wanted = self._open and not self._sink.full
+        gather_s = self._read_at - time.monotonic()
+        wanted = self._open and gather_s <= 0 and not self._sink.full
         if wanted and not listening:
             selector.register(output, selectors.EVENT_READ)
         elif listening and not wanted:
             selector.unregister(output)
-        for key, _ in selector.select(TICK_S):
+        for key, _ in selector.select(gather_s if gather_s > 0 else TICK_S):
             if key.fd == output:
                 self._read()
 
@@ -169,6 +179,8 @@ class _Following:
         lines = self._splitter.feed(data, _now_ms())
         if lines:
             self._sink.write(lines)
+        if len(data) < READ_BYTES:
+            self._read_at = time.monotonic() + GATHER_S
         return True
 
     def _check(self) -> None:

@@ -216,10 +216,10 @@ class _Build:
                     is_open = data != b""
                     if not is_open:
                         selector.unregister(process.output)
-                    self._take([line.text for line in splitter.feed(data or b"", 0)], lines)
+                    self._take(splitter.feed(data or b"", 0).texts, lines)
                 elif process.exited():
                     break
-        self._take([line.text for line in splitter.end(0)], lines)
+        self._take(splitter.end(0).texts, lines)
         return True
 
     def _take(self, said: list[str], lines: deque[str]) -> None:

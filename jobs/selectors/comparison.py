@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
-import orjson
-from django.db.models import Max, Q, TextField
-from django.db.models.functions import Cast
+from django.db.models import F, Max, Q
 from django.utils.translation import ngettext
 
 from jobs.algorithms.base import AlgorithmSpec
 from jobs.algorithms.registry import ALGORITHMS, algorithm_get
 from jobs.comparison.runs import Curve, Run, finite_metrics
 from jobs.comparison.selection import Candidate, Selection, names_shown
+from jobs.metric_points import CHUNK_POINTS, THIN_POINTS, Point, points_joined
 from jobs.models import MetricChunk, MetricSummary, TrainingInput, TrainingJob
-from jobs.selectors.metrics import POINTS_MAX, Point, points_thin
+from jobs.selectors.metrics import POINTS_MAX, chunks_points, points_text, points_thin_text
 from jobs.selectors.selected import rows_selected
 from jobs.selectors.training import training_jobs_matching
 from mlplatform.core.people.access import Actor
@@ -96,23 +97,22 @@ def training_job_curves(*, actor: Actor, names: Sequence[str], metric: str) -> l
     jobs = {"job__project": actor.project, "job__name__in": names, "name": metric}
     counts = dict(MetricSummary.objects.filter(**jobs).values_list("job__name", "n_points"))
     share = max(min(CURVE_POINTS_MAX // max(len(counts), 1), POINTS_MAX), _SHARE_MIN)
-    points: dict[str, list[Point]] = defaultdict(list)
+    points: dict[str, list[Point]] = {}
+    long = [name for name, n_points in counts.items() if n_points * THIN_POINTS >= 2 * share * CHUNK_POINTS]
     chunks = MetricChunk.objects.filter(**jobs).order_by("job_id", "first_step")
-    texts = chunks.values_list("job__name", Cast("points", TextField()))
-    for name, text in texts.iterator(chunk_size=200):
-        points[name] += _chunk_thin(orjson.loads(text), counts.get(name, 0), share)
+    for part, text in (
+        (chunks.exclude(job__name__in=long), points_text()),
+        (chunks.filter(job__name__in=long), points_thin_text()),
+    ):
+        read = groupby(chunks_points(part.values_list(F("job__name"), text)), key=itemgetter(0))
+        for name, group in read:
+            chunk_points = (chunk for _name, chunk in group)
+            points[name] = points_joined(chunk_points, n_points=counts.get(name, 0), limit=share)
     return [
-        Curve(name, [(step, value) for _at, step, value in points_thin(points[name], limit=share)])
+        Curve(name, [(step, value) for _at, step, value in points[name]])
         for name in dict.fromkeys(names)
         if points.get(name)
     ]
-
-
-def _chunk_thin(chunk: list[Point], n_points: int, share: int) -> list[Point]:
-    """A chunk's part of the job's share, so that a long history is never held whole. Its extremes stay."""
-    if n_points <= share:
-        return chunk
-    return points_thin(chunk, limit=max(4, 2 * share * len(chunk) // n_points))
 
 
 def _run(job: TrainingJob, channels: Mapping[str, str]) -> Run:

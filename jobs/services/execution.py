@@ -51,7 +51,7 @@ from jobs.services.warm_processes import WarmProcesses
 from jobs.services.worker_state import WorkerState
 from mlplatform.core.errors import DataError, NotFound
 from mlplatform.core.keeping.disk_room import disk_room_for_jobs
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.status import SecondaryStatus
 from mlplatform.core.storage.objects import object_store, objects_take_back
 from mlplatform.core.text import text as _
@@ -249,9 +249,7 @@ class _Attempt:
         spec.write(self._workspace.root)
         self._steps.move(SecondaryStatus.TRAINING, _("Training in progress"))
         if self._lease.attempt > 1:
-            self._reporter.write(
-                [LogLine.of(f"[attempt {self._lease.attempt}]", time.time_ns() // 1_000_000)]
-            )
+            self._reporter.write(LogLines.of(f"[attempt {self._lease.attempt}]", time.time_ns() // 1_000_000))
         process = self._go_on_warm(spec, sandbox) or self._launch(spec, sandbox)
         self._feeders = [
             ChannelFeeder(self._workspace, source, self._store)

@@ -24,7 +24,7 @@ from jobs.selectors.prices import prices_now
 from jobs.services.metrics import MetricPoint, metric_points_append, metric_points_clear
 from mlplatform.core import clock
 from mlplatform.core.dispatch import dispatch_after_commit
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import LogFenced, log_append, log_end
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import ACTIVE_TRAINING, FailureKind, SecondaryStatus, TrainingJobStatus
@@ -142,7 +142,7 @@ def training_job_report(
     *,
     lease: Lease,
     stream: LogStream,
-    lines: Sequence[LogLine] = (),
+    lines: Sequence[LogLines] = (),
     points: Sequence[MetricPoint] = (),
     progress: Mapping[str, Any] | None = None,
     truncated: bool = False,

@@ -29,7 +29,7 @@ from jobs.services.lifecycle import (
     training_job_report,
 )
 from jobs.services.metrics import MetricPoint
-from mlplatform.core.log_lines import LogBudget, LogLine
+from mlplatform.core.log_lines import LogBudget, LogLines
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import TrainingJobStatus
 
@@ -50,13 +50,17 @@ _AWAY: Final = (DatabaseError, InterfaceError)
 class _Batch:
     """Lines on their way to the database, with what was read out of them."""
 
-    lines: list[LogLine]
+    lines: list[LogLines]
     points: list[MetricPoint]
     progress: dict[str, Any] | None
 
     @property
     def n_bytes(self) -> int:
-        return sum(len(line.data) + 1 for line in self.lines)
+        return sum(len(read.data) for read in self.lines)
+
+    @property
+    def n_lines(self) -> int:
+        return sum(read.n_lines for read in self.lines)
 
 
 class Reporter(threading.Thread):
@@ -87,13 +91,15 @@ class Reporter(threading.Thread):
         self._budget = LogBudget(log_limit_bytes, used_bytes=stream.n_bytes)
         self._shutting_down = shutting_down
         self._condition = threading.Condition()
-        self._waiting: deque[LogLine] = deque()
+        self._waiting: deque[LogLines] = deque()
         self._waiting_bytes = 0
         self._closing = False
         self._batch: _Batch | None = None
         self._in_doubt = False
         self._order: Cause | None = None
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._last: deque[LogLines] = deque()
+        """So many that the last `TAIL_LINES` lines are among them."""
+        self._n_last = 0
         self._n_lines = stream.n_lines
         self._renewed_at = self._looked_at = time.monotonic()
 
@@ -103,12 +109,15 @@ class Reporter(threading.Thread):
     def full(self) -> bool:
         return self._waiting_bytes > BUFFER_BYTES
 
-    def write(self, lines: Sequence[LogLine]) -> None:
+    def write(self, lines: LogLines) -> None:
         with self._condition:
-            self._waiting.extend(lines)
-            self._waiting_bytes += sum(len(line.data) + 1 for line in lines)
-            self._tail.extend(line.text for line in lines)
-            self._n_lines += len(lines)
+            self._waiting.append(lines)
+            self._waiting_bytes += len(lines.data)
+            self._last.append(lines)
+            self._n_last += lines.n_lines
+            while self._n_last - self._last[0].n_lines >= TAIL_LINES:
+                self._n_last -= self._last.popleft().n_lines
+            self._n_lines += lines.n_lines
             if self._waiting_bytes >= BATCH_BYTES:
                 self._condition.notify()
 
@@ -122,7 +131,7 @@ class Reporter(threading.Thread):
     def tail(self) -> Tail:
         """The last lines printed and where they stand in the log."""
         with self._condition:
-            lines = list(self._tail)
+            lines = [text for read in self._last for text in read.last(TAIL_LINES)][-TAIL_LINES:]
             first_line = None if self._budget.spent else self._n_lines - len(lines) + 1
             return Tail(lines, first_line)
 
@@ -188,20 +197,19 @@ class Reporter(threading.Thread):
 
     def _take(self) -> _Batch | None:
         """The next lines, at most a megabyte of them."""
-        taken: list[LogLine] = []
+        taken: list[LogLines] = []
         n_bytes = 0
         with self._condition:
             while self._waiting and n_bytes < DELIVERY_BYTES:
-                line = self._waiting.popleft()
-                n_bytes += len(line.data) + 1
-                taken.append(line)
+                taken.append(self._waiting.popleft())
+                n_bytes += len(taken[-1].data)
             self._waiting_bytes = max(0, self._waiting_bytes - n_bytes)
         if not taken:
             return None
         points = [
-            MetricPoint(name, line.at_ms, value)
-            for line in taken
-            for name, value in self._matcher.values(line.data)
+            MetricPoint(name, read.at_ms, value)
+            for read in taken
+            for name, value in self._matcher.values_of(read.data)
         ]
         return _Batch(self._budget.admit(taken), points, self._progress.take(taken))
 
@@ -236,7 +244,7 @@ class Reporter(threading.Thread):
         if self._batch is not None and self._batch.lines:
             there = LogStream.objects.values_list("n_bytes", "n_lines").get(pk=self._stream.pk)
             n_bytes = self._stream.n_bytes + self._batch.n_bytes
-            n_lines = self._stream.n_lines + len(self._batch.lines)
+            n_lines = self._stream.n_lines + self._batch.n_lines
             if there == (n_bytes, n_lines):
                 self._stream.n_bytes, self._stream.n_lines = n_bytes, n_lines
                 self._batch = None
@@ -249,15 +257,15 @@ class ProgressHistory:
     def __init__(self) -> None:
         self._recent: deque[tuple[int, float]] = deque(maxlen=PROGRESS_KEPT)
 
-    def take(self, lines: Sequence[LogLine]) -> dict[str, Any] | None:
+    def take(self, lines: Sequence[LogLines]) -> dict[str, Any] | None:
         """`TrainingJob.progress` after `lines`; None where they say nothing of it."""
         said = None
-        for line in lines:
-            match = _PROGRESS.search(line.data) if b"#progress_metric" in line.data else None
-            percent = None if match is None else _percent(match[1])
-            if match is not None and percent is not None:
-                self._keep(line.at_ms, percent / 100)
-                said = {"fraction": percent / 100, "text": f"{percent:g} % of {match[2].decode()}"}
+        for read in lines:
+            matches = _PROGRESS.findall(read.data) if b"#progress_metric" in read.data else []
+            reports = [(percent, unit) for text, unit in matches if (percent := _percent(text)) is not None]
+            for percent, unit in reports[-1:]:
+                self._keep(read.at_ms, percent / 100)
+                said = {"fraction": percent / 100, "text": f"{percent:g} % of {unit.decode()}"}
         return None if said is None else {**said, "recent": [list(report) for report in self._recent]}
 
     def _keep(self, at_ms: int, fraction: float) -> None:

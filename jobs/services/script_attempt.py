@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +31,7 @@ from jobs.runner.workspace import Workspace
 from jobs.services.clearing import environments_dir
 from jobs.services.inputs import script_spec
 from mlplatform.core.errors import DataError
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.storage.archives import ArchiveError
 from mlplatform.core.storage.store import ObjectStore
 from mlplatform.core.text import text as _
@@ -78,7 +78,7 @@ class ScriptAttempt:
     def has_requirements(self) -> bool:
         return (self._workspace.code_dir / REQUIREMENTS).is_file()
 
-    def prepare(self, *, say: Callable[[Sequence[LogLine]], None], cancelled: Callable[[], bool]) -> None:
+    def prepare(self, *, say: Callable[[LogLines], None], cancelled: Callable[[], bool]) -> None:
         """Finds or makes the environment of the requirements. Returns early when `cancelled` says so.
 
         Raises:
@@ -89,7 +89,7 @@ class ScriptAttempt:
             self._python = script_environment(
                 requirements=text,
                 folder=environments_dir(),
-                say=lambda line: say([LogLine.of(line, time.time_ns() // 1_000_000)]),
+                say=lambda line: say(LogLines.of(line, time.time_ns() // 1_000_000)),
                 cancelled=cancelled,
             )
         except EnvironmentCancelled:

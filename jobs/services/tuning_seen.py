@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
+from jobs.metric_points import points_of
 from jobs.models import MetricChunk, MetricSummary, TrainingJob, TuningJob, TuningStrategy, TuningTrial
 from jobs.services.tuning_search_checks import tuning_jobs_limit
 from jobs.services.tuning_warm_start import FIRST_MAX, IDENTICAL
@@ -111,7 +112,7 @@ def objective_steps(*, job_ids: Iterable[int], metric: str) -> dict[int, Steps]:
         "job_id", "first_step"
     )
     for job_id, points in chunks.values_list("job_id", "points"):
-        found[job_id] += [[step, value] for _at_ms, step, value in points]
+        found[job_id] += [[step, value] for _at_ms, step, value in points_of(points)]
     return {job_id: steps_thin(steps) for job_id, steps in found.items()}
 
 

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 
 from mlplatform.core import clock
 from mlplatform.core.errors import InvalidRequest
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.models import LogChunk, LogStream
 from mlplatform.core.names import uid_new
 from mlplatform.core.text import text as _
@@ -26,6 +26,7 @@ from mlplatform.core.text import text as _
 COALESCE_BYTES = 16 * 1024
 READ_BYTES = 256 * 1024
 SEARCH_PATTERN_MAX = 500
+CHUNKS_AT_ONCE = 8
 CHUNKS_PER_ROW_REMOVED = 10
 """A chunk has up to `READ_BYTES`: as many as rows of other tables would keep writers waiting."""
 
@@ -61,7 +62,7 @@ def log_stream_create() -> LogStream:
     return LogStream.objects.create(uid=uid_new())
 
 
-def log_append(*, stream: LogStream, lines: Sequence[LogLine], truncated: bool = False) -> None:
+def log_append(*, stream: LogStream, lines: Sequence[LogLines], truncated: bool = False) -> None:
     """Appends whole lines and moves `stream` on, in memory too.
 
     Args:
@@ -73,8 +74,8 @@ def log_append(*, stream: LogStream, lines: Sequence[LogLine], truncated: bool =
     """
     if not lines:
         return
-    n_bytes = stream.n_bytes + sum(len(line.data) + 1 for line in lines)
-    n_lines = stream.n_lines + len(lines)
+    n_bytes = stream.n_bytes + sum(len(read.data) for read in lines)
+    n_lines = stream.n_lines + sum(read.n_lines for read in lines)
     with transaction.atomic():
         same = LogStream.objects.filter(pk=stream.pk, n_bytes=stream.n_bytes, ended=False)
         if not same.update(n_bytes=n_bytes, n_lines=n_lines, truncated=stream.truncated or truncated):
@@ -105,6 +106,13 @@ def log_read(*, stream: LogStream, after: int = 0, limit_bytes: int = READ_BYTES
     return pieces.slice(at=after)
 
 
+def log_part(*, stream: LogStream, after: int = 0, limit_bytes: int = READ_BYTES, tail: int = 0) -> LogSlice:
+    """As `log_read` has it, or the last `tail` lines where any are asked for."""
+    if tail:
+        return log_tail(stream=stream, n_lines=tail)
+    return log_read(stream=stream, after=after, limit_bytes=limit_bytes)
+
+
 def log_tail(*, stream: LogStream, n_lines: int = 200) -> LogSlice:
     """The last lines."""
     fresh = LogStream.objects.get(pk=stream.pk)
@@ -119,14 +127,11 @@ def log_lines(*, stream: LogStream, first_line: int, n_lines: int) -> LogSlice:
         return _removed(fresh)
     first_line = max(1, first_line)
     begin, end = first_line - 1, first_line - 1 + n_lines
-    holding = (
-        fresh.chunks.filter(first_line__lte=begin).order_by("-first_line").values_list("pk", flat=True)[:1]
-    )
-    chunks = fresh.chunks.filter(first_line__lt=end, first_line__gt=begin) | fresh.chunks.filter(
-        pk__in=list(holding)
-    )
+    before = fresh.chunks.filter(first_line__lte=begin).order_by("-first_line")
+    holding = before.values_list("first_line", flat=True).first() or 0
+    chunks = fresh.chunks.filter(first_line__gte=holding, first_line__lt=end)
     pieces = _Pieces(fresh)
-    for chunk in chunks.order_by("offset").iterator(chunk_size=16):
+    for chunk in chunks.order_by("first_line").iterator(chunk_size=16):
         lines = bytes(chunk.data).split(b"\n")[:-1]
         low, high = max(0, begin - chunk.first_line), min(chunk.n_lines, end - chunk.first_line)
         pieces.add_lines(chunk, lines, low, high)
@@ -192,60 +197,67 @@ def log_streams_remove(*, stream_ids: QuerySet[Any] | Sequence[int], limit: int)
     return len(marked) + LogChunk.objects.filter(pk__in=chunk_ids).delete()[0]
 
 
-def _chunks_write(stream: LogStream, lines: Sequence[LogLine]) -> None:
+def _chunks_write(stream: LogStream, lines: Sequence[LogLines]) -> None:
     """Adds to the last chunk while that is small, so that a slow talker does not leave a row per line."""
     offset, first_line = stream.n_bytes, stream.n_lines
-    last = stream.chunks.order_by("-offset").first() if offset else None
-    for group in _groups(lines):
-        data = b"".join(line.data + b"\n" for line in group)
-        times_ms = [line.at_ms for line in group]
-        if last is not None and last.n_bytes + len(data) <= COALESCE_BYTES:
-            _chunk_extend(last, data, times_ms)
-        else:
-            last = _chunk_new(stream, offset, first_line, data, times_ms)
-        offset += len(data)
-        first_line += len(group)
+    groups = list(_groups(lines))
+    if offset and _n_bytes(groups[0]) < COALESCE_BYTES:
+        last = stream.chunks.order_by("-offset").first()
+        if last is not None and last.n_bytes + _n_bytes(groups[0]) <= COALESCE_BYTES:
+            _chunk_extend(last, groups.pop(0))
+            offset, first_line = last.offset + last.n_bytes, last.first_line + last.n_lines
+    chunks = []
+    for group in groups:
+        chunks.append(_chunk_of(stream, offset, first_line, group))
+        offset += chunks[-1].n_bytes
+        first_line += chunks[-1].n_lines
+    LogChunk.objects.bulk_create(chunks, batch_size=CHUNKS_AT_ONCE)
 
 
-def _groups(lines: Sequence[LogLine]) -> Iterator[list[LogLine]]:
+def _groups(lines: Sequence[LogLines]) -> Iterator[list[LogLines]]:
     """Lines in groups of at most `READ_BYTES`, so that no chunk is larger than what a reader asks for."""
-    group: list[LogLine] = []
+    group: list[LogLines] = []
     n_bytes = 0
-    for line in lines:
-        if group and n_bytes + len(line.data) + 1 > READ_BYTES:
+    for piece in (piece for read in lines for piece in read.pieces(READ_BYTES)):
+        if group and n_bytes + len(piece.data) > READ_BYTES:
             yield group
             group, n_bytes = [], 0
-        group.append(line)
-        n_bytes += len(line.data) + 1
+        group.append(piece)
+        n_bytes += len(piece.data)
     yield group
 
 
-def _chunk_new(stream: LogStream, offset: int, first_line: int, data: bytes, times_ms: list[int]) -> LogChunk:
-    first_at = datetime.fromtimestamp(times_ms[0] / 1000, tz=UTC)
-    return LogChunk.objects.create(
+def _n_bytes(group: Sequence[LogLines]) -> int:
+    return sum(len(read.data) for read in group)
+
+
+def _chunk_of(stream: LogStream, offset: int, first_line: int, group: Sequence[LogLines]) -> LogChunk:
+    first_at = datetime.fromtimestamp(group[0].at_ms / 1000, tz=UTC)
+    return LogChunk(
         stream=stream,
         offset=offset,
-        n_bytes=len(data),
+        n_bytes=_n_bytes(group),
         first_line=first_line,
-        n_lines=len(times_ms),
+        n_lines=sum(read.n_lines for read in group),
         first_at=first_at,
-        line_times=_times_pack(first_at, times_ms),
-        data=data,
+        line_times=_times_pack(first_at, group),
+        data=b"".join(read.data for read in group),
     )
 
 
-def _chunk_extend(chunk: LogChunk, data: bytes, times_ms: list[int]) -> None:
-    chunk.line_times = bytes(chunk.line_times) + _times_pack(chunk.first_at, times_ms)
-    chunk.data = bytes(chunk.data) + data
-    chunk.n_bytes += len(data)
-    chunk.n_lines += len(times_ms)
+def _chunk_extend(chunk: LogChunk, group: Sequence[LogLines]) -> None:
+    chunk.line_times = bytes(chunk.line_times) + _times_pack(chunk.first_at, group)
+    chunk.data = bytes(chunk.data) + b"".join(read.data for read in group)
+    chunk.n_bytes = len(chunk.data)
+    chunk.n_lines += sum(read.n_lines for read in group)
     chunk.save(update_fields=["line_times", "data", "n_bytes", "n_lines"])
 
 
-def _times_pack(first_at: datetime, times_ms: list[int]) -> bytes:
+def _times_pack(first_at: datetime, group: Sequence[LogLines]) -> bytes:
     begin = _ms(first_at)
-    offsets = [min(max(0, time - begin), 2**32 - 1) for time in times_ms]
-    return struct.pack(f"<{len(offsets)}I", *offsets)
+    return b"".join(
+        struct.pack("<I", min(max(0, read.at_ms - begin), 2**32 - 1)) * read.n_lines for read in group
+    )
 
 
 def _times_of(chunk: LogChunk) -> list[int]:

@@ -7,7 +7,12 @@ import time
 
 import pytest
 
-from jobs.metric_regex import metric_definition_check, metric_matches
+from jobs.metric_regex import (
+    MetricDefinition,
+    MetricMatcher,
+    metric_definition_check,
+    metric_matches,
+)
 from mlplatform.core.errors import InvalidRequest
 
 
@@ -90,3 +95,35 @@ def test_what_is_no_number_is_passed_over() -> None:
     assert (
         metric_matches([{"name": "m", "regex": "=(.*)"}], "=one\n=1_000\n=" + "9" * 65 + "\n=\n=0x10") == []
     )
+
+
+def test_many_lines_at_once_give_what_each_gives() -> None:
+    definitions = [
+        ("loss", r"loss=([0-9.]+)"),
+        ("case", r"(?i)LOSS=(\S+)"),
+        ("anchored", r"^epoch ([0-9]+)$"),
+        ("any number", r"([0-9]+)"),
+        ("either", r"(?:acc|accuracy):\s*([0-9.]+)"),
+        ("end of text", r"x=([0-9]+)\z"),
+        *((f"m{n}", rf"m{n}: ([0-9]+)") for n in range(6)),
+    ]
+    matcher = MetricMatcher(MetricDefinition(name, regex) for name, regex in definitions)
+    lines = [
+        *(
+            "loss=0.5",
+            "epoch 3",
+            "epoch 3 of 4",
+            "",
+            "acc: 1 x=7",
+            "x=7 ",
+            "Loss=nan",
+            "loss=ÄÖ 日本",
+            "nothing",
+        ),
+        *(f"m{n}: {n}" for n in range(6)),
+    ]
+    said = [line.encode() for line in lines]
+    expected = [found for line in said for found in matcher.values(line)]
+    assert len(expected) > 15
+    assert repr(matcher.values_of(b"".join(line + b"\n" for line in said))) == repr(expected)
+    assert MetricMatcher([]).values_of(b"loss=1\n") == []

@@ -7,7 +7,7 @@ import pytest
 from jobs.metric_tester import LINES_SHOWN, metric_test
 from jobs.selectors.metric_tester import log_sample, training_job_metric_matches, training_job_metric_test
 from mlplatform.core.errors import InvalidRequest, NotFound
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_append, log_end, log_stream_create
 from tests.jobs.training.cast import cast_make, job_make
 
@@ -63,7 +63,7 @@ def test_all_matches_are_counted_and_the_first_are_shown() -> None:
 
 def test_of_a_long_log_the_beginning_and_the_end_are_read(db: None) -> None:
     stream = log_stream_create()
-    log_append(stream=stream, lines=[LogLine.of(f"line {n} {'x' * 90}", n) for n in range(1, 10_001)])
+    log_append(stream=stream, lines=[LogLines.of(f"line {n} {'x' * 90}", n) for n in range(1, 10_001)])
     log_end(stream=stream)
     sample = log_sample(stream=stream, part_bytes=50_000)
     numbers = [number for number, _text in sample.lines()]
@@ -74,7 +74,7 @@ def test_of_a_long_log_the_beginning_and_the_end_are_read(db: None) -> None:
 
 def test_a_short_log_is_read_whole_and_carriage_returns_end_no_line(db: None) -> None:
     stream = log_stream_create()
-    log_append(stream=stream, lines=[LogLine.of("10%\r20%", 1), LogLine.of("validation-rmse:1", 2)])
+    log_append(stream=stream, lines=[LogLines.of("10%\r20%", 1), LogLines.of("validation-rmse:1", 2)])
     sample = log_sample(stream=stream)
     assert (sample.n_left_out, list(sample.lines())) == (0, [(1, "10%\r20%"), (2, "validation-rmse:1")])
 
@@ -82,7 +82,7 @@ def test_a_short_log_is_read_whole_and_carriage_returns_end_no_line(db: None) ->
 def test_the_log_of_a_job_is_tried_by_who_may_see_the_job(db: None) -> None:
     cast = cast_make()
     job = job_make(cast.alice, "knn-1")
-    log_append(stream=job.log, lines=[LogLine.of("begin", 1), LogLine.of("validation-rmse:1.5", 2)])
+    log_append(stream=job.log, lines=[LogLines.of("begin", 1), LogLines.of("validation-rmse:1.5", 2)])
     tested, sample = training_job_metric_test(actor=cast.bob, name="knn-1", definitions=[RMSE])
     assert tested.definitions[0].last == 1.5 and sample.n_left_out == 0
     [match] = training_job_metric_matches(actor=cast.bob, name="knn-1", definitions=[RMSE])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from jobs.runner.follow import Cause, Ending, Limits, job_follow
 from jobs.runner.launch import JobProcess, job_environment, job_launch, job_sandbox
 from jobs.runner.outcome import Outcome, Tail, outcome_of
 from jobs.runner.workspace import Workspace
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 
 GIB = 1024**3
 
@@ -27,8 +27,8 @@ class Recorder:
     lines: list[str] = field(default_factory=list)
     full: bool = False
 
-    def write(self, lines: Sequence[LogLine]) -> None:
-        self.lines += [line.text for line in lines]
+    def write(self, lines: LogLines) -> None:
+        self.lines += lines.texts
 
     def order(self) -> Cause | None:
         return self.when(self.lines)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from jobs.services.reporting import PROGRESS_KEPT, ProgressHistory
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 
 
-def line(at_s: float, percent: float) -> LogLine:
-    return LogLine.of(f"#progress_metric: host=algo-1, completed {percent:g} % of epochs", int(at_s * 1000))
+def line(at_s: float, percent: float) -> LogLines:
+    return LogLines.of(f"#progress_metric: host=algo-1, completed {percent:g} % of epochs", int(at_s * 1000))
 
 
 def test_the_last_line_counts_and_those_before_are_kept_with_their_instants() -> None:
     history = ProgressHistory()
-    assert history.take([LogLine.of("Training index...", 0)]) is None
+    assert history.take([LogLines.of("Training index...", 0)]) is None
     history.take([line(1, 10)])
     assert history.take([line(3, 20), line(5, 40)]) == {
         "fraction": 0.4,

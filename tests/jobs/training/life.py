@@ -17,6 +17,7 @@ from typing import Any
 
 from django.db import connection
 
+from jobs.metric_points import points_of
 from jobs.models import JobEvent, MetricChunk, MetricSummary, TrainingJob
 from jobs.runner.outcome import Outcome, internal_failure
 from jobs.selectors.instances import instance_type_usage
@@ -42,7 +43,7 @@ from jobs.services.training import training_job_delete, training_job_stop
 from mlplatform.core.errors import AccessDenied, Conflict, NotFound
 from mlplatform.core.keeping.orphans import orphans_bury
 from mlplatform.core.keeping.tombstones import tombstones_carry_out
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_download, log_read
 from mlplatform.core.models import LogStream, NodeKind, ObjectTombstone
 from mlplatform.core.names import uri
@@ -51,6 +52,7 @@ from mlplatform.core.people.access import Actor
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 from mlplatform.core.storage.objects import object_store, objects_take_back
 from tests.driven_clock import DrivenClock
+from tests.interleaving import before_transactions
 from tests.jobs.training.cast import Cast, job_make
 from tests.memory_broker import MemoryBroker
 from tests.transitions import Transitions
@@ -214,7 +216,7 @@ class Life:
     def write(self, attempt: Attempt, lines: list[str], n_points: int) -> None:
         """What its process prints reaches the database, or nothing of it does."""
         self.n_written += 1
-        said = [LogLine.of(f"{line} {self.n_written}", 0) for line in lines]
+        said = [LogLines.of(f"{line} {self.n_written}", 0) for line in lines]
         points = [MetricPoint("m", n, float(n)) for n in range(n_points)]
 
         def report() -> None:
@@ -342,7 +344,7 @@ class Life:
     def _check_metrics(self, job: Known) -> None:
         summary = MetricSummary.objects.filter(job_id=job.row_id, name="m").first()
         chunks = MetricChunk.objects.filter(job_id=job.row_id, name="m").order_by("first_step")
-        steps = [step for chunk in chunks for _, step, _ in chunk.points]
+        steps = [step for chunk in chunks for _, step, _ in points_of(chunk.points)]
         assert steps == list(range(job.n_points))
         assert (summary.n_points if summary else 0) == job.n_points
 
@@ -433,13 +435,16 @@ def interrupted_by(rival: Callable[[], None], *, after: int = 0) -> Iterator[Non
     rivals = [rival]
     begun = itertools.count()
 
-    def execute_after(execute: Any, sql: str, *arguments: Any) -> Any:
-        begins = not connection.in_atomic_block and sql.startswith(("BEGIN", "UPDATE"))
-        if rivals and begins and next(begun) >= after:
+    def step() -> None:
+        if rivals and next(begun) >= after:
             rivals.pop()()
+
+    def execute_after(execute: Any, sql: str, *arguments: Any) -> Any:
+        if not connection.in_atomic_block and sql.startswith("UPDATE"):
+            step()
         return execute(sql, *arguments)
 
-    with connection.execute_wrapper(execute_after):
+    with before_transactions(step), connection.execute_wrapper(execute_after):
         yield
     while rivals:
         rivals.pop()()

@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from django.db import connection
+from django.conf import settings
 
 from mlplatform.core.env import PROJECT_ROOT, runtime_dir
 from mlplatform.core.models import Node
 from mlplatform.core.startup.redis import redis_program
+from tests.databases import database_url
 from tests.polling import wait_until
 
 
 @contextmanager
 def redis_running(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A Redis where the test settings look for it."""
+    """A Redis where the test settings look for it: on a unix socket, or on a port of loopback."""
     path = runtime_dir() / "redis.sock"
     path.parent.mkdir(parents=True, exist_ok=True)
-    argv = [
-        str(redis_program()),
-        "--port",
-        "0",
-        "--unixsocket",
-        str(path),
-        "--save",
-        "",
-        "--dir",
-        str(folder),
-    ]
+    port = urlsplit(settings.CELERY_BROKER_URL).port or 0
+    options = {"port": str(port), "bind": "127.0.0.1"} if port else {"port": "0", "unixsocket": str(path)}
+    options |= {"save": "", "dir": str(folder)}
+    argv = [str(redis_program()), *(part for name, value in options.items() for part in (f"--{name}", value))]
     popen = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
     try:
-        wait_until(path.exists, what="the socket of Redis")
+        wait_until(lambda: _listens(port) if port else path.exists(), what="a Redis that listens")
         yield popen
     finally:
         popen.kill()
         popen.wait()
         path.unlink(missing_ok=True)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager
@@ -57,7 +58,8 @@ def python_running(log: Path, *arguments: str, **variables: str) -> Iterator[sub
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "mlplatform.settings",
-        "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "DATABASE_URL": database_url(),
+        "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
         **variables,
     }
     with log.open("ab") as output:

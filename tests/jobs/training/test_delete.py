@@ -12,7 +12,7 @@ from jobs.services.metrics import MetricPoint
 from jobs.services.training import training_job_delete
 from mlplatform.core import clock
 from mlplatform.core.errors import Conflict, NotFound
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.models import LogChunk, LogStream
 from mlplatform.core.names import uri
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
@@ -27,7 +27,7 @@ def _completed(cast: Cast, name: str) -> TrainingJob:
     lease = training_job_claim(job_id=job.pk, owner="w")
     assert lease is not None
     training_job_report(
-        lease=lease, stream=job.log, lines=[LogLine.of("m=1", 0)], points=[MetricPoint("m", 0, 1.0)]
+        lease=lease, stream=job.log, lines=[LogLines.of("m=1", 0)], points=[MetricPoint("m", 0, 1.0)]
     )
     stored = object_store().put_bytes(
         b"model", uri(cast.alice.project.bucket, f"training-jobs/{job.uid}/m.tar.gz")

@@ -29,6 +29,7 @@ from mlplatform.core.errors import TransientError
 from mlplatform.core.logs import log_read
 from mlplatform.core.names import uri
 from mlplatform.core.storage.objects import object_store
+from tests.databases import sqlite_only
 from tests.jobs.training.cast import KNN, ROWS, Cast, dataset_make, job_make, store_path
 from tests.jobs.training.scripts import FOREVER, MODEL, Running, program, run
 from tests.polling import wait_until
@@ -254,6 +255,7 @@ def test_a_log_over_its_limit_says_so_and_keeps_the_metrics_coming(
     assert job.final_metrics == {"n": 4999.0}
 
 
+@sqlite_only
 def test_lines_wait_while_the_database_is_locked(
     threads_cast: Cast, worker: WorkerState, tmp_path: Path
 ) -> None:

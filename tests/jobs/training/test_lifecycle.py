@@ -34,7 +34,7 @@ from jobs.services.sweeping import Resending, sweep_leases, sweep_nodes, sweep_p
 from jobs.services.training import training_job_delete, training_job_stop
 from mlplatform.core import clock
 from mlplatform.core.errors import AccessDenied, Conflict, NotFound
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_read
 from mlplatform.core.models import LogStream, Node, NodeKind
 from mlplatform.core.nodes import node_beat
@@ -118,7 +118,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(cast: Cast) -> None:
     new = _claim(job, "new")
     assert new.attempt == 2
     events = JobEvent.objects.count()
-    line = [LogLine.of("from the dead", 0)]
+    line = [LogLines.of("from the dead", 0)]
     for late in (
         lambda: training_job_renew(lease=old),
         lambda: training_job_move(lease=old, status=SecondaryStatus.TRAINING, message="late"),
@@ -140,12 +140,12 @@ def test_a_report_is_all_or_nothing(cast: Cast) -> None:
     lease = _claim(job)
     stale = LogStream.objects.get(pk=job.log_id)
     stream = LogStream.objects.get(pk=job.log_id)
-    training_job_report(lease=lease, stream=stream, lines=[LogLine.of("one", 0)])
+    training_job_report(lease=lease, stream=stream, lines=[LogLines.of("one", 0)])
     with pytest.raises(LeaseLost):
         training_job_report(
             lease=lease,
             stream=stale,
-            lines=[LogLine.of("two", 0)],
+            lines=[LogLines.of("two", 0)],
             points=[MetricPoint("m", 0, 1.0)],
             progress={"a": 1},
         )

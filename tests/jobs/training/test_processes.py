@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ import psutil
 import pytest
 
 from jobs.models import TrainingJob
-from jobs.services.channels import ChannelRequest
 from jobs.services.clearing import work_dir
 from jobs.services.lifecycle import TASK
 from jobs.services.training import training_job_stop
@@ -21,8 +19,7 @@ from mlplatform.core import clock
 from mlplatform.core.broker import app
 from mlplatform.core.logs import log_read
 from mlplatform.core.models import Node
-from mlplatform.core.names import uri
-from mlplatform.core.storage.objects import object_store
+from tests.faults.stage import held_job
 from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.processes import managed, redis_running, worker_running
 from tests.polling import wait_until
@@ -34,21 +31,6 @@ pytestmark = pytest.mark.slow
 def redis(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     with redis_running(tmp_path) as popen:
         yield popen
-
-
-def _slow_job(cast: Cast, name: str) -> TrainingJob:
-    """A job that searches for some seconds: 16,000 rows of 60 columns against themselves."""
-    address = uri(cast.alice.project.bucket, "slow.csv")
-    dice = random.Random(0)
-    row = ",".join(f"{dice.random():.4f}" for _ in range(60))
-    rows = "".join(f"{n % 3},{n / 1000}{row[6:]}\n" for n in range(16_000))
-    object_store().put_bytes(rows.encode(), address)
-    return job_make(
-        cast.alice,
-        name,
-        hyperparameters={"k": "1", "predictor_type": "classifier", "sample_size": "16000"},
-        channels={"train": ChannelRequest(uri=address), "test": ChannelRequest(uri=address)},
-    )
 
 
 def _until(job: TrainingJob, *secondary: str, timeout_s: float = 60) -> None:
@@ -135,8 +117,8 @@ def test_a_job_submitted_while_the_broker_is_away_runs_when_it_is_back(
 def test_the_job_of_a_killed_worker_ends_with_it_and_is_run_again(
     threads_cast: Cast, redis: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    job = _slow_job(threads_cast, "orphan")
-    with worker_running(tmp_path, "w1") as popen:
+    job, data = held_job(threads_cast, "orphan")
+    with data, worker_running(tmp_path, "w1") as popen:
         _until(job, "Training")
         wait_until(lambda: bool(_job_processes()), what="the job process")
         popen.send_signal(signal.SIGKILL)
@@ -153,8 +135,8 @@ def test_the_job_of_a_killed_worker_ends_with_it_and_is_run_again(
 def test_a_worker_that_is_asked_to_end_gives_its_job_to_another(
     threads_cast: Cast, redis: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    job = _slow_job(threads_cast, "handed-on")
-    with worker_running(tmp_path, "w1") as popen:
+    job, data = held_job(threads_cast, "handed-on")
+    with data, worker_running(tmp_path, "w1") as popen:
         _until(job, "Training")
         wait_until(lambda: bool(_job_processes()), what="the job process")
         popen.send_signal(signal.SIGTERM)
@@ -170,8 +152,8 @@ def test_a_worker_that_is_asked_to_end_gives_its_job_to_another(
 def test_a_stop_ends_the_process_within_seconds(
     threads_cast: Cast, redis: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    job = _slow_job(threads_cast, "stopped")
-    with worker_running(tmp_path):
+    job, data = held_job(threads_cast, "stopped")
+    with data, worker_running(tmp_path):
         _until(job, "Training")
         wait_until(lambda: bool(_job_processes()), what="the job process")
         training_job_stop(actor=threads_cast.alice, name="stopped")

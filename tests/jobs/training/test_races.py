@@ -32,9 +32,10 @@ from jobs.services.worker_state import WorkerState
 from mlplatform.core import clock
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import Conflict
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
+from tests.databases import database_url
 from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.scripts import MODEL, program
 from tests.memory_broker import memory_broker
@@ -89,11 +90,10 @@ def test_deliveries_to_several_processes_run_one_attempt(
     job = job_make(threads_cast.alice)
     path = tmp_path / "claim.py"
     path.write_text(CLAIM)
-    database = f"sqlite:///{connection.settings_dict['NAME']}"
     workers = [
         subprocess.Popen(
             [sys.executable, str(path), str(job.pk), "13"],
-            env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "DATABASE_URL": database},
+            env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "DATABASE_URL": database_url()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -220,7 +220,7 @@ def test_a_lease_that_runs_out_while_its_worker_writes_is_either_kept_or_lost_an
                 if what == "renew":
                     training_job_renew(lease=lease)
                 elif what == "report":
-                    training_job_report(lease=lease, stream=stream, lines=[LogLine.of("late", 0)])
+                    training_job_report(lease=lease, stream=stream, lines=[LogLines.of("late", 0)])
                 else:
                     training_job_finish(lease=lease, outcome=COMPLETED)
             except LeaseLost:

@@ -11,7 +11,7 @@ from jobs.metric_regex import MetricDefinition, MetricMatcher
 from jobs.services import reporting
 from jobs.services.lifecycle import Lease, training_job_claim
 from jobs.services.reporting import Reporter
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_read
 from mlplatform.core.models import LogStream
 from tests.jobs.training.cast import Cast, job_make
@@ -54,10 +54,10 @@ def test_a_batch_whose_commit_was_answered_by_nobody_is_not_delivered_again_when
     monkeypatch.setattr(reporting, "RETRY_S", 0)
     monkeypatch.setattr(reporting, "training_job_report", commit_without_an_answer)
     with connection.execute_wrapper(execute):
-        reporter.write([LogLine.of("m=1", 0)])
+        reporter.write(LogLines.of("m=1", 0))
         reporter._turn()
         monkeypatch.setattr(reporting, "training_job_report", deliver)
-        reporter.write([LogLine.of("m=2", 0)])
+        reporter.write(LogLines.of("m=2", 0))
         for _ in range(3):
             reporter._turn()
         away = False

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.metric_points import Point, points_thin
 from jobs.models import TrainingJob
-from jobs.selectors.metrics import Point, points_thin
 from jobs.selectors.training import (
     training_job_artifact,
     training_job_counts,
