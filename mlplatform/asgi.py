@@ -12,6 +12,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
 django.setup(set_prefix=False)
 
 from mlplatform.core.body_limit import BodyLimit  # noqa: E402  tables can be imported only now
+from mlplatform.core.late_body import LateBody  # noqa: E402  its settings too
 from mlplatform.core.request_bodies import SpoolingHandler  # noqa: E402  its settings too
 
-application = BodyLimit(AssetsApplication(SpoolingHandler()))
+application = BodyLimit(LateBody(AssetsApplication(SpoolingHandler())))

@@ -18,6 +18,8 @@ from endpoints.serving.exchange import Exchange
 from mlplatform.core.errors import PlatformError, ServiceUnavailable
 
 _EVENT_STREAM = b"text/event-stream"
+ANSWER_WITHIN_S = 960.0
+"""Longer than an upload may be read (`jobs.data.process`), so that its reader is told what came of it."""
 
 
 class WebProxy:
@@ -29,7 +31,7 @@ class WebProxy:
     """
 
     def __init__(
-        self, web: Address, *, trusted_proxies: Collection[str] = (), answer_within_s: float = 600.0
+        self, web: Address, *, trusted_proxies: Collection[str] = (), answer_within_s: float = ANSWER_WITHIN_S
     ) -> None:
         self._web = web
         self._trusted_proxies = frozenset(trusted_proxies)

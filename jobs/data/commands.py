@@ -13,6 +13,11 @@ from mlplatform.core.tabular.schema import TableSchema
 
 
 def _inspect(*, path: str, profile_path: str, **said: Any) -> dict[str, Any]:
+    from jobs.algorithms.lean_import import arrow_without_pandas
+    from mlplatform.core.tabular.blocks import blocks_small
+
+    arrow_without_pandas()
+    blocks_small()
     from jobs.data.inspect import file_inspect, profile_write
 
     inspected = file_inspect(Path(path), **said)

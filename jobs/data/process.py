@@ -223,7 +223,7 @@ def _environment(sandbox: Sandbox) -> dict[str, str]:
         passed |= {"HOME": "/tmp", "TMPDIR": "/tmp"}
     return passed | {
         "ARROW_DEFAULT_MEMORY_POOL": "system",
-        "MALLOC_ARENA_MAX": "4",
+        "MALLOC_ARENA_MAX": "1",
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "PYTHONUTF8": "1",

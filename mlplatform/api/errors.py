@@ -28,10 +28,13 @@ _TITLES = {
     404: gettext_noop("Not found"),
     405: gettext_noop("Method not allowed"),
     406: gettext_noop("Not acceptable"),
+    408: gettext_noop("Request timed out"),
     409: gettext_noop("Conflict"),
+    412: gettext_noop("Precondition failed"),
     413: gettext_noop("Too large"),
     415: gettext_noop("Unsupported media type"),
     422: gettext_noop("Unprocessable"),
+    423: gettext_noop("Locked"),
     424: gettext_noop("Model error"),
     429: gettext_noop("Too many requests"),
     500: gettext_noop("Internal failure"),
@@ -128,5 +131,5 @@ def _headers(error: Exception, status: int, context: dict[str, Any]) -> Iterator
     if status == 405:
         yield "Allow", ", ".join(context["view"].allowed_methods)
     wait = getattr(error, "wait", None) or getattr(error, "retry_after_s", None)
-    if wait or status in {429, 503, 507}:
+    if wait or status in {423, 429, 503, 507}:
         yield "Retry-After", str(int(wait or _RETRY_AFTER_S))

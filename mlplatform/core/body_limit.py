@@ -88,10 +88,11 @@ class BodyLimit:
 
         try:
             await self._application(scope, receive_counted, send_noted)
-        except _Refused as refused:
+        except (_Refused, PlatformError) as refused:  # what was refused of a late body is a plain error
             if not answering:
+                error = refused.error if isinstance(refused, _Refused) else refused
                 request_id = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-                await _answer(send, refused.error, request_id)
+                await _answer(send, error, request_id)
 
 
 async def _limit(headers: dict[bytes, str], address: str) -> int:

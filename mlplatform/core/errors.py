@@ -78,6 +78,27 @@ class Conflict(PlatformError):
     http_status = 409
 
 
+class RequestTimeout(PlatformError):
+    """The request's body stopped coming; what had come may have been kept."""
+
+    code = "RequestTimeout"
+    http_status = 408
+
+
+class PreconditionFailed(PlatformError):
+    """The caller speaks another version of a protocol."""
+
+    code = "PreconditionFailed"
+    http_status = 412
+
+
+class Locked(PlatformError):
+    """Another request is at it; the same may be tried again in a moment."""
+
+    code = "ResourceLocked"
+    http_status = 423
+
+
 class LimitExceeded(PlatformError):
     """A quota is used up; the message has the limit and the current use."""
 

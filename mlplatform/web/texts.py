@@ -14,6 +14,21 @@ def script_texts() -> dict[str, str]:
         "confirm": _("Please confirm"),
         "reconnecting": _("Updated {seconds} s ago, reconnecting…"),
         "upload_sent": _("Sent {sent} of {total}"),
+        "upload_rate": _("Sent {sent} of {total}, {rate} a second, about {left} left"),
+        "upload_pause": _("Pause"),
+        "upload_go_on": _("Go on"),
+        "upload_paused": _("Paused at {sent} of {total}. What was sent is kept."),
+        "upload_waiting": _(
+            "The connection was lost at {sent} of {total}. What was sent is kept; trying again in {wait}."
+        ),
+        "upload_unfinished": _(
+            "{name} was sent up to {sent} of {total}. Choose the same file again, and it goes on from there."
+        ),
+        "upload_stopped": _("The upload was refused. What was sent is kept; reload the page and try again."),
+        "upload_lost_reading": _(
+            "The connection was lost while the file was read. See in the list whether the dataset is there; if not, "
+            "send the form again: the file itself is kept and need not be sent again."
+        ),
         "upload_reading": _("Sent. Reading every row and column…"),
         "upload_too_large": _("The file has {size}; at most {limit} may be uploaded."),
         "upload_lost": _("The connection was lost while sending the file. Nothing was kept; send it again."),

@@ -67,13 +67,25 @@ class UploadField(serializers.FileField):
     """A part of a form that is a file."""
 
 
+_UPLOAD_HELP = "Id of a resumable upload of your own that has come whole; it is used up."
+
+
+class VersionRequest(StrictSerializer):
+    upload = NameField(help_text=_UPLOAD_HELP)
+    label: Any = LabelField(required=False, allow_null=True, help_text=_LABEL_HELP)
+    header = FlagField(required=False, allow_null=True, help_text="Of a CSV; found out if left out.")
+    encoding = OneOfField(choices=ENCODINGS, required=False, allow_null=True)
+    delimiter = OneOfField(choices=DELIMITERS, required=False, allow_null=True)
+
+
 class DatasetRequest(StrictSerializer):
-    """Give either `uri` or `sample`. A sample knows its label and form itself."""
+    """Give one of `uri`, `upload` and `sample`. A sample knows its label and form itself."""
 
     name = NameField()
     uri = TextField(
         required=False, max_length=2048, help_text="`https://…`, or `s3://` of the project's own bucket."
     )
+    upload = NameField(required=False, help_text=_UPLOAD_HELP)
     sample = OneOfField(choices=[sample.name for sample in SAMPLES], required=False)
     label: Any = LabelField(required=False, allow_null=True, help_text=_LABEL_HELP)
     header = FlagField(required=False, allow_null=True, help_text="Of a CSV; found out if left out.")
@@ -82,8 +94,8 @@ class DatasetRequest(StrictSerializer):
     description = TextField(allow_blank=True, max_length=DESCRIPTION_MAX, default="")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if ("uri" in attrs) == ("sample" in attrs):
-            raise serializers.ValidationError({"uri": [_("give either uri or sample, not both or none")]})
+        if len({"uri", "upload", "sample"} & set(attrs)) != 1:
+            raise serializers.ValidationError({"uri": [_("give one of uri, upload and sample")]})
         known = [name for name in ("label", "header", "encoding", "delimiter") if name in attrs]
         if "sample" in attrs and known:
             message = _("a sample has its own; leave this out")

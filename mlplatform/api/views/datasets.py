@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework.request import Request
@@ -9,6 +10,7 @@ from rest_framework.response import Response
 
 from jobs.models import Dataset as StoredDataset
 from jobs.selectors.datasets import dataset_get, dataset_list, dataset_versions
+from jobs.services.dataset_uploads import dataset_create_from_resumable, dataset_version_add_resumable
 from jobs.services.datasets import (
     dataset_create_from_sample,
     dataset_create_from_upload,
@@ -32,12 +34,18 @@ from mlplatform.api.serializers.datasets import (
     DatasetUpload,
     DatasetVersion,
     SplitRequest,
+    VersionRequest,
     VersionUpload,
 )
 from mlplatform.api.serializers.lists import listed
 
 TAG = "datasets"
 _MULTIPART = "multipart/form-data"
+_CREATE: dict[str, Callable[..., StoredDataset]] = {
+    "sample": dataset_create_from_sample,
+    "upload": dataset_create_from_resumable,
+    "uri": dataset_create_from_uri,
+}
 
 
 class DatasetListView(ApiView):
@@ -51,7 +59,7 @@ class DatasetListView(ApiView):
 
     @operation(
         "dataset_create",
-        "Upload a table, copy one from a URI, or take a sample",
+        "Upload a table, take one that was uploaded, copy one from a URI, or take a sample",
         request={_MULTIPART: DatasetUpload, "application/json": DatasetRequest},
         answer=Dataset,
         status=201,
@@ -64,7 +72,7 @@ class DatasetListView(ApiView):
             upload = self.body(DatasetUpload)
             return self.create_once(lambda: self._uploaded(upload))
         asked = self.body(DatasetRequest)
-        create = dataset_create_from_sample if "sample" in asked else dataset_create_from_uri
+        create = next(create for source, create in _CREATE.items() if source in asked)
         return self.create_once(lambda: dataset_json(create(actor=self.actor, **asked)))
 
     def _uploaded(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +128,7 @@ class DatasetSplitView(ApiView):
 class DatasetVersionListView(ApiView):
     tag = TAG
     access = {"GET": Rule.VIEWER, "POST": Rule.EDITOR}
-    parser_classes = [UploadParser]
+    parser_classes = [StrictJSONParser, UploadParser]
 
     @operation("dataset_version_list", "Versions, the newest first", answer=listed(DatasetVersion))
     def get(self, request: Request, project: str, name: str) -> Response:
@@ -130,13 +138,18 @@ class DatasetVersionListView(ApiView):
     @operation(
         "dataset_version_create",
         "Upload a new version",
-        request={_MULTIPART: VersionUpload},
+        request={_MULTIPART: VersionUpload, "application/json": VersionRequest},
         answer=DatasetVersion,
         status=201,
         idempotent=True,
     )
     def post(self, request: Request, project: str, name: str) -> Response:
         """The label stays the column of that name unless another one is given."""
+        if not request.content_type.startswith(_MULTIPART):
+            of_upload = self.body(VersionRequest)
+            return self.create_once(
+                lambda: version_json(dataset_version_add_resumable(actor=self.actor, name=name, **of_upload))
+            )
         asked = self.body(VersionUpload)
         filename = asked["file"].name
         return self.create_once(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mlplatform.core.errors import DataError
+from mlplatform.core.tabular.blocks import block_bytes
 from mlplatform.core.tabular.cells import FALSE, MISSING, TRUE, boolean_cell, number_cell, shown, text_cell
 from mlplatform.core.tabular.names import column_names_check, generated_names
 from mlplatform.core.tabular.records import record_blocks, record_pattern
@@ -24,7 +25,6 @@ from mlplatform.core.tabular.text import text_array
 from mlplatform.core.text import text as _
 from mlplatform.core.text import text_of
 
-BLOCK_BYTES: Final = 4 * 1024 * 1024
 MAX_BLOCK_BYTES: Final = 32 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _UTF8 = frozenset({"utf-8", "utf8", "utf-8-sig", "ascii"})
@@ -162,7 +162,7 @@ class CsvReader:
 
     def _block_bytes(self) -> int:
         """More for a wide table, whose columns each cost something per block."""
-        return min(max(BLOCK_BYTES, len(self.columns) * 4096), MAX_BLOCK_BYTES)
+        return min(max(block_bytes(), len(self.columns) * 4096), MAX_BLOCK_BYTES)
 
     def _pieces(self) -> Iterator[bytes]:
         try:

@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 import pyarrow.json as pajson
 
 from mlplatform.core.errors import DataError
+from mlplatform.core.tabular.blocks import block_bytes
 from mlplatform.core.tabular.cells import NOT_A_NUMBER, NOT_BOOLEAN, shown, text_cell
 from mlplatform.core.tabular.names import column_names_check, generated_names
 from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
 from mlplatform.core.tabular.text import text_array
 from mlplatform.core.text import text as _
 
-BLOCK_BYTES: Final = 4 * 1024 * 1024
 TOO_DEEP: Final = _("it is nested too deeply")
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -107,7 +107,7 @@ class JsonLinesReader:
     def _pieces(self) -> Iterator[bytes]:
         """Whole lines, some megabytes at a time."""
         rest = b""
-        while data := self._stream.read(BLOCK_BYTES):
+        while data := self._stream.read(block_bytes()):
             data = rest + data
             cut = data.rfind(b"\n") + 1
             rest = data[cut:]
