@@ -25,6 +25,7 @@ from endpoints.models import (
 )
 from endpoints.server_spec import socket_folder
 from endpoints.services.async_invocations import async_invocations_remove
+from endpoints.services.captured_files import captured_files_remove
 from endpoints.services.replica_logs import replica_logs_ended, replica_logs_orphaned
 from endpoints.services.transforms import transform_jobs_remove
 from jobs.models import SpentRecord
@@ -137,6 +138,14 @@ def async_invocations_retire(before: datetime, limit: int) -> int:
     with transaction.atomic():
         over = AsyncInvocation.objects.filter(status__in=ended, ended_at__lt=before)
         return async_invocations_remove(rows=over.order_by("pk")[:limit])
+
+
+# Captured files are no `object_reference`: they lie in folders that the user names and never in one of the platform's
+# own (`data_capture` refuses those), where alone orphans are looked for. So they stay, with their endpoint or without.
+@retention("captured_files", title=_("Captured requests"), setting="MLPLATFORM_KEEP_CAPTURE_DAYS")
+def captured_files_retire(before: datetime, limit: int) -> int:
+    """Of hours that are over, with their objects; also those of endpoints that are no more."""
+    return captured_files_remove(before=before, limit=limit)
 
 
 @leftovers("transform folders")

@@ -21,23 +21,29 @@ _LONGEST = 1024
 
 @dataclass(frozen=True)
 class RunClaim:
-    """What a token that was believed says. `expires_at` in seconds since the epoch."""
+    """What a token that was believed says. `expires_at` in seconds since the epoch; `is_captured` whether its requests
+    are those of users, which data capture is meant for.
+    """
 
     project: str
     endpoint: str
     expires_at: float
+    is_captured: bool = False
 
 
-def run_token_new(*, key: bytes, project: str, endpoint: str, expires_at: float) -> str:
+def run_token_new(
+    *, key: bytes, project: str, endpoint: str, expires_at: float, is_captured: bool = False
+) -> str:
     """A token for `Authorization: Run <token>`: letters, digits, `-`, `_` and one dot.
 
     Args:
         expires_at: Seconds since the epoch.
+        is_captured: Whether data capture, where it is on, keeps its requests: those of users, not of evaluations.
 
     Raises:
         ValueError: The key is empty, and so would sign for anybody.
     """
-    content = json.dumps([project, endpoint, expires_at], separators=(",", ":")).encode()
+    content = json.dumps([project, endpoint, expires_at, is_captured], separators=(",", ":")).encode()
     claim = base64.urlsafe_b64encode(content).rstrip(b"=")
     return f"{claim.decode()}.{_signature(key, claim)}"
 
@@ -60,10 +66,11 @@ def run_token_check(authorization: bytes | None, *, key: bytes, now: float) -> R
         raise NotAuthenticated(f"Authorization: not of the form '{SCHEME} <token>'")
     if not hmac.compare_digest(signature, _signature(key, claim).encode()):
         raise NotAuthenticated("Authorization: this is no token of a run of this platform")
-    project, endpoint, expires_at = json.loads(base64.urlsafe_b64decode(claim + b"=" * (-len(claim) % 4)))
+    said = json.loads(base64.urlsafe_b64decode(claim + b"=" * (-len(claim) % 4)))
+    project, endpoint, expires_at, is_captured = said
     if expires_at <= now:
         raise NotAuthenticated("Authorization: the time of this run is over")
-    return RunClaim(project, endpoint, expires_at)
+    return RunClaim(project, endpoint, expires_at, is_captured)
 
 
 def _signature(key: bytes, claim: bytes) -> str:

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from time import monotonic
 
+from endpoints.capture.rule import LiveCapture
 from endpoints.gateway.routing import Elasticity, Route, RouteVariant, RoutingTable
 from endpoints.gateway.waiting import ElasticVariant
 from endpoints.serving.address import Address
 from endpoints.serving.answers import ValidationError
-from endpoints.serving.client import ConnectionPool
+from endpoints.serving.client import Connect, ConnectionPool, connect
 from mlplatform.core.errors import Throttled
 
 _FIRST_PAUSE_S = 0.25
@@ -29,9 +30,9 @@ def _nobody() -> None:
 class Replica:
     """One model server and what we know of it."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, *, connect: Connect = connect) -> None:
         self.address = address
-        self.pool = ConnectionPool(address)
+        self.pool = ConnectionPool(address, connect=connect)
         self.n_outstanding = 0
         self.resting_until = 0.0
         self.last_used = 0
@@ -90,6 +91,7 @@ class LiveRoute:
         self.status = route.status
         self.is_async = route.is_async
         self.variants = variants
+        self.capture = _capture(route)
 
     def choose(self, target: str | None) -> LiveVariant:
         """The variant asked for, or the next by weight; those without a ready replica are passed over if
@@ -122,10 +124,12 @@ class Balancer:
 
     Args:
         nudge: Has what elastic variants call for written down at once.
+        connect: Opens a connection to a replica.
     """
 
-    def __init__(self, *, nudge: Callable[[], None] = _nobody) -> None:
+    def __init__(self, *, nudge: Callable[[], None] = _nobody, connect: Connect = connect) -> None:
         self.has_table = False
+        self._connect = connect
         self._nudge = nudge
         self._routes: dict[tuple[str, str], LiveRoute] = {}
         self._variants: dict[tuple[int, str], LiveVariant] = {}
@@ -153,6 +157,10 @@ class Balancer:
             if variant.elastic is not None and self._variants.get(key) is not variant:
                 variant.replicas = []
                 variant.elastic.close()
+
+    def routes(self) -> list[tuple[str, LiveRoute]]:
+        """Every live route with its project's name, in the table's order."""
+        return [(project, route) for (project, _), route in self._routes.items()]
 
     def elastic_variants(self) -> list[ElasticVariant]:
         return [variant.elastic for variant in self._variants.values() if variant.elastic is not None]
@@ -192,8 +200,19 @@ class Balancer:
 
     def _replica(self, address: Address, old_replicas: dict[Address, Replica]) -> Replica:
         if address not in self._replicas:
-            self._replicas[address] = old_replicas.get(address) or Replica(address)
+            self._replicas[address] = old_replicas.get(address) or Replica(address, connect=self._connect)
         return self._replicas[address]
+
+
+def _capture(route: Route) -> LiveCapture | None:
+    if route.capture is None:
+        return None
+    return LiveCapture(
+        route.capture,
+        project=route.project,
+        endpoint=route.endpoint_name,
+        endpoint_id=route.endpoint_id,
+    )
 
 
 def _next_by_weight(variants: list[LiveVariant]) -> LiveVariant:

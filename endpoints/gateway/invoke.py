@@ -1,8 +1,8 @@
 """One invocation: choose variant and replica, call the model server, try another replica where that is safe,
 count.
 
-The hot path of the platform: nothing here touches the database, the disk or Django. Who may call was settled
-before.
+The hot path of the platform: nothing here touches the database or Django, and of the disk data capture alone, with one
+write that may fail. Who may call was settled before.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from time import monotonic, perf_counter, time
 from urllib.parse import parse_qs
 
+from endpoints.capture.recorder import Recorder
 from endpoints.gateway.balance import Balancer, LiveRoute, LiveVariant, Replica
 from endpoints.gateway.bodies import BodyBudget
 from endpoints.gateway.refresh import TableKeeper
@@ -72,6 +73,7 @@ class Invoker:
         body_bytes_max: Bytes of one request's body.
         patient_s: For so long an answer may be waited for whose request says so; such a door also serves asynchronous
             endpoints. 0 for none.
+        recorder: Captures what is answered, of endpoints that want it, before it is sent.
     """
 
     def __init__(
@@ -87,7 +89,9 @@ class Invoker:
         n_waiting_max: int = 2000,
         body_bytes_max: int = MAX_BODY_BYTES,
         patient_s: float = 0.0,
+        recorder: Recorder | None = None,
     ) -> None:
+        self._recorder = recorder
         self._body_bytes_max = body_bytes_max
         self._patient_s = patient_s
         self._wait_within_s = wait_within_s
@@ -100,9 +104,18 @@ class Invoker:
         self._n_outstanding_max = n_outstanding_max
 
     async def __call__(
-        self, exchange: Exchange, *, project: str, endpoint_name: str, request_id: bytes
+        self,
+        exchange: Exchange,
+        *,
+        project: str,
+        endpoint_name: str,
+        request_id: bytes,
+        may_capture: bool = True,
     ) -> None:
         """Answers the exchange.
+
+        Args:
+            may_capture: Whether it is a request of the endpoint's users, which is captured where that is on.
 
         Raises:
             NotFound: There is no such endpoint.
@@ -121,6 +134,15 @@ class Invoker:
                 body = await exchange.body(limit_bytes=self._body_bytes_max, held=held)
                 answer = await self._answer(exchange, route, variant, body, request_id, timing)
             status, headers, content = answer.status, _from_model(answer), answer.pieces
+            if may_capture and route.capture is not None and self._recorder is not None and status < 300:
+                self._recorder.take(
+                    route.capture,
+                    variant.name,
+                    request=exchange.headers,
+                    body=body,
+                    answer=headers,
+                    pieces=content,
+                )
         except PlatformError as error:
             status, headers, said = error_answer(error, request_id.decode("latin-1"))
             content = (said,)
@@ -144,6 +166,11 @@ class Invoker:
             busy_s=timing.busy_s,
             is_cold=timing.waited_s is not None,
         )
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes of requests' bodies in hand."""
+        return self._bodies.held_bytes
 
     def _within_s(self, exchange: Exchange) -> float:
         """How long the model may take: as long as the request says, where this door allows for it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from endpoints.capture.rule import CaptureRule
 from endpoints.serving.address import Address
 
 Version = int | str
@@ -51,7 +52,7 @@ class RouteVariant:
 @dataclass(frozen=True)
 class Route:
     """An endpoint. `status` is its status word, shown to callers while no replica is ready; `is_async` where only runs
-    may call it, which take in requests that are objects.
+    may call it, which take in requests that are objects; `capture` what is kept of its requests, None for nothing.
     """
 
     project: str
@@ -60,6 +61,7 @@ class Route:
     status: str
     variants: tuple[RouteVariant, ...] = ()
     is_async: bool = False
+    capture: CaptureRule | None = None
 
 
 @dataclass(frozen=True)

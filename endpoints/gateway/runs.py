@@ -48,7 +48,11 @@ class RunsApplication:
             raise endpoint_not_found(project, endpoint_name)
         self._invoke.require_table()
         await self._invoke(
-            exchange, project=project, endpoint_name=endpoint_name, request_id=request_id_of(exchange.headers)
+            exchange,
+            project=project,
+            endpoint_name=endpoint_name,
+            request_id=request_id_of(exchange.headers),
+            may_capture=claim.is_captured,
         )
 
 

@@ -23,13 +23,17 @@ from typing import Any
 import uvloop
 
 from endpoints.async_limits import BODY_BYTES_MAX, PATIENT_S
+from endpoints.capture.recorder import Recorder
 from endpoints.gateway.balance import Balancer
 from endpoints.gateway.headers import request_id_of
 from endpoints.gateway.invoke import Invoker, endpoint_not_found, invocation_of
 from endpoints.gateway.keys import key_authenticate
 from endpoints.gateway.loads import LoadWriter, WriteLoads, nothing_written
+from endpoints.gateway.metrics import PATH as METRICS_PATH
+from endpoints.gateway.metrics import MetricsDoor
 from endpoints.gateway.proxy import WebProxy
 from endpoints.gateway.refresh import LoadTable, TableKeeper
+from endpoints.gateway.relay import GatewayRelay
 from endpoints.gateway.routing import KeyRecord, RoutingTable
 from endpoints.gateway.runs import BODIES_BYTES_MAX, RunsApplication, RunsDoor, runs_limits
 from endpoints.gateway.tally import Flush, Tally, TallyWriter
@@ -46,6 +50,7 @@ logger = logging.getLogger(__name__)
 _PROJECT = b"x-mlplatform-project"
 _N_FILES = 32_768
 _N_CONNECTIONS = 8_192
+_CAPTURE_TURN_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ class GatewayConfig:
     trusted: Address
     web: Address
     runs: RunsDoor | None = None
+    relay: GatewayRelay = field(default_factory=GatewayRelay)
     trusted_proxies: frozenset[str] = frozenset()
+    metrics_token: str = field(default="", repr=False)
     reload_every_s: float = 0.25
     flush_every_s: float = 2.0
     grace_s: float = 30.0
@@ -78,11 +85,13 @@ class Gateway:
         load_table: LoadTable,
         flush: Flush,
         write_loads: WriteLoads = nothing_written,
+        recorder: Recorder | None = None,
     ) -> None:
         self._config = config
+        self._recorder = recorder
         self._keys: Mapping[str, KeyRecord] = {}
         self._loads = LoadWriter(write_loads, lambda: self._balancer.elastic_variants())
-        self._balancer = Balancer(nudge=self._loads.nudge)
+        self._balancer = Balancer(nudge=self._loads.nudge, connect=config.relay.connect)
         self._keeper = TableKeeper(load_table, self._adopt, every_s=config.reload_every_s)
         self._tally = Tally()
         self._writer = TallyWriter(self._tally, flush, every_s=config.flush_every_s)
@@ -90,6 +99,14 @@ class Gateway:
         self._proxy = WebProxy(config.web, trusted_proxies=config.trusted_proxies)
         self._public = HttpServer(self._serve_public, refuse=_refuse, limits=config.limits)
         self._trusted = HttpServer(self._serve_trusted, refuse=_refuse, limits=config.limits)
+        self._metrics = MetricsDoor(
+            config.metrics_token,
+            balancer=self._balancer,
+            tally=self._tally,
+            web=config.web,
+            n_connections=lambda: self._public.n_active,
+            body_bytes=lambda: self._invoke.body_bytes,
+        )
         self._servers = [self._public, self._trusted]
         self._loops: list[asyncio.Task[None]] = []
         self._listener: socket.socket | None = None
@@ -109,7 +126,10 @@ class Gateway:
             asyncio.create_task(self._keeper.run()),
             asyncio.create_task(self._writer.run()),
             asyncio.create_task(self._loads.run()),
+            *self._config.relay.tasks(),
         ]
+        if self._recorder is not None:
+            self._loops.append(asyncio.create_task(_turn(self._recorder)))
         return public
 
     def listen_for_changes(self, listener: socket.socket) -> None:
@@ -130,8 +150,11 @@ class Gateway:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        if self._recorder is not None:
+            self._recorder.close()
         await self._writer.write()
         self._writer.close()
+        self._metrics.close()
         self._loads.close()
         self._keeper.close()
         self._balancer.close()
@@ -157,6 +180,7 @@ class Gateway:
             n_waiting_max=self._config.n_waiting_max,
             body_bytes_max=body_bytes_max,
             patient_s=patient_s,
+            recorder=self._recorder,
         )
 
     def _told_of_changes(self, listener: socket.socket) -> None:
@@ -170,6 +194,7 @@ class Gateway:
     def _adopt(self, table: RoutingTable) -> None:
         self._keys = table.keys
         self._balancer.adopt(table)
+        self._tally.forget({route.endpoint_id for route in table.routes})
 
     # ---- the public port
 
@@ -177,7 +202,8 @@ class Gateway:
         found = invocation_of(exchange)
         authorization = exchange.header(b"authorization")
         if found is None or (authorization is None and exchange.header(b"cookie") is not None):
-            await self._proxy(exchange)
+            is_scrape = exchange.path == METRICS_PATH and exchange.method == b"GET"
+            await (self._metrics(exchange) if is_scrape else self._proxy(exchange))
             return
         self._invoke.require_table()
         key = await self._authenticate(authorization)
@@ -245,6 +271,7 @@ def gateway_run(
     load_table: LoadTable,
     flush: Flush,
     write_loads: WriteLoads = nothing_written,
+    recorder: Recorder | None = None,
     changes: socket.socket | None = None,
     lifeline: Lifeline | None = None,
 ) -> int:
@@ -254,6 +281,7 @@ def gateway_run(
         load_table: See `TableKeeper`.
         flush: See `TallyWriter`.
         write_loads: See `LoadWriter`.
+        recorder: Captures what is answered, of endpoints that want it.
         changes: Where it is told that the routing table has changed.
         lifeline: Ends the process with its parent.
     """
@@ -261,14 +289,24 @@ def gateway_run(
     n_connections = min(_N_CONNECTIONS, _raise_file_limit() * 3 // 8)
     config = replace(config, limits=replace(config.limits, n_connections=n_connections))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        gateway = runner.run(_made(config, load_table, flush, write_loads))
+        gateway = runner.run(_made(config, load_table, flush, write_loads, recorder))
         return runner.run(_run(gateway, config, changes, lifeline))
 
 
 async def _made(
-    config: GatewayConfig, load_table: LoadTable, flush: Flush, write_loads: WriteLoads
+    config: GatewayConfig,
+    load_table: LoadTable,
+    flush: Flush,
+    write_loads: WriteLoads,
+    recorder: Recorder | None,
 ) -> Gateway:
-    return Gateway(config, load_table=load_table, flush=flush, write_loads=write_loads)
+    return Gateway(config, load_table=load_table, flush=flush, write_loads=write_loads, recorder=recorder)
+
+
+async def _turn(recorder: Recorder) -> None:
+    while True:
+        await asyncio.sleep(_CAPTURE_TURN_S)
+        recorder.turn()
 
 
 async def _run(

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from django.db import close_old_connections, transaction
 from django.db.models import Q
 
+from endpoints.capture.rule import CaptureRule
 from endpoints.elastic import Load
 from endpoints.gateway.histogram import Histogram
 from endpoints.gateway.routing import (
@@ -25,7 +26,14 @@ from endpoints.gateway.routing import (
     Version,
 )
 from endpoints.gateway.tally import MinuteCounts
-from endpoints.models import Endpoint, EndpointConfig, EndpointMetric, ProductionVariant, Replica
+from endpoints.models import (
+    DataCapture,
+    Endpoint,
+    EndpointConfig,
+    EndpointMetric,
+    ProductionVariant,
+    Replica,
+)
 from endpoints.services.elastic import (
     AGAIN_AT,
     is_elastic,
@@ -33,7 +41,8 @@ from endpoints.services.elastic import (
     replicas_most,
     waiting_count_write,
 )
-from endpoints.serving.address import Address, address_parse
+from endpoints.services.relay import host_places
+from endpoints.serving.address import Address
 from endpoints.wake import host_wake
 from mlplatform.core import clock
 from mlplatform.core.models import AccessKey, Membership
@@ -80,8 +89,11 @@ def _routes() -> list[Route]:
     ready = (
         Replica.objects.filter(status=ReplicaStatus.IN_SERVICE).exclude(address="").order_by("index", "pk")
     )
-    for variant_id, address in ready.values_list("variant_id", "address"):
-        addresses.setdefault(variant_id, []).append(address_parse(address))
+    places = host_places()
+    for variant_id, address, host, uid in ready.values_list("variant_id", "address", "host", "uid"):
+        way = places.way_to(host=host, uid=uid, address=address)
+        if way is not None:
+            addresses.setdefault(variant_id, []).append(way)
     failures = _failures()
     variants: dict[int, list[RouteVariant]] = {}
     live = set(Endpoint.objects.exclude(live=None).values_list("live", flat=True))
@@ -96,6 +108,7 @@ def _routes() -> list[Route]:
         variants.setdefault(variant.config_id, []).append(
             RouteVariant(variant.name, variant.weight, replicas, elastic)
         )
+    captured = {capture.endpoint_id: _rule(capture) for capture in DataCapture.objects.filter(is_on=True)}
     endpoints = Endpoint.objects.exclude(status=EndpointStatus.DELETING).select_related("project")
     return [
         Route(
@@ -105,9 +118,21 @@ def _routes() -> list[Route]:
             status=endpoint.status,
             variants=tuple(variants.get(endpoint.live_id or endpoint.wanted_id, ())),
             is_async=(endpoint.live_id or endpoint.wanted_id) in asynchronous,
+            capture=captured.get(endpoint.pk),
         )
         for endpoint in endpoints
     ]
+
+
+def _rule(capture: DataCapture) -> CaptureRule:
+    return CaptureRule(
+        destination=capture.destination,
+        sampling_percent=capture.sampling_percent,
+        captures_input=capture.captures_input,
+        captures_output=capture.captures_output,
+        csv_content_types=tuple(capture.csv_content_types),
+        json_content_types=tuple(capture.json_content_types),
+    )
 
 
 def _elasticity(variant: ProductionVariant, failure: StartFailure | None) -> Elasticity | None:

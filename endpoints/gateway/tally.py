@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -71,10 +71,12 @@ Flush = Callable[[Sequence[MinuteCounts]], None]
 
 
 class Tally:
-    """What has been counted and not yet been taken. Used on the event loop only."""
+    """What has been counted and not yet been taken, and what was taken since the start. Used on the event loop only."""
 
     def __init__(self) -> None:
         self._counts: dict[tuple[int, str, int], MinuteCounts] = {}
+        self._given_back: list[MinuteCounts] = []
+        self._totals: dict[tuple[int, str], MinuteCounts] = {}
 
     def add(
         self,
@@ -103,12 +105,43 @@ class Tally:
             counts.overhead.add((latency_s - model_s) * 1000)
 
     def take(self) -> list[MinuteCounts]:
-        taken, self._counts = self._counts, {}
+        for counts in self._counts.values():
+            self._total(counts.endpoint_id, counts.variant).merge(counts)
+        for counts in self._given_back:
+            self._at(counts.endpoint_id, counts.variant, counts.minute).merge(counts)
+        taken, self._counts, self._given_back = self._counts, {}, []
         return list(taken.values())
 
     def give_back(self, taken: Sequence[MinuteCounts]) -> None:
-        for counts in taken:
-            self._at(counts.endpoint_id, counts.variant, counts.minute).merge(counts)
+        self._given_back += taken
+
+    def minutes(self) -> set[int]:
+        """Those of what has not been taken."""
+        return {minute for _, _, minute in self._counts}
+
+    def total(self, endpoint_id: int, variant: str, minutes: Collection[int]) -> MinuteCounts:
+        """All that was ever counted of the variant, as a copy; never less than before, as counters are.
+
+        Args:
+            minutes: See `minutes`.
+        """
+        found = MinuteCounts(endpoint_id, variant, minute=0)
+        taken = self._totals.get((endpoint_id, variant))
+        left = (self._counts.get((endpoint_id, variant, minute)) for minute in minutes)
+        for counts in (taken, *left):
+            if counts is not None:
+                found.merge(counts)
+        return found
+
+    def forget(self, endpoint_ids: Collection[int]) -> None:
+        """Drops the totals of all endpoints but these."""
+        self._totals = {place: total for place, total in self._totals.items() if place[0] in endpoint_ids}
+
+    def _total(self, endpoint_id: int, variant: str) -> MinuteCounts:
+        place = endpoint_id, variant
+        if place not in self._totals:
+            self._totals[place] = MinuteCounts(*place, minute=0)
+        return self._totals[place]
 
     def _at(self, endpoint_id: int, variant: str, minute: int) -> MinuteCounts:
         key = (endpoint_id, variant, minute)

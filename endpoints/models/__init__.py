@@ -1,6 +1,7 @@
 """Tables of models, endpoints, what they are asked, evaluations and experiments."""
 
 from endpoints.models.asynchronous import AsyncInvocation
+from endpoints.models.capture import CapturedFile, DataCapture
 from endpoints.models.endpoints import Endpoint, EndpointConfig, ProductionVariant
 from endpoints.models.evaluations import Evaluation
 from endpoints.models.experiments import Experiment, ExperimentCell, Unserved
@@ -13,6 +14,8 @@ from endpoints.models.transforms import TransformJob
 
 __all__ = [
     "AsyncInvocation",
+    "CapturedFile",
+    "DataCapture",
     "Endpoint",
     "EndpointConfig",
     "EndpointMetric",

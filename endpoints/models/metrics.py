@@ -31,3 +31,4 @@ class EndpointMetric(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["endpoint", "variant", "minute_at"], name="one_metric_per_minute")
         ]
+        indexes = [models.Index(fields=["endpoint", "minute_at"], name="metrics_by_minute")]

@@ -78,6 +78,7 @@ class TransformJob(models.Model):
         indexes = [
             models.Index(fields=["project", "-created_at", "-id"]),
             models.Index(fields=["status", "queue"]),
+            models.Index(fields=["project", "ended_at"], name="transforms_ended"),
         ]
         verbose_name = _("transform job")
         verbose_name_plural = _("transform jobs")

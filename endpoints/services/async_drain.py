@@ -198,7 +198,7 @@ class _Drain:
             return call.send(
                 project=endpoint.project.name,
                 endpoint=endpoint.name,
-                token=run_token_for(endpoint=endpoint, valid_s=row.timeout_s + 300),
+                token=run_token_for(endpoint=endpoint, valid_s=row.timeout_s + 300, is_captured=True),
                 body=store.chunks(row.input_uri),
                 size_bytes=size,
                 headers={

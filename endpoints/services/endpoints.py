@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from endpoints.models import Endpoint, EndpointConfig, Model, ProductionVariant
 from endpoints.selectors.endpoints import endpoint_get
 from endpoints.services.async_config import AsyncInferenceRequest, async_check, async_request_of
+from endpoints.services.data_capture import CaptureRequest, data_capture_set
 from endpoints.services.elastic import elastic_begin
 from endpoints.services.invocations import InvokeResult, endpoint_invoke
 from endpoints.services.rollout import rollout_step
@@ -40,6 +41,7 @@ from mlplatform.core.transitions import status_update
 __all__ = [
     "UNCHANGED",
     "AsyncInferenceRequest",
+    "CaptureRequest",
     "InvokeResult",
     "ServerlessRequest",
     "VariantRequest",
@@ -70,11 +72,13 @@ def endpoint_create(
     description: str = "",
     tags: Mapping[str, str] | None = None,
     async_inference: AsyncInferenceRequest | None = None,
+    data_capture: CaptureRequest | None = None,
 ) -> Endpoint:
     """Asks for a new endpoint; it is Creating until its replicas answer.
 
     Args:
         async_inference: Given, it takes requests as objects, and those alone.
+        data_capture: Given, what is captured of its requests from the first one on.
 
     Raises:
         InvalidRequest: a field that cannot be used.
@@ -102,6 +106,8 @@ def endpoint_create(
             created_at=now,
             updated_at=now,
         )
+        if data_capture is not None:
+            data_capture_set(actor=actor, endpoint=endpoint, request=data_capture, where="data_capture.")
         rollout_step(endpoint_id=endpoint.pk)
         _audit(actor, "endpoint.create", name, variants, async_inference)
     return endpoint

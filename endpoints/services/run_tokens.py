@@ -11,13 +11,18 @@ from endpoints.run_token import run_token_new
 from mlplatform.core import clock
 
 
-def run_token_for(*, endpoint: Endpoint, valid_s: float) -> str:
-    """The right to invoke `endpoint`, and nothing else, for the next `valid_s` seconds."""
+def run_token_for(*, endpoint: Endpoint, valid_s: float, is_captured: bool = False) -> str:
+    """The right to invoke `endpoint`, and nothing else, for the next `valid_s` seconds.
+
+    Args:
+        is_captured: Whether data capture keeps its requests.
+    """
     return run_token_new(
         key=run_token_key(),
         project=endpoint.project.name,
         endpoint=endpoint.name,
         expires_at=clock.now().timestamp() + valid_s,
+        is_captured=is_captured,
     )
 
 

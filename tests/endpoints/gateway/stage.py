@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from endpoints.capture.recorder import Recorder
 from endpoints.elastic import Load
 from endpoints.gateway.routing import KeyRecord, Route, RouteVariant, RoutingTable, Version
 from endpoints.gateway.runs import RunsDoor
@@ -112,7 +113,13 @@ class Stage:
     """Everything in its place. The table and whether loading and flushing fail may be changed at any time."""
 
     def __init__(
-        self, loop_thread: LoopThread, folder: Path, *, load_error: Exception | None = None, **options: object
+        self,
+        loop_thread: LoopThread,
+        folder: Path,
+        *,
+        load_error: Exception | None = None,
+        recorder: Recorder | None = None,
+        **options: object,
     ) -> None:
         self.loop_thread = loop_thread
         self.folder = folder
@@ -135,7 +142,13 @@ class Stage:
             **{"flush_every_s": 0.05, "reload_every_s": 3600.0, "grace_s": 2.0, **options},
         )
         self.gateway = loop_thread.make(
-            lambda: Gateway(config, load_table=self._load, flush=self._flush, write_loads=self._write_loads)
+            lambda: Gateway(
+                config,
+                load_table=self._load,
+                flush=self._flush,
+                write_loads=self._write_loads,
+                recorder=recorder,
+            )
         )
         self.public = loop_thread.call(self.gateway.start())
 
