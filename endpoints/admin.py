@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy
 
 from endpoints.models import (
     AsyncInvocation,
+    CapturedFile,
+    DataCapture,
     Endpoint,
     EndpointConfig,
     Evaluation,
@@ -316,3 +318,33 @@ class AsyncInvocationAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     list_select_related = ("endpoint", "created_by")
     search_fields = ("inference_id", "uid", "endpoint__name")
+
+
+@admin.register(DataCapture)
+class DataCaptureAdmin(ReadOnlyAdmin):
+    list_display = (
+        "endpoint",
+        "is_on",
+        "status",
+        "sampling_percent",
+        "destination",
+        "problem_shown",
+        "n_dropped",
+        "changed_by",
+        "changed_at",
+    )
+    list_filter = ("is_on",)
+    list_select_related = ("endpoint", "changed_by")
+    search_fields = ("endpoint__name", "destination")
+
+    @admin.display(description=gettext_lazy("problem"))
+    def problem_shown(self, row: DataCapture) -> str:
+        return translated(row.problem_words)
+
+
+@admin.register(CapturedFile)
+class CapturedFileAdmin(ReadOnlyAdmin):
+    list_display = ("uri", "endpoint_name", "project", "variant", "hour", "n_records", "size_bytes")
+    list_filter = ("project",)
+    list_select_related = ("project",)
+    search_fields = ("endpoint_name", "uri", "uid")

@@ -14,13 +14,14 @@ from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from endpoints.elastic import SERVERLESS_QUEUE
 from endpoints.models import Endpoint, Evaluation, Replica, TableRun
+from endpoints.relay.place import INFO as RELAY
 from jobs.instance_types import instance_type_list, instance_types_of
 from mlplatform.core import clock
 from mlplatform.core.amounts import time_text
 from mlplatform.core.health.checks.nodes import node_findings
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.models import NodeKind
-from mlplatform.core.nodes import nodes_alive, queues_served
+from mlplatform.core.nodes import BOOT, PLACE, nodes_alive, queues_served
 from mlplatform.core.status import ACTIVE_EVALUATION, EndpointStatus, ReplicaStatus, TableRunStatus
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
@@ -30,6 +31,10 @@ UNSWEPT_S: Final = 60
 ROLLOUT_S: Final = 900
 FLAPPING_RESTARTS: Final = 3
 FLAPPING_WITHIN_S: Final = 600
+_RELAY_REMEDY: Final = _(
+    "Set MLPLATFORM_RELAY_ADDRESS on every machine with a gateway or a host, and start them again: see Many machines "
+    "in docs/operations.md."
+)
 _LOOK: Final = _(
     "Its page has the model server's own words: the admin console lists them under Endpoints, by status."
 )
@@ -48,6 +53,7 @@ def hosts_check() -> Iterator[Finding]:
     )
     if not nodes_alive(kind=NodeKind.HOST).exists():
         return
+    yield from _unreachable()
     served = queues_served(kind=NodeKind.HOST)
     yield from _unserved(waiting, served)
     types = [*instance_types_of(served), *([""] if SERVERLESS_QUEUE in served else [])]
@@ -66,6 +72,29 @@ def hosts_check() -> Iterator[Finding]:
             "Start a host on another machine (`.venv/bin/python manage.py host`), or give this one a larger --capacity."
         )
         yield Finding("hosts", Level.FAILED, said, remedy)
+
+
+def _unreachable() -> Iterator[Finding]:
+    """Machines that a gateway cannot reach, or that cannot reach a gateway, for want of a relay."""
+    gateways = list(nodes_alive(kind=NodeKind.GATEWAY))
+    if not gateways:
+        return
+    places = {node.info.get(PLACE) for node in gateways}
+    for node in nodes_alive(kind=NodeKind.HOST):
+        if node.info.get(PLACE) not in places and not node.info.get(RELAY):
+            is_near = node.info.get(BOOT) in {each.info.get(BOOT) for each in gateways}
+            said = _(
+                "The host {name} has no relay, and its sockets are not those of a gateway: its model servers may not "
+                "be reached",
+                name=node.name,
+            )
+            yield Finding("hosts", Level.WARNING if is_near else Level.FAILED, said, _RELAY_REMEDY)
+    if any(node.info.get(RELAY) for node in gateways):
+        return
+    for node in nodes_alive(kind=NodeKind.WORKER):
+        if node.info.get(PLACE) not in places:
+            said = _("Evaluations that {name} takes reach no gateway, since none has a relay", name=node.name)
+            yield Finding("hosts", Level.FAILED, said, _RELAY_REMEDY)
 
 
 def _unserved(waiting: QuerySet[Replica], served: frozenset[str]) -> Iterator[Finding]:

@@ -21,12 +21,14 @@ from django.db import close_old_connections
 
 from endpoints.asleep_models import asleep_variant
 from endpoints.models import ProductionVariant, Replica
+from endpoints.relay.place import relay_info
 from endpoints.replicas import GROUP_PREFIX, ServerThreads, leftovers_kill
 from endpoints.served import HostPlace, ServedReplica
 from endpoints.services import replicas as rows
 from endpoints.services.async_sweep import async_sweep
 from endpoints.services.elastic import idle_sweep
 from endpoints.services.evaluations import evaluation_sweep
+from endpoints.services.placement import LEAVE_S, Placement
 from endpoints.services.replica_runs import SEEN_EVERY_S, run_sweep, runs_seen
 from endpoints.services.rollout import rollout_steps
 from endpoints.services.tables import table_run_sweep
@@ -38,7 +40,8 @@ from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.models import NodeKind
-from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+from mlplatform.core.node_start import ClockTold
+from mlplatform.core.nodes import HEARTBEAT_S, NodeTaken, node_beat, node_gone
 from mlplatform.core.revisions import revision_value
 from mlplatform.core.status import ReplicaStatus
 
@@ -77,6 +80,8 @@ class Host:
         self._revision = _UNKNOWN_REVISION
         self._full_pass_at = self._beat_at = self._flush_at = self._sweep_from = self._seen_at = 0.0
         self._clock_watch = clock.ClockWatch()
+        self._clock_told = ClockTold()
+        self._placement = Placement(name)
         self._database_away = False
         self._place = HostPlace(
             name=name,
@@ -91,9 +96,13 @@ class Host:
         self.begin()
         threading.Thread(target=self._wake_when_told, name="wake", daemon=True).start()
         logger.info("host %s is ready for replicas of %s", self.name, ", ".join(self._queues))
-        while not self._stopping:
-            self._guarded_tick()
-            self.wait(BUSY_TICK_S if self._is_busy() else IDLE_TICK_S)
+        try:
+            while not self._stopping:
+                self._guarded_tick()
+                self.wait(BUSY_TICK_S if self._is_busy() else IDLE_TICK_S)
+        except NodeTaken:
+            self._give_up()
+            raise
         self.end()
 
     def stop(self) -> None:
@@ -173,6 +182,14 @@ class Host:
             server.clear()
         self._place.threads.close()
 
+    def _give_up(self) -> None:
+        """Another host has our name, and with it our rows: our processes end, and no row is touched."""
+        servers = [served.server for served in self._served.values() if served.server]
+        for server in servers:
+            server.destroy()
+            server.clear()
+        self._place.threads.close()
+
     def _guarded_tick(self) -> None:
         """The database may be away for a while: model servers go on, and so do we when it is back."""
         try:
@@ -197,14 +214,16 @@ class Host:
 
     def _beat(self, now: float) -> None:
         close_old_connections()
-        node_beat(
+        node = node_beat(
             kind=NodeKind.HOST,
             name=self.name,
             started_at=self._started_at,
             queues=self._queues,
             concurrency=self._capacity,
-            info={"replicas": len(self._served), **isolation().report()},
+            info={"replicas": len(self._served), **relay_info(), **isolation().report()},
         )
+        if self._clock_told.is_off(node):
+            self._spare_leases()
         if self._served and rows.replica_renew(host=self.name) != len(self._served):
             self._revision = _UNKNOWN_REVISION
         for served in self._served.values():
@@ -236,7 +255,10 @@ class Host:
             self._revision = _UNKNOWN_REVISION
         room = self._capacity - len(self._served)
         if room > 0:
-            rows.replica_claim(host=self.name, queues=self._queues, limit=room)
+            left = self._placement.left_to_others()
+            rows.replica_claim(host=self.name, queues=self._queues, limit=room, left_to_others=left)
+            if left:
+                self._full_pass_at = min(self._full_pass_at, time.monotonic() + LEAVE_S)
         mine = {row.pk: row for row in self._my_rows()}
         for replica_id, served in self._served.items():
             if replica_id not in mine:

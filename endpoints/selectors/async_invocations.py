@@ -78,10 +78,17 @@ def async_invocation_list(
 ) -> Page[AsyncInvocation]:
     """A page of an endpoint's requests, the newest first. Raises NotFound, InvalidRequest."""
     found = endpoint_get(actor=actor, name=endpoint)
-    rows = AsyncInvocation.objects.filter(endpoint=found).select_related(*_FIELDS)
+    rows = AsyncInvocation.objects.filter(endpoint=found)
     if status:
         rows = rows.filter(status=_status(status))
-    return page_of(rows, orders=ORDERS, order="-created", limit=limit, cursor=cursor)
+    return page_of(
+        rows,
+        orders=ORDERS,
+        order="-created",
+        limit=limit,
+        cursor=cursor,
+        load=lambda found: found.select_related(*_FIELDS),
+    )
 
 
 def async_invocations_newest(*, endpoint: Endpoint, limit: int = 20) -> list[AsyncInvocation]:

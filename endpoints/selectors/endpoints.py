@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from django.db.models import Count, Prefetch, Q
+from collections.abc import Sequence
+
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from endpoints.elastic import SERVERLESS_QUEUE
-from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica
+from endpoints.models import Endpoint, ProductionVariant, Replica
 from endpoints.selectors.samples import endpoint_sample_row
 from endpoints.selectors.snippets import endpoint_snippets
-from endpoints.selectors.traffic import endpoint_traffic
+from endpoints.selectors.traffic import endpoint_requests, endpoint_traffic
 from jobs.instance_types import instance_type_get
 from mlplatform.core.errors import NotFound
 from mlplatform.core.models import NodeKind
@@ -41,16 +44,15 @@ def endpoint_list(
     limit: int = LIMIT_DEFAULT,
     cursor: str | None = None,
 ) -> Page[Endpoint]:
-    """The project's endpoints, with variants and models loaded."""
-    endpoints = Endpoint.objects.filter(project=actor.project).select_related("created_by", "project")
+    """The project's endpoints with variants and models, and `n_ready` and the `n_requests` of the last hour."""
+    endpoints = Endpoint.objects.filter(project=actor.project)
     if search:
         endpoints = endpoints.filter(Q(name__icontains=search) | Q(description__icontains=search))
     if status:
         endpoints = endpoints.filter(status=status)
-    endpoints = endpoints.prefetch_related(*_configs()).annotate(
-        n_ready=Count("replicas", filter=Q(replicas__status=ReplicaStatus.IN_SERVICE))
-    )
-    return page_of(endpoints, orders=ENDPOINT_ORDERS, order=order, limit=limit, cursor=cursor)
+    page = page_of(endpoints, orders=ENDPOINT_ORDERS, order=order, limit=limit, cursor=cursor, load=_listed)
+    _variants_load(page.items)
+    return page
 
 
 def endpoint_get(*, actor: Actor, name: str, locked: bool = False) -> Endpoint:
@@ -61,13 +63,13 @@ def endpoint_get(*, actor: Actor, name: str, locked: bool = False) -> Endpoint:
     """
     endpoints = Endpoint.objects.select_for_update(of=("self",)) if locked else Endpoint.objects
     found = (
-        endpoints.select_related("project", "created_by")
-        .prefetch_related(*_configs())
+        endpoints.select_related("project", "created_by", "wanted", "live")
         .filter(project=actor.project, name=name)
         .first()
     )
     if found is None:
         raise NotFound(_("There is no endpoint “%(name)s”") % {"name": name[:63]})
+    _variants_load([found])
     return found
 
 
@@ -121,7 +123,19 @@ def replica_list(*, endpoint: Endpoint) -> list[Replica]:
     )
 
 
-def _configs() -> tuple[Prefetch[str], Prefetch[str]]:
-    variants = Prefetch("variants", ProductionVariant.objects.select_related("model").order_by("pk"))
-    configs = EndpointConfig.objects.prefetch_related(variants)
-    return Prefetch("wanted", configs), Prefetch("live", configs)
+def _listed(endpoints: QuerySet[Endpoint]) -> QuerySet[Endpoint]:
+    """With `n_ready`, and `n_requests` of the last hour."""
+    replicas = Replica.objects.filter(endpoint=OuterRef("pk"), status=ReplicaStatus.IN_SERVICE)
+    ready = replicas.order_by().values("endpoint").annotate(n=Count("pk"))
+    return endpoints.select_related("created_by", "project", "wanted", "live").annotate(
+        n_ready=Coalesce(Subquery(ready.values("n")), 0),
+        n_requests=Coalesce(Subquery(endpoint_requests(endpoint=OuterRef("pk"))), 0),
+    )
+
+
+def _variants_load(endpoints: Sequence[Endpoint]) -> None:
+    """The variants of all their configurations, live and wanted, with models, in one query."""
+    configs = [config for one in endpoints for config in (one.wanted, one.live) if config is not None]
+    if configs:
+        variants = ProductionVariant.objects.select_related("model").order_by("pk")
+        prefetch_related_objects(configs, Prefetch("variants", variants))

@@ -58,8 +58,14 @@ def evaluation_list(
         InvalidRequest: an unknown status or order, a limit or cursor that is wrong.
     """
     matching = evaluations_matching(actor=actor, search=search, status=status, endpoint=endpoint)
-    evaluations = matching.select_related("project", "created_by").defer("result")
-    return page_of(evaluations, orders=ORDERS, order=order, limit=limit, cursor=cursor)
+    return page_of(
+        matching,
+        orders=ORDERS,
+        order=order,
+        limit=limit,
+        cursor=cursor,
+        load=lambda found: found.select_related("project", "created_by").defer("result"),
+    )
 
 
 def evaluations_matching(

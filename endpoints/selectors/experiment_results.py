@@ -1,4 +1,4 @@
-"""What experiments have found, for lists and charts: counts of cells, the best of them, scores by k. Reads only.
+"""What experiments have found, for lists and charts: the best cells, scores by k. Reads only.
 
 A fixed number of queries for any number of experiments or cells; of the evaluations' large results only the scores are
 read.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KeyTransform
 
 from endpoints.models import Evaluation, Experiment, ExperimentCell
@@ -18,29 +18,12 @@ from mlplatform.core.status import CellStatus
 _ABOVE_ALL: Final = 1e300
 
 
-def experiment_cell_counts(*, experiments: Sequence[Experiment]) -> dict[int, dict[str, int]]:
-    """How many cells of each experiment have each status, by the experiment's primary key."""
-    counted = (
-        ExperimentCell.objects.filter(experiment__in=experiments)
-        .order_by()
-        .values_list("experiment_id", "status")
-        .annotate(n=Count("pk"))
-    )
-    found: dict[int, dict[str, int]] = {experiment.pk: {} for experiment in experiments}
-    for experiment_id, status, n in counted:
-        found[experiment_id][status] = n
-    return found
-
-
 def experiment_best_cells(*, experiments: Sequence[Experiment]) -> dict[int, ExperimentCell]:
     """The completed cell with the best score of each experiment, with its evaluation; of equals the first."""
     wanted = Experiment.objects.filter(pk__in=[experiment.pk for experiment in experiments])
-    pairs = wanted.annotate(
-        highest=Subquery(_ordered(smallest=False).values("pk")[:1]),
-        lowest=Subquery(_ordered(smallest=True).values("pk")[:1]),
-    ).values_list("highest", "lowest")
-    ids = {pk for pair in pairs for pk in pair if pk is not None}
-    cells = _with_evaluations(ExperimentCell.objects.filter(pk__in=ids))
+    highest = wanted.values_list(Subquery(_ordered(smallest=False).values("pk")[:1]))
+    lowest = wanted.values_list(Subquery(_ordered(smallest=True).values("pk")[:1]))
+    cells = _with_evaluations(ExperimentCell.objects.filter(Q(pk__in=highest) | Q(pk__in=lowest)))
     best: dict[int, ExperimentCell] = {}
     for cell in cells:
         known = best.get(cell.experiment_id)

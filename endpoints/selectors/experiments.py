@@ -62,13 +62,20 @@ def experiment_list(
     Raises:
         InvalidRequest: an unknown status or order, a limit or cursor that is wrong.
     """
-    experiments = Experiment.objects.filter(project=actor.project).select_related("project", "created_by")
+    experiments = Experiment.objects.filter(project=actor.project)
     if search:
         part = search[:100]
         experiments = experiments.filter(Q(name__icontains=part) | Q(description__icontains=part))
     if status:
         experiments = experiments.filter(status=_status(status))
-    return page_of(_counted(experiments), orders=ORDERS, order=order, limit=limit, cursor=cursor)
+    return page_of(
+        experiments,
+        orders=ORDERS,
+        order=order,
+        limit=limit,
+        cursor=cursor,
+        load=lambda found: _counted(found.select_related("project", "created_by")),
+    )
 
 
 def experiment_get(*, actor: Actor, name: str) -> Experiment:
@@ -158,9 +165,19 @@ def _models_served(experiment: Experiment) -> set[int]:
     return {model_id for row in endpoints.values_list(*places) for model_id in row if model_id}
 
 
+def experiment_cell_counts(experiment: Experiment) -> dict[str, int]:
+    """How many of its cells have each status, of an experiment that came from here."""
+    return {status.value: getattr(experiment, _of(status)) for status in CellStatus}
+
+
+def _of(status: CellStatus) -> str:
+    return f"n_of_{status.value.lower()}"
+
+
 def _counted(experiments: QuerySet[Experiment]) -> QuerySet[Experiment]:
     return experiments.annotate(
         n_cells=Count("cells"),
+        **{_of(status): Count("cells", filter=Q(cells__status=status)) for status in CellStatus},
         n_completed=Count("cells", filter=Q(cells__status=CellStatus.COMPLETED)),
         n_failed=Count("cells", filter=Q(cells__status=CellStatus.FAILED)),
         n_ended=Count("cells", filter=Q(cells__status__in=TERMINAL_CELL)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, Model
@@ -10,6 +10,7 @@ from mlplatform.core.errors import NotFound
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
 from mlplatform.core.people.access import Actor
 
+_LONG_OF_JOBS = ("manifest", "hyperparameters", "environment", "metric_definitions", "progress", "failure")
 MODEL_ORDERS = {"created": "created_at", "name": "name", "algorithm": "algorithm", "size": "artifact_bytes"}
 
 
@@ -23,14 +24,12 @@ def model_list(
     cursor: str | None = None,
 ) -> Page[Model]:
     """The project's models whose name or description contains `search`."""
-    models = Model.objects.filter(project=actor.project).select_related(
-        "project", "training_job", "created_by"
-    )
+    models = Model.objects.filter(project=actor.project)
     if search:
         models = models.filter(Q(name__icontains=search) | Q(description__icontains=search))
     if algorithm:
         models = models.filter(algorithm=algorithm)
-    return page_of(models, orders=MODEL_ORDERS, order=order, limit=limit, cursor=cursor)
+    return page_of(models, orders=MODEL_ORDERS, order=order, limit=limit, cursor=cursor, load=_listed)
 
 
 def model_get(*, actor: Actor, name: str) -> Model:
@@ -69,3 +68,9 @@ def model_labels(*, model: Model) -> list[str] | None:
     if not isinstance(mapping, dict) or not mapping:
         return None
     return [text for text, _ in sorted(mapping.items(), key=lambda item: int(item[1]))]
+
+
+def _listed(models: QuerySet[Model]) -> QuerySet[Model]:
+    """With what lists show; of the job its name, without its long fields."""
+    related = models.select_related("project", "training_job", "created_by")
+    return related.defer(*(f"training_job__{name}" for name in _LONG_OF_JOBS))

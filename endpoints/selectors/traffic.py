@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Sum
 
 from endpoints.gateway.histogram import Histogram
 from endpoints.models import Endpoint, EndpointMetric
@@ -94,17 +97,13 @@ def endpoint_traffic(*, endpoint: Endpoint, minutes: int = 60) -> Traffic:
     )
 
 
-def endpoint_request_counts(*, endpoints: Iterable[Endpoint], minutes: int = 60) -> dict[int, list[int]]:
-    """Requests per minute of several endpoints by primary key, oldest first: spark-lines, in one query."""
+def endpoint_requests(*, endpoint: OuterRef, minutes: int = 60) -> QuerySet[EndpointMetric, Any]:
+    """How many requests an endpoint of an outer query had in the last `minutes`, as a subquery of one value."""
     last = clock.now().replace(second=0, microsecond=0)
-    first = last - timedelta(minutes=minutes - 1)
-    counts = {endpoint.pk: [0] * minutes for endpoint in endpoints}
-    rows = EndpointMetric.objects.filter(endpoint__in=list(counts), minute_at__gte=first)
-    for endpoint_id, minute_at, n_requests in rows.values_list("endpoint_id", "minute_at", "n_requests"):
-        position = int((minute_at - first).total_seconds() // 60)
-        if 0 <= position < minutes:
-            counts[endpoint_id][position] += n_requests
-    return counts
+    found = EndpointMetric.objects.filter(
+        endpoint=endpoint, minute_at__gte=last - timedelta(minutes=minutes - 1), minute_at__lte=last
+    )
+    return found.order_by().values("endpoint").annotate(n=Sum("n_requests")).values("n")
 
 
 def _sum(metrics: Iterable[EndpointMetric]) -> TrafficCounts:

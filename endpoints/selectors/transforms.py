@@ -57,11 +57,12 @@ def transform_job_list(
     """
     jobs = transform_jobs_matching(actor=actor, search=search, status=status, model=model)
     return page_of(
-        jobs.select_related("project", "model", "created_by"),
+        jobs,
         orders=ORDERS,
         order=order,
         limit=limit,
         cursor=cursor,
+        load=lambda found: found.select_related("project", "model", "created_by").defer("model__manifest"),
     )
 
 

@@ -38,11 +38,20 @@ _NO_PROCESS: dict[str, Any] = {
 }
 
 
-def replica_claim(*, host: str, queues: Collection[str] = ("cpu",), limit: int = 100) -> list[Replica]:
+def replica_claim(
+    *,
+    host: str,
+    queues: Collection[str] = ("cpu",),
+    limit: int = 100,
+    left_to_others: Collection[int] = (),
+) -> list[Replica]:
     """Takes up to `limit` pending replicas for `host`, of instance types that need one of its queues. Serverless ones
     are for hosts of the queue `cpu`.
 
     Two hosts never get the same one. One of a type that is no longer known is for any host, which says so.
+
+    Args:
+        left_to_others: Ids of replicas that are not taken now (`services.placement`).
     """
     mine = instance_types_of(queues)
     others = [known.name for known in instance_type_list() if known.name not in mine]
@@ -51,6 +60,7 @@ def replica_claim(*, host: str, queues: Collection[str] = ("cpu",), limit: int =
     waiting = (
         Replica.objects.filter(status=ReplicaStatus.PENDING, host="")
         .exclude(variant__instance_type__in=others)
+        .exclude(pk__in=left_to_others)
         .order_by("pk")
     )
     return [replica for replica in waiting[:limit] if _claim(replica, host)]

@@ -70,10 +70,15 @@ class RunKind:
         return self.rows.filter(status=self.in_progress, lease_owner="")
 
     @property
+    def under_way(self) -> QuerySet[Any]:
+        """Runs that have not ended."""
+        held = [status for status in (self.in_progress, self.stopping) if status is not None]
+        return self.rows.filter(status__in=held)
+
+    @property
     def owned(self) -> QuerySet[Any]:
         """Runs that have not ended and that a worker has."""
-        held = [status for status in (self.in_progress, self.stopping) if status is not None]
-        return self.rows.filter(status__in=held).exclude(lease_owner="")
+        return self.under_way.exclude(lease_owner="")
 
 
 @dataclass(frozen=True)

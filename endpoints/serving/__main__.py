@@ -52,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     for name in _THREAD_VARIABLES:  # read once, when the libraries below are imported
         os.environ[name] = str(options.threads)
-    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # a thread that waits leaves the processor to other model servers
+    os.environ["OMP_WAIT_POLICY"] = (
+        "PASSIVE"  # a thread that waits leaves the processor to other model servers
+    )
     _log_to_stdout(options.log_format)
     lifeline = Lifeline(parent_pid=options.parent_pid)
     try:

@@ -19,13 +19,16 @@ BACKLOG = 2048
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A unix socket when `path` is set, otherwise TCP."""
+    """A unix socket when `path` is set, otherwise TCP; with `relay`, what the relay that listens there calls so."""
 
     path: str = ""
     host: str = ""
     port: int = 0
+    relay: str = ""
 
     def __str__(self) -> str:
+        if self.relay:
+            return f"relay:{self.host}:{self.port}/{self.relay}"
         return f"unix:{self.path}" if self.path else f"tcp:{self.host}:{self.port}"
 
 

@@ -7,11 +7,15 @@ The gateway calls model servers through a `ConnectionPool` and hands everything 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from endpoints.serving.address import Address, socket_path
 from endpoints.serving.client_connection import Answer, AnswerTooLong, CallFailed, Connection
 
-__all__ = ["Answer", "AnswerTooLong", "CallFailed", "Connection", "ConnectionPool", "connect"]
+__all__ = ["Answer", "AnswerTooLong", "CallFailed", "Connect", "Connection", "ConnectionPool", "connect"]
+
+Connect = Callable[[Address], Awaitable[Connection]]
+"""Opens a connection, as `connect` does."""
 
 _CONNECT_S = 5.0
 
@@ -55,10 +59,14 @@ class ConnectionPool:
 
     Args:
         idle_s: A connection idle for longer is not trusted any more and closed.
+        connect: Opens a connection; another one than usual for addresses behind a relay.
     """
 
-    def __init__(self, address: Address, *, idle_s: float = 60.0, n_idle: int = 64) -> None:
+    def __init__(
+        self, address: Address, *, idle_s: float = 60.0, n_idle: int = 64, connect: Connect = connect
+    ) -> None:
         self.address = address
+        self._connect = connect
         self._idle_s = idle_s
         self._n_idle = n_idle
         self._is_closed = False
@@ -75,14 +83,14 @@ class ConnectionPool:
         """
         connection = self._take()
         if connection is None:
-            return await self._call(await connect(self.address), request, limit_bytes, timeout_s)
+            return await self._call(await self._connect(self.address), request, limit_bytes, timeout_s)
         try:
             return await self._call(connection, request, limit_bytes, timeout_s)
         except CallFailed as stale:
             if stale.is_answered or stale.is_late:
                 raise
             try:
-                fresh = await connect(self.address)
+                fresh = await self._connect(self.address)
             except CallFailed:
                 raise stale from None  # the server may have died of this very request: it counts as delivered
             return await self._call(fresh, request, limit_bytes, timeout_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 from datetime import datetime, timedelta
@@ -10,14 +11,36 @@ from typing import Any
 from django.db.models import QuerySet
 
 from mlplatform.core import clock
+from mlplatform.core.database_clock import database_ahead_s
+from mlplatform.core.env import data_dir
 from mlplatform.core.models import Node, NodeKind
-from mlplatform.core.process_identity import process_identity, process_is_alive, process_is_gone
+from mlplatform.core.process_identity import (
+    boot_identity,
+    machine_identity,
+    process_identity,
+    process_is_alive,
+    process_is_gone,
+)
 
 ALIVE_S = 15
 HEARTBEAT_S = 5
 VERSION = "0.1.0"
 PROCESS = "process"
 """What a heartbeat calls the identity of its process, in its details."""
+BOOT = "boot"
+"""What it calls this boot of its machine."""
+PLACE = "place"
+"""What it calls the data directory of its process, on its machine."""
+CLOCK = "database_ahead_s"
+"""What it calls how far the database's clock is ahead of its machine's, in seconds."""
+
+
+class NodeTaken(Exception):
+    """Another living process has the name. `holder` is its heartbeat."""
+
+    def __init__(self, holder: Node) -> None:
+        super().__init__(f"{holder.kind} {holder.name} is process {holder.pid} on {holder.hostname}")
+        self.holder = holder
 
 
 def node_beat(
@@ -29,7 +52,14 @@ def node_beat(
     concurrency: int = 1,
     info: dict[str, Any] | None = None,
 ) -> Node:
-    """Writes this process' heartbeat; call it every `HEARTBEAT_S` seconds."""
+    """Writes this process' heartbeat; call it every `HEARTBEAT_S` seconds.
+
+    Raises:
+        NodeTaken: Another process, that lives, has reported under this name; nothing was written.
+    """
+    holder = node_holder(kind=kind, name=name)
+    if holder is not None:
+        raise NodeTaken(holder)
     node, _ = Node.objects.update_or_create(
         kind=kind,
         name=name,
@@ -39,7 +69,13 @@ def node_beat(
             "pid": os.getpid(),
             "version": VERSION,
             "concurrency": concurrency,
-            "info": {**(info or {}), PROCESS: process_identity()},
+            "info": {
+                **(info or {}),
+                PROCESS: process_identity(),
+                BOOT: boot_identity(),
+                PLACE: node_place(),
+                CLOCK: round(database_ahead_s(), 2),
+            },
             "started_at": started_at,
             "seen_at": clock.now(),
         },
@@ -47,9 +83,25 @@ def node_beat(
     return node
 
 
+def node_place() -> str:
+    """The same for processes of one machine, or of one container, that have one data directory."""
+    folder = hashlib.sha256(os.fsencode(data_dir())).hexdigest()[:8]
+    return f"{machine_identity()}-{folder}"
+
+
+def node_holder(*, kind: NodeKind, name: str) -> Node | None:
+    """Who else has the name, as far as can be told: heard of lately, and not known to have ended."""
+    node = Node.objects.filter(kind=kind, name=name).first()
+    if node is None or abs((clock.now() - node.seen_at).total_seconds()) > ALIVE_S:
+        return None
+    process = str(node.info.get(PROCESS, ""))
+    return None if process in {"", process_identity()} or process_is_gone(process) else node
+
+
 def node_gone(*, kind: NodeKind, name: str) -> None:
-    """Removes the heartbeat of a process that ends in order."""
-    Node.objects.filter(kind=kind, name=name).delete()
+    """Removes the heartbeat of a process that ends in order, unless another has the name by now."""
+    if node_holder(kind=kind, name=name) is None:
+        Node.objects.filter(kind=kind, name=name).delete()
 
 
 def node_is_gone(node: Node) -> bool:

@@ -48,6 +48,21 @@ def process_is_alive(identity: str) -> bool:
 
 
 @cache
+def boot_identity() -> str:
+    """This boot of this machine, the same in all its containers; empty where the system does not tell."""
+    try:
+        boot_id = Path(_BOOT_ID).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+    return hashlib.sha256(boot_id.encode()).hexdigest()[:16]
+
+
+def machine_identity() -> str:
+    """This boot of this machine and our process id namespace on it; empty where the system does not tell."""
+    return _machine()
+
+
+@cache
 def _machine() -> str:
     """One boot of one machine, and one process id namespace on it."""
     try:

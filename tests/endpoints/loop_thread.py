@@ -22,6 +22,10 @@ class LoopThread:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @property
+    def name(self) -> str:
+        return self._thread.name
+
     def call(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 30.0) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(timeout_s)
 

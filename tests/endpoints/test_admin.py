@@ -17,6 +17,8 @@ KINDS = (
     "endpointconfig",
     "productionvariant",
     "endpoint",
+    "datacapture",
+    "capturedfile",
     "replica",
     "tablerun",
     "evaluation",

@@ -11,7 +11,8 @@ from django.contrib.auth.models import User
 
 from endpoints.models import Endpoint, EndpointConfig, EndpointMetric, Experiment, Model, ProductionVariant
 from endpoints.selectors.cost_table import cost_period, cost_table
-from endpoints.selectors.costs import Spender, endpoint_cost, experiment_cost, project_costs
+from endpoints.selectors.costs import Spender, endpoint_cost, experiment_cost
+from endpoints.selectors.project_costs import project_costs
 from endpoints.services.endpoints import endpoint_delete
 from jobs.models import PriceSheet, TrainingJob, TuningJob, TuningTrial
 from jobs.selectors.prices import prices_now, training_job_cost
@@ -92,7 +93,7 @@ def test_serverless_endpoints_are_summed_up_by_the_database(
             EndpointMetric.objects.create(
                 endpoint=endpoint, variant="AllTraffic", minute_at=at, busy_ms=50_000
             )
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(11):
         costs = spent(alice)
     assert [one.cost.amount for one in costs.spent] == [Decimal("0.003")] * 3
     assert costs.spent[0].last_at == NOON + timedelta(minutes=1)

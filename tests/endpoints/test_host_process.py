@@ -13,13 +13,13 @@ import psutil
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from endpoints.models import Endpoint, Model, Replica
 from endpoints.services.endpoints import VariantRequest, endpoint_create, endpoint_delete
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.models import Node
 from mlplatform.core.people.access import Actor
+from tests.databases import database_url
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -33,7 +33,7 @@ class HostProcess:
             **os.environ,
             "MLPLATFORM_DATA_DIR": str(data_dir),
             "MLPLATFORM_SECRET_KEY": django_settings.SECRET_KEY,
-            "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+            "DATABASE_URL": database_url(),
             "DJANGO_SETTINGS_MODULE": "mlplatform.settings",
         }
         self.process = self._start()

@@ -37,7 +37,7 @@ from endpoints.services.replicas import (
 from endpoints.services.rollout import rollout_steps
 from mlplatform.core import clock
 from mlplatform.core.errors import InvalidRequest, NotFound
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_append, log_tail
 from mlplatform.core.models import LogStream
 from mlplatform.core.people.access import Actor
@@ -208,7 +208,7 @@ def test_logs_of_replicas_that_are_gone_stay_readable_the_newest_of_them(
             _asks()
             _host_serves()
         replica = Replica.objects.get()
-        log_append(stream=replica.log, lines=[LogLine.of(f"server {number}", 1_790_000_000_000)])
+        log_append(stream=replica.log, lines=[LogLines.of(f"server {number}", 1_790_000_000_000)])
         _goes(replica)
     gone = replica_logs(endpoint=endpoint)
     assert [log_tail(stream=one.log).text for one in gone] == [f"server {n}\n" for n in (6, 5, 4, 3, 2)]

@@ -11,21 +11,31 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseFault
 from django.db import close_old_connections
 
+from endpoints.capture.recorder import Recorder
+from endpoints.capture.spool import Spool, SpoolLimits
+from endpoints.capture.uploader import Uploader
+from endpoints.gateway.relay import GatewayRelay
 from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import GatewayConfig, gateway_run
 from endpoints.gateway.tables import flush, load_table, write_loads
+from endpoints.relay.place import relay_info
+from endpoints.services.captured_files import capture_state_report, captured_file_keep
+from endpoints.services.relay import relay_key, relay_place_checked
 from endpoints.services.run_tokens import run_token_key
 from endpoints.serving.address import Address
 from endpoints.serving.lifeline import Lifeline
 from endpoints.wake import gateway_wake_socket
 from mlplatform.core import clock
-from mlplatform.core.env import env_int, env_list, env_text, runtime_dir
+from mlplatform.core.env import data_dir, env_int, env_list, env_text, runtime_dir
+from mlplatform.core.keeping.disk_room import disk_floor_bytes
+from mlplatform.core.keeping.machine import MachineSweep
 from mlplatform.core.models import NodeKind
-from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+from mlplatform.core.nodes import HEARTBEAT_S, NodeTaken, node_beat, node_gone
 
 
 class Command(BaseCommand):
@@ -42,14 +52,18 @@ class Command(BaseCommand):
         config = _config(options)
         heartbeat = _Heartbeat(config.public)
         heartbeat.start()
+        recorder, uploader = _capture()
+        uploader.start()
         code = gateway_run(
             config,
             load_table=load_table,
             flush=flush,
             write_loads=write_loads,
+            recorder=recorder,
             changes=gateway_wake_socket(),
             lifeline=lifeline,
         )
+        uploader.end()
         heartbeat.end()
         if code:
             raise CommandError("the gateway could not start", returncode=code)
@@ -64,8 +78,39 @@ def _config(options: dict[str, Any]) -> GatewayConfig:
         trusted=Address(path=str(_socket_place(folder, "gateway"))),
         runs=RunsDoor(Address(path=str(_socket_place(folder, "runs"))), key=run_token_key()),
         web=Address(path=str(options["web_socket"] or folder / "web.sock")),
+        relay=_relay(folder),
         trusted_proxies=frozenset(env_list("MLPLATFORM_TRUSTED_PROXIES")),
+        metrics_token=settings.MLPLATFORM_METRICS_TOKEN,
     )
+
+
+def _capture() -> tuple[Recorder, Uploader]:
+    """What captures, and what takes it to the store: from here too what a gateway before this one has left."""
+    folder = data_dir() / "capture"
+    with contextlib.suppress(OSError):  # told by the uploader, which makes it as soon as that is possible
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    limits = SpoolLimits(
+        total_bytes=settings.MLPLATFORM_CAPTURE_SPOOL_BYTES,
+        record_bytes=settings.MLPLATFORM_CAPTURE_RECORD_BYTES,
+        age_s=settings.MLPLATFORM_CAPTURE_FLUSH_S,
+    )
+    spool = Spool(folder, limits)
+    recorder = Recorder(spool)
+    uploader = Uploader(
+        spool,
+        recorder,
+        keep=captured_file_keep,
+        report=capture_state_report,
+        floor_bytes=lambda total_bytes: disk_floor_bytes(total_bytes=total_bytes),
+    )
+    return recorder, uploader
+
+
+def _relay(folder: Path) -> GatewayRelay:
+    try:
+        return GatewayRelay(key=relay_key(), place=relay_place_checked(), folder=folder)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
 
 
 def _socket_place(folder: Path, name: str) -> Path:
@@ -85,18 +130,20 @@ class _Heartbeat(threading.Thread):
 
     def __init__(self, public: Address) -> None:
         super().__init__(name="heartbeat", daemon=True)
-        self._info = {"host": public.host, "port": public.port}
+        self._info = {"host": public.host, "port": public.port, **relay_info()}
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._started_at: datetime = clock.now()
         self._ended = threading.Event()
+        self._sweep = MachineSweep()
 
     def run(self) -> None:
         while not self._ended.is_set():
-            with contextlib.suppress(DatabaseFault):
+            with contextlib.suppress(DatabaseFault, NodeTaken):
                 close_old_connections()
                 node_beat(
                     kind=NodeKind.GATEWAY, name=self._name, started_at=self._started_at, info=self._info
                 )
+                self._sweep()
             self._ended.wait(HEARTBEAT_S)
 
     def end(self) -> None:

@@ -8,15 +8,22 @@ import os
 import signal
 import socket
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from endpoints.reconciler import Host
+from endpoints.relay.place import RelayPlace
+from endpoints.relay.running import LoopThread, relay_serve
+from endpoints.services.relay import relay_key, relay_place_checked
 from jobs.instance_types import queues_read
 from jobs.runner.isolation import SandboxUnavailable, isolation
 from mlplatform.core.env import env_text, runtime_dir
+from mlplatform.core.models import NodeKind
+from mlplatform.core.node_start import NodeRefused, name_words, node_start
+from mlplatform.core.nodes import NodeTaken
 
 
 class Command(BaseCommand):
@@ -41,10 +48,38 @@ class Command(BaseCommand):
         except SandboxUnavailable as error:
             raise CommandError(str(error)) from None
         with _lock(name):
+            try:
+                place = relay_place_checked()
+                node_start(kind=NodeKind.HOST, name=name)
+            except (ValueError, NodeRefused) as error:
+                raise CommandError(str(error)) from None
             host = Host(name=name, queues=queues, capacity=options["capacity"])
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: host.stop())
-            host.run()
+            with _relay(place):
+                _run(host)
+
+
+def _run(host: Host) -> None:
+    try:
+        host.run()
+    except NodeTaken as taken:
+        raise CommandError(name_words(taken.holder)) from None
+
+
+@contextlib.contextmanager
+def _relay(place: RelayPlace | None) -> Iterator[None]:
+    """The relay of this machine, on a thread of its own, as long as the host runs."""
+    if place is None:
+        yield
+        return
+    key, folder = relay_key(), runtime_dir()
+    thread = LoopThread("relay", lambda: relay_serve(place, key=key, folder=folder))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.end()
 
 
 def _lock(name: str) -> IO[str]:

@@ -12,24 +12,18 @@ import threading
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseFault
 from django.db import connection
 
 from jobs.services.lifecycle import LEASE_S
-from jobs.services.sweeping import (
-    Resending,
-    sweep_leases,
-    sweep_nodes,
-    sweep_owners,
-    sweep_pending,
-    sweep_stopping,
-)
+from jobs.services.sweeping import Resending, jobs_sweep, sweep_nodes
 from mlplatform.core import clock
 from mlplatform.core.keeping.lease_sweeps import lease_sweeps_run
 from mlplatform.core.keeping.sweeps import Lane, SweepThread
 from mlplatform.core.models import NodeKind
-from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+from mlplatform.core.node_start import ClockTold, NodeRefused, name_words, node_start
+from mlplatform.core.nodes import HEARTBEAT_S, NodeTaken, node_beat, node_gone
 
 logger = logging.getLogger("scheduler")
 INTERVAL_S = 1.0
@@ -45,6 +39,10 @@ class Command(BaseCommand):
         parser.add_argument("--name", default=f"{socket.gethostname()}-{os.getpid()}")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            node_start(kind=NodeKind.SCHEDULER, name=options["name"])
+        except NodeRefused as error:
+            raise CommandError(str(error)) from None
         ended = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ended.set())
@@ -74,6 +72,7 @@ class Sweeper:
         self._beat_at = 0.0
         self._swept_at = time.monotonic()
         self._clock_watch = clock.ClockWatch()
+        self._clock_told = ClockTold()
         self._leases_from = 0.0
 
     def turn(self) -> None:
@@ -83,12 +82,10 @@ class Sweeper:
             now = time.monotonic()  # after the heartbeat, which may have waited long for the database
             if self._clock_watch.jumped() or now - self._swept_at > AWAY_S:
                 self._leases_from = now + LEASE_S
-            if now >= self._leases_from:
-                sweep_leases()
+            leases = now >= self._leases_from
+            jobs_sweep(resending=self._resending, leases=leases)
+            if leases:
                 lease_sweeps_run()
-            sweep_owners()
-            sweep_stopping()
-            sweep_pending(resending=self._resending)
             self._swept_at = time.monotonic()
             self._swept_on = clock.now()
         except DatabaseFault as error:
@@ -105,6 +102,12 @@ class Sweeper:
         if now - self._beat_at < HEARTBEAT_S:
             return
         info = {"swept_at": self._swept_on.isoformat()}
-        node_beat(kind=NodeKind.SCHEDULER, name=self._name, started_at=self._started_at, info=info)
+        try:
+            node = node_beat(kind=NodeKind.SCHEDULER, name=self._name, started_at=self._started_at, info=info)
+        except NodeTaken as taken:  # any number may run: only what is known of this one is not written
+            logger.error("%s", name_words(taken.holder))
+        else:
+            if self._clock_told.is_off(node):
+                self._leases_from = now + LEASE_S
         sweep_nodes()
         self._beat_at = now

@@ -28,12 +28,14 @@ from jobs.services.lifecycle import training_job_end_listen
 from jobs.services.sweeping import sweep_owners
 from jobs.services.tuning_driver import TuningDriver
 from jobs.services.warm_processes import warm_processes
+from jobs.services.worker_looks import worker_looks_run
 from jobs.services.worker_state import WorkerState, worker_state
 from mlplatform.core import clock
 from mlplatform.core.broker import app
 from mlplatform.core.keeping.disk_room import disk_room_for_jobs
 from mlplatform.core.models import NodeKind
-from mlplatform.core.nodes import HEARTBEAT_S, node_beat, node_gone
+from mlplatform.core.node_start import ClockTold, NodeRefused, name_words, node_start
+from mlplatform.core.nodes import HEARTBEAT_S, NodeTaken, node_beat, node_gone
 from mlplatform.core.text import to_json
 
 logger = logging.getLogger("worker")
@@ -67,8 +69,13 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         state = worker_state()
         state.name = options["name"] or state.name
+        try:
+            node_start(kind=NodeKind.WORKER, name=state.name)
+        except NodeRefused as error:
+            raise CommandError(str(error)) from None
         setup_logging.connect(_keep_logging, weak=False)
         worker_shutting_down.connect(lambda **_: state.shut_down(), weak=False)
+        worker_looks_run()
         beats = threading.Thread(
             target=_beat, args=(state, queues, options["concurrency"]), name="heartbeat", daemon=True
         )
@@ -120,23 +127,29 @@ def _keep_logging(**_: Any) -> None:
 def _beat(state: WorkerState, queues: list[str], concurrency: int) -> None:
     started_at = clock.now()
     n_beats = 0
+    clock_told = ClockTold()
     try:
         while True:
             try:
-                node_beat(
-                    kind=NodeKind.WORKER,
-                    name=state.name,
-                    started_at=started_at,
-                    queues=queues,
-                    concurrency=concurrency,
-                    info=_info(),
+                clock_told.is_off(
+                    node_beat(
+                        kind=NodeKind.WORKER,
+                        name=state.name,
+                        started_at=started_at,
+                        queues=queues,
+                        concurrency=concurrency,
+                        info=_info(),
+                    )
                 )
+            except NodeTaken as taken:
+                logger.error("%s", name_words(taken.holder))
             except (DatabaseFault, OSError) as error:
                 logger.warning("no heartbeat: %s", error)
                 connection.close()
             except Exception:
                 logger.exception("no heartbeat")
                 connection.close()
+            worker_looks_run()
             if n_beats % CLEAR_EVERY_BEATS == 0:
                 _clear()
             n_beats += 1

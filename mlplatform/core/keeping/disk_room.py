@@ -85,6 +85,19 @@ def disk_room_for_jobs() -> DiskRoom | None:
     return _lowest([*_store(), (DATA_DIR, folder), (JOB_FOLDER, folder / "work")], 0)
 
 
+def disk_places() -> dict[str, DiskRoom]:
+    """The disks of this machine's places, low or not, by a short name."""
+    folder = Path(settings.DATA_DIR)
+    places = [*_store(), (DATA_DIR, folder)]
+    found = {}
+    for place, path in places:
+        free, total = _usage(path)
+        found["store" if place is STORE else "data"] = DiskRoom(
+            place, free, disk_floor_bytes(total_bytes=total)
+        )
+    return found
+
+
 def disk_room_forget() -> None:
     """Looks anew at the next question; for tests that fill a disk."""
     _kept.clear()

@@ -34,7 +34,7 @@ from mlplatform.core.errors import InsufficientStorage
 from mlplatform.core.health.checks.disk import disk_findings, disks
 from mlplatform.core.health.doctor import Level
 from mlplatform.core.keeping.disk_room import FLOOR_BYTES, disk_floor_bytes, disk_room_check, disk_room_forget
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_read
 from mlplatform.core.models import NodeKind
 from mlplatform.core.names import uri
@@ -169,7 +169,7 @@ def test_what_runs_goes_on_below_the_floor(cast: Cast, disk: Path) -> None:
     lease = training_job_claim(job_id=job.pk, owner="w")
     assert lease is not None
     _low(disk)
-    training_job_report(lease=lease, stream=job.log, lines=[LogLine.of("still here", 0)])
+    training_job_report(lease=lease, stream=job.log, lines=[LogLines.of("still here", 0)])
     address = uri(cast.alice.project.bucket, f"training-jobs/{job.uid}/1/output/model.tar.gz")
     stored = object_store().put_bytes(b"model", address)
     artifact = Artifact(stored.uri, stored.sha256, stored.size_bytes, {})

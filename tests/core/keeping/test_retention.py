@@ -31,7 +31,7 @@ from mlplatform.core import clock
 from mlplatform.core.keeping import retention
 from mlplatform.core.keeping.retention import retention_rules, retention_sweep
 from mlplatform.core.keeping.sweeps import Lane, sweep_now, sweeps_turn
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_download, log_read, log_search, log_stream_create, log_tail
 from mlplatform.core.models import AuditEvent, IdempotentRequest, LogChunk, Session, SweepState
 from mlplatform.core.names import uid_new, uri
@@ -82,7 +82,7 @@ def _job(cast: Cast, name: str, *, ended_days_ago: float | None) -> TrainingJob:
     lease = training_job_claim(job_id=job.pk, owner="w")
     assert lease is not None
     points = [MetricPoint("loss", 0, 2.0), MetricPoint("loss", 1, 1.0)]
-    lines = [LogLine.of("first line", 0), LogLine.of("loss=1", 1)]
+    lines = [LogLines.of("first line", 0), LogLines.of("loss=1", 1)]
     training_job_report(lease=lease, stream=job.log, lines=lines, points=points)
     if ended_days_ago is not None:
         training_job_finish(lease=lease, outcome=COMPLETED)

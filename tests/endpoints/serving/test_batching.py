@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from endpoints.serving.batching import Batcher
 from mlplatform.core.errors import Throttled
 from tests.endpoints.loop_thread import LoopThread
 from tests.endpoints.serving.engines import LinearPredictor
+
+QUICK_S = 0.2  # long enough for a busy machine
 
 
 def row(*values: float) -> NDArray[np.float32]:
@@ -54,6 +57,79 @@ def test_those_who_wait_are_predicted_as_one_batch(loop_thread: LoopThread) -> N
 
     loop_thread.call(one_and_then_many())
     assert predictor.batch_sizes == [1, 19]
+
+
+def test_those_who_arrive_together_are_predicted_as_one_batch_on_the_loop_where_that_is_quick(
+    loop_thread: LoopThread,
+) -> None:
+    predictor = Watched()
+
+    async def many_and_again() -> None:
+        batcher = Batcher(predictor, quick_s=QUICK_S)
+        for n in (19, 19, 1):  # a thread finds out how long so many rows take
+            await asyncio.gather(*(batcher.predict(row(i, i), verbose=False) for i in range(n)))
+        batcher.close()
+
+    loop_thread.call(many_and_again())
+    assert sum(predictor.batch_sizes[:-2]) == 19
+    assert predictor.batch_sizes[-2:] == [19, 1]
+    assert predictor.threads[0] == "predictor"
+    assert predictor.threads[-2:] == [loop_thread.name, loop_thread.name]
+
+
+def test_what_was_not_quick_is_for_the_thread_until_it_is_again(loop_thread: LoopThread) -> None:
+    predictor = Watched()
+
+    async def slow_once() -> None:
+        batcher = Batcher(predictor, quick_s=QUICK_S)
+        for pause_s in (0, 1.5 * QUICK_S, 0, 0):
+            predictor.pause_s = pause_s
+            await batcher.predict(row(1, 1), verbose=False)
+        batcher.close()
+
+    loop_thread.call(slow_once())
+    assert predictor.threads == ["predictor", loop_thread.name, "predictor", loop_thread.name]
+
+
+def test_more_rows_than_were_quick_are_for_the_thread(loop_thread: LoopThread) -> None:
+    predictor = Watched()
+
+    async def few_then_many() -> None:
+        batcher = Batcher(predictor, quick_s=QUICK_S)
+        for n in (2, 2, 3):
+            await batcher.predict(np.ones((n, 2), dtype=np.float32), verbose=False)
+        batcher.close()
+
+    loop_thread.call(few_then_many())
+    assert predictor.threads == ["predictor", loop_thread.name, "predictor"]
+
+
+def test_the_loop_predicts_nothing_while_the_thread_does(loop_thread: LoopThread) -> None:
+    predictor = Watched()
+
+    async def one_waits_for_the_other() -> None:
+        batcher = Batcher(predictor, quick_s=QUICK_S)
+        await batcher.predict(row(1, 1), verbose=False)  # one row is quick
+        predictor.pause_s = 0.02
+        slow = asyncio.ensure_future(batcher.predict(np.ones((5, 2), dtype=np.float32), verbose=False))
+        await _until_busy(batcher)
+        await asyncio.gather(slow, batcher.predict(row(1, 1), verbose=False))
+        batcher.close()
+
+    loop_thread.call(one_waits_for_the_other())
+    assert predictor.threads == ["predictor", "predictor", "predictor"]
+
+
+class Watched(LinearPredictor):
+    """Remembers which thread it was called on."""
+
+    def __init__(self) -> None:
+        super().__init__([1, 10])
+        self.threads: list[str] = []
+
+    def predict(self, X: NDArray[np.float32], *, verbose: bool) -> dict[str, NDArray[Any]]:
+        self.threads.append(threading.current_thread().name)
+        return super().predict(X, verbose=verbose)
 
 
 async def _until_busy(batcher: Batcher) -> None:
