@@ -14,6 +14,12 @@ _OF_A_PLATFORM = ("access_key", "sign_in")
 """Commands that are of no use before a platform was started with the data directory."""
 
 
+_WAITING = ("first_run", "gateway", "host", "migrate", "scheduler", "web", "worker")
+"""Commands that wait for the database, broker and store of the settings, or say in a line what is wrong with one."""
+_ASKING = ("access_key", "objects", "orphans", "sign_in")
+"""Commands that say so too, and do not wait."""
+
+
 def main() -> None:
     if sys.argv[1:2] == ["up"]:  # starts everything else and needs no Django itself
         _sandbox_check()
@@ -25,10 +31,15 @@ def main() -> None:
 
         started_check()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mlplatform.settings")
+    if sys.argv[1:2] and sys.argv[1] in (*_WAITING, *_ASKING) and not {"-h", "--help"} & set(sys.argv):
+        from mlplatform.core.startup.services_wait import services_wait
+
+        services_wait(sys.argv[1])
     if sys.argv[1:2] and sys.argv[1] in _WITHOUT_FACES:
         os.environ.setdefault("MLPLATFORM_FACES", "off")
     if sys.argv[1:2] == ["doctor"]:
         os.environ.setdefault("MLPLATFORM_LOOKS_ONLY", "on")
+    if sys.argv[1:2] and sys.argv[1] in (*_WAITING, *_ASKING, "doctor"):
         _settings_check()
     from django.core.management import execute_from_command_line
 

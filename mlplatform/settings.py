@@ -12,7 +12,16 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from mlplatform.core.env import data_dir, env_flag, env_int, env_list, env_networks, env_text, runtime_dir
+from mlplatform.core.env import (
+    data_dir,
+    env_flag,
+    env_int,
+    env_list,
+    env_networks,
+    env_text,
+    env_token,
+    runtime_dir,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = data_dir()
@@ -154,6 +163,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # Objects
 OBJECT_STORE_URL = env_text("OBJECT_STORE_URL") or f"file://{DATA_DIR / 'store'}"
 MLPLATFORM_UPLOAD_LIMIT_BYTES = env_int("MLPLATFORM_UPLOAD_LIMIT_BYTES", 5 * 1024**3)
+MLPLATFORM_UPLOADS_PER_USER = env_int("MLPLATFORM_UPLOADS_PER_USER", 10, least=1)
+MLPLATFORM_UPLOAD_EXPIRY_S = env_int("MLPLATFORM_UPLOAD_EXPIRY_S", 24 * 3600, least=60)
 MLPLATFORM_LOG_LIMIT_BYTES = env_int("MLPLATFORM_LOG_LIMIT_BYTES", 256 * 1024**2)
 MLPLATFORM_STORE_PATIENCE_S = env_int("MLPLATFORM_STORE_PATIENCE_S", 300)
 MLPLATFORM_PUBLIC_URL = env_text("MLPLATFORM_PUBLIC_URL")
@@ -168,6 +179,11 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 MLPLATFORM_SCRIPT_NETWORK = env_flag("MLPLATFORM_SCRIPT_NETWORK")
 MLPLATFORM_JOB_DISK_BYTES = env_int("MLPLATFORM_JOB_DISK_BYTES", 30 * 1024**3)
 MLPLATFORM_KEEP_ENVIRONMENTS_DAYS = env_int("MLPLATFORM_KEEP_ENVIRONMENTS_DAYS", 30)
+
+# Captured requests on the gateway's disk until they are stored
+MLPLATFORM_CAPTURE_SPOOL_BYTES = env_int("MLPLATFORM_CAPTURE_SPOOL_BYTES", 1024**3, least=1024**2)
+MLPLATFORM_CAPTURE_RECORD_BYTES = env_int("MLPLATFORM_CAPTURE_RECORD_BYTES", 8 * 1024**2, least=1024)
+MLPLATFORM_CAPTURE_FLUSH_S = env_int("MLPLATFORM_CAPTURE_FLUSH_S", 60, least=1)
 
 # How much at once
 MLPLATFORM_EXPERIMENT_CELLS_MAX = env_int("MLPLATFORM_EXPERIMENT_CELLS_MAX", 500, least=1)
@@ -186,10 +202,14 @@ MLPLATFORM_KEEP_TABLE_RUNS_DAYS = env_int("MLPLATFORM_KEEP_TABLE_RUNS_DAYS", 90)
 MLPLATFORM_KEEP_EVALUATIONS_DAYS = env_int("MLPLATFORM_KEEP_EVALUATIONS_DAYS", 0)
 MLPLATFORM_KEEP_TRANSFORM_JOBS_DAYS = env_int("MLPLATFORM_KEEP_TRANSFORM_JOBS_DAYS", 0)
 MLPLATFORM_KEEP_ASYNC_DAYS = env_int("MLPLATFORM_KEEP_ASYNC_DAYS", 30)
+MLPLATFORM_KEEP_CAPTURE_DAYS = env_int("MLPLATFORM_KEEP_CAPTURE_DAYS", 0)
 MLPLATFORM_KEEP_AUDIT_DAYS = env_int("MLPLATFORM_KEEP_AUDIT_DAYS", 400)
 # In less time what is under way (an upload, a table run of an hour) would look left over.
 MLPLATFORM_ORPHAN_GRACE_S = env_int("MLPLATFORM_ORPHAN_GRACE_S", 24 * 3600, least=2 * 3600)
 MLPLATFORM_DISK_FLOOR_BYTES = env_int("MLPLATFORM_DISK_FLOOR_BYTES", -1)
+
+# What Prometheus sends to be told /metrics; none: there is no such address
+MLPLATFORM_METRICS_TOKEN = env_token("MLPLATFORM_METRICS_TOKEN")
 
 # Celery
 CELERY_BROKER_URL = env_text("CELERY_BROKER_URL") or f"redis+socket://{RUNTIME_DIR / 'redis.sock'}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from mlplatform.api.metrics import metrics_view
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/v1/", include("mlplatform.api.urls")),
+    path("metrics", metrics_view),
     path("", include("mlplatform.web.urls")),
 ]
 

@@ -8,10 +8,12 @@ uv=$("$python" -I scripts/install.py uv)
 compile() {
     name=$1
     shift
-    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes "$@" \
-        "requirements/$name.in" -o "requirements/$name.txt"
+    "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes "$@" "$name.in" -o "$name.txt"
 }
-for name in base frameworks test uv; do
-    compile "$name" "$@"
+for name in base frameworks gpu test uv; do
+    compile "requirements/$name" "$@"
 done
-compile redis --no-deps "$@"
+compile requirements/redis --no-deps "$@"
+for name in mlserver mlflow; do # servers that benchmarks compare with
+    compile "benchmarks/rivals/$name" --override benchmarks/rivals/overrides.txt "$@"
+done

@@ -39,6 +39,16 @@ def env_int(name: str, default: int, *, least: int | None = None) -> int:
     return number
 
 
+def env_token(name: str, *, least: int = 16) -> str:
+    """The variable as a secret that a header can carry, or nothing. Raises ValueError that does not show the value."""
+    text = env_text(name)
+    if text and (len(text) < least or not text.isascii() or not text.isprintable() or " " in text):
+        raise ValueError(
+            f"{name} is not accepted; use at least {least} letters, digits and signs without spaces"
+        )
+    return text
+
+
 def env_flag(name: str, default: bool = False) -> bool:
     """The variable as on/off: 1, true, yes, on; anything else that is not empty is off."""
     text = env_text(name).strip().lower()

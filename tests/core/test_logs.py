@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from mlplatform.core.errors import InvalidRequest
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import (
     READ_BYTES,
     LogFenced,
@@ -30,8 +30,8 @@ pytestmark = pytest.mark.django_db
 NOW_MS = 1_700_000_000_000
 
 
-def _lines(*texts: str, at_ms: int = NOW_MS) -> list[LogLine]:
-    return [LogLine.of(text, at_ms + n) for n, text in enumerate(texts)]
+def _lines(*texts: str, at_ms: int = NOW_MS) -> list[LogLines]:
+    return [LogLines.of(text, at_ms + n) for n, text in enumerate(texts)]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Fixtures of the endpoint fault tests: one stage per test file, for starting everything takes seconds.
 
-The database is the stage's own too, in its data directory, where its processes look for it by themselves.
+The database is the stage's own too: on SQLite it lies in its data directory.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mlplatform.core.people.access import Actor, access_key_create, project_crea
 from mlplatform.core.storage.objects import object_store
 from tests.endpoints.conftest import TrainedModel, iris, knn_iris
 from tests.faults.endpoint_stage import EndpointStage
+from tests.services import platform_services
 
 __all__ = ["alice", "data_dir", "database", "iris", "knn_iris", "stage"]
 
@@ -45,7 +46,10 @@ def data_dir() -> Iterator[Path]:
 def database(data_dir: Path, django_db_blocker: Any) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock():
         connection.close()
-        patch.setitem(connection.settings_dict, "NAME", str(data_dir / "db.sqlite3"))
+        name = str(data_dir / "db.sqlite3")
+        if connection.vendor == "postgresql":
+            name = platform_services()["DATABASE_URL"].rpartition("/")[2]
+        patch.setitem(connection.settings_dict, "NAME", name)
         call_command("migrate", verbosity=0, interactive=False)
         yield
         connection.close()

@@ -24,8 +24,9 @@ from django.conf import settings
 
 from endpoints.models import Endpoint, Replica
 from mlplatform.core.env import PROJECT_ROOT
-from tests.live import free_port
+from tests.databases import database_url
 from tests.polling import wait_until
+from tests.services import free_port
 
 BACK_WITHIN_S = 10.0
 """The bar: so long after a model server, or its host, was killed the endpoint answers again."""
@@ -51,6 +52,7 @@ class ManageProcess:
             "MLPLATFORM_DATA_DIR": str(data_dir),
             "MLPLATFORM_SECRET_KEY": settings.SECRET_KEY,
             "MLPLATFORM_FACES": "0",
+            "DATABASE_URL": database_url(),
             "DJANGO_SETTINGS_MODULE": "mlplatform.settings",
         }
         self._log_path = data_dir / f"{arguments[0]}.log"

@@ -31,6 +31,7 @@ from mlplatform.core.logs import log_download, log_read
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import SecondaryStatus
 from mlplatform.core.storage.objects import object_store
+from tests.databases import writes_refused
 from tests.jobs.training.cast import Cast, dataset_make, job_make, store_path
 from tests.polling import wait_until
 
@@ -76,20 +77,12 @@ def held_job(cast: Cast, name: str) -> tuple[TrainingJob, HeldData]:
 @contextlib.contextmanager
 def moves_refused(*moves: tuple[TrainingJob, SecondaryStatus]) -> Iterator[None]:
     """The database refuses to write these statuses of these jobs, so that each stays in the one before."""
-    names = [f"refuse_{job.pk}_{status.value}" for job, status in moves]
-    with connection.cursor() as cursor:
-        for name, (job, status) in zip(names, moves, strict=True):
-            cursor.execute(
-                f"CREATE TRIGGER {name} BEFORE UPDATE ON jobs_trainingjob"
-                f" WHEN NEW.id = {job.pk} AND NEW.secondary_status = '{status.value}'"
-                " BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
-            )
-    try:
+    rows = {
+        f"refuse_{job.pk}_{status.value}": f"NEW.id = {job.pk} AND NEW.secondary_status = '{status.value}'"
+        for job, status in moves
+    }
+    with writes_refused(rows, on="BEFORE UPDATE", table="jobs_trainingjob", message="refused by the test"):
         yield
-    finally:
-        with connection.cursor() as cursor:
-            for name in names:
-                cursor.execute(f"DROP TRIGGER {name}")
 
 
 def until(job: TrainingJob, *secondary: str, timeout_s: float = 90) -> None:
@@ -133,7 +126,7 @@ def lives(process: psutil.Process) -> bool:
 
 
 def fall_asleep(popen: subprocess.Popen[bytes]) -> None:
-    """Stops the process between two of its transactions; within one it would hold the lock of SQLite's file."""
+    """Stops the process between two of its transactions; within one it would hold the file, or rows."""
     for _ in range(100):
         popen.send_signal(signal.SIGSTOP)
         if not _is_locked():
@@ -144,6 +137,13 @@ def fall_asleep(popen: subprocess.Popen[bytes]) -> None:
 
 
 def _is_locked() -> bool:
+    if connection.vendor != "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND backend_type = 'client backend'"
+            )
+            return bool(cursor.fetchone()[0])
     other = sqlite3.connect(str(connection.settings_dict["NAME"]), timeout=1.0, isolation_level=None)
     with contextlib.closing(other):
         try:

@@ -23,7 +23,7 @@ from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.processes import managed, redis_running, worker_running
 from tests.polling import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("broker")]
+pytestmark = [pytest.mark.slow]
 
 CREATE_WITHIN_S = 10.0
 HUNG_S = 12.0

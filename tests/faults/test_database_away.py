@@ -179,7 +179,6 @@ def _cookies(answer: http.client.HTTPResponse) -> dict[str, str]:
     return {name: morsel.value for name, morsel in found.items()}
 
 
-@pytest.mark.xdist_group("database-sqlite")
 def test_a_locked_database_is_waited_for_and_reading_goes_on(on_sqlite: Street) -> None:
     street, platform = on_sqlite, on_sqlite.platform
     job, before, cookies = Held(street), _processes(platform), _session(platform)
@@ -235,7 +234,6 @@ def _locked(path: Path, for_s: float) -> Iterator[subprocess.Popen[str]]:
             popen.kill()
 
 
-@pytest.mark.xdist_group("database-sqlite")
 def test_a_full_disk_under_everything_is_told_reading_goes_on_and_so_does_all_the_rest_afterwards(
     on_sqlite: Street, disk: Disk
 ) -> None:
@@ -280,7 +278,6 @@ def _is_refused_for_room(street: Street) -> bool:
     return answer.status == 507
 
 
-@pytest.mark.xdist_group("database-postgres")
 def test_a_postgres_that_is_away_is_waited_for_by_everything(postgres: Postgres, tmp_path: Path) -> None:
     database = postgres.database_new("outage")
     with _running(tmp_path, DATABASE_URL=database) as platform:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from jobs.models import TrainingJob
+from tests.databases import sqlite_only
 from tests.faults.stage import assert_log_whole
 from tests.jobs.training.cast import Cast, dataset_make
 from tests.jobs.training.processes import python_running
@@ -18,8 +19,8 @@ FOR_S = 60
 N_PROCESSES, N_THREADS = 4, 5
 
 
+@sqlite_only
 @pytest.mark.slow
-@pytest.mark.xdist_group("writers")
 def test_twenty_writers_for_a_minute_see_no_locked_database(
     threads_cast: Cast, tmp_path: Path, record_property: Any
 ) -> None:

@@ -35,6 +35,7 @@ from tests.disks import MIB, Disk, disk_mounted
 from tests.jobs.training.cast import Cast, cast_make, job_make
 from tests.jobs.training.scripts import MODEL, Running, program, run
 from tests.polling import wait_until
+from tests.services import is_on
 
 pytestmark = pytest.mark.slow
 TABLE = b"a,b,flag\n" + b"".join(b"%d,%d,%s\n" % (n, n % 7, b"yes" if n % 2 else b"no") for n in range(40))
@@ -372,6 +373,7 @@ def test_a_model_that_cannot_be_laid_out_says_so_and_is_laid_out_afterwards(
 # ---- the broker
 
 
+@pytest.mark.skipif(is_on(), reason="about the Redis that the platform brings")
 def test_a_redis_that_cannot_save_its_file_keeps_nobody_from_submitting(
     disk: Disk, threads_cast: Cast, tmp_path: Path
 ) -> None:

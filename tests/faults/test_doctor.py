@@ -23,10 +23,10 @@ import psutil
 import pytest
 
 from tests.disks import Disk, disk_mounted
-from tests.live import ROOT, LivePlatform, command_line, platform_running
+from tests.live import ROOT, LivePlatform, clean_environment, command_line, platform_running
 from tests.polling import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("doctor")]
+pytestmark = [pytest.mark.slow]
 DISK_BYTES = 1024 * 1024**2
 SEEN_WITHIN_S = 90.0
 
@@ -277,7 +277,7 @@ def findings_of(report: dict[str, Any], check: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    return LivePlatform(Path("/")).environment()
+    return clean_environment()
 
 
 def test_the_command_works_where_nothing_is_and_makes_nothing(

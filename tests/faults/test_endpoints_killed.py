@@ -40,7 +40,7 @@ from tests.faults.endpoint_stage import (
 from tests.faults.load import Answered, Load
 from tests.polling import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("endpoints-killed")]
+pytestmark = [pytest.mark.slow]
 FLUSHED_WITHIN_S = 3.0
 TWO = VariantRequest(model="iris-knn", instance_count=2)
 ONE = VariantRequest(model="iris-knn")

@@ -21,7 +21,7 @@ from tests.faults.endpoint_stage import EndpointStage, n_files
 from tests.faults.load import Answered, Caller, in_loop
 from tests.polling import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("endpoints-overload")]
+pytestmark = [pytest.mark.slow]
 
 N_CALLERS = 5_000
 RECOVERED_WITHIN_S = 10.0

@@ -22,8 +22,9 @@ from tests.faults.stage import HeldData
 from tests.journeys.street import Street
 from tests.live import LivePlatform, command_line, platform_running
 from tests.polling import wait_until
+from tests.services import is_on
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("everything")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 ENDPOINT = "iris-knn"
 ROW = "5.1,3.5,1.4,0.2"
@@ -106,7 +107,7 @@ def healthy(street: Street) -> bool:
     return False
 
 
-@pytest.mark.parametrize("word", ["redis-server", "scheduler"])
+@pytest.mark.parametrize("word", ["scheduler"] if is_on() else ["redis-server", "scheduler"])
 def test_jobs_go_on_when_what_only_carries_hints_is_killed(
     own: LivePlatform, street: Street, word: str
 ) -> None:

@@ -17,7 +17,7 @@ from tests.faults.endpoint_fixtures import *  # noqa: F403
 from tests.faults.endpoint_stage import BACK_WITHIN_S, EndpointStage, kill
 from tests.polling import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serverless-killed")]
+pytestmark = [pytest.mark.slow]
 IDLE_AFTER_S = 5
 COLD_WITHIN_S = 30.0
 

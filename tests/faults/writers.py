@@ -55,7 +55,7 @@ class Writer(threading.Thread):
         from jobs.services.channels import ChannelRequest
         from jobs.services.metrics import MetricPoint
         from jobs.services.training import training_job_create
-        from mlplatform.core.log_lines import LogLine
+        from mlplatform.core.log_lines import LogLines
         from mlplatform.core.people.access import actor_for_user
         from mlplatform.core.status import SecondaryStatus
 
@@ -78,7 +78,7 @@ class Writer(threading.Thread):
             )
         for turn in range(self._dice.randint(3, 12)):
             now_ms = time.time_ns() // 1_000_000
-            lines = [LogLine.of(f"{name} {turn} {n} {'x' * 80}", now_ms) for n in range(20)]
+            lines = [LogLines.of(f"{name} {turn} {n} {'x' * 80}", now_ms) for n in range(20)]
             points = [MetricPoint("loss", now_ms, 1 / (turn + 1))]
             self._timed(
                 "report",

@@ -13,11 +13,13 @@ import pytest
 
 from tests.live import Client, LivePlatform, command_line, platform_running
 from tests.polling import wait_until
+from tests.services import is_on
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("live")]
+pytestmark = [pytest.mark.live]
 
 IDLE_LIMIT_MB = 500
-PROCESSES = ("redis", "web", "gateway", "worker", "host", "scheduler")
+PROCESSES = ("web", "gateway", "worker", "host", "scheduler", *(() if is_on() else ("redis",)))
+"""On a Redis that is there already it starts none."""
 
 
 @pytest.fixture(scope="module")

@@ -37,21 +37,21 @@ def run_with(folder: Path, *, user: int, present: tuple[str, ...], apt_ends_with
 
 
 def test_root_gets_what_is_missing_and_nothing_else(tmp_path: Path) -> None:
-    said, asked = run_with(tmp_path, user=0, present=("initdb", "bwrap"))
+    said, asked = run_with(tmp_path, user=0, present=("initdb", "bwrap", "ip"))
     assert "installing chromium fonts-noto-cjk for the tests" in said
     assert asked.splitlines()[0] == "update"
     assert asked.splitlines()[1].endswith("chromium fonts-noto-cjk")
 
 
 def test_nothing_happens_where_everything_is_there(tmp_path: Path) -> None:
-    assert run_with(tmp_path, user=0, present=("initdb", "bwrap", "chromium")) == ("", "")
+    assert run_with(tmp_path, user=0, present=("initdb", "bwrap", "chromium", "ip")) == ("", "")
 
 
 def test_others_are_told_what_is_missing(tmp_path: Path) -> None:
-    said, asked = run_with(tmp_path, user=1000, present=("initdb", "chromium"))
+    said, asked = run_with(tmp_path, user=1000, present=("initdb", "chromium", "ip"))
     assert (asked, "not on this machine: bubblewrap" in said) == ("", True)
 
 
 def test_an_installation_that_fails_is_told_and_stops_nothing(tmp_path: Path) -> None:
-    said, _ = run_with(tmp_path, user=0, present=("initdb", "chromium"), apt_ends_with=100)
+    said, _ = run_with(tmp_path, user=0, present=("initdb", "chromium", "ip"), apt_ends_with=100)
     assert "could not be installed: bubblewrap" in said

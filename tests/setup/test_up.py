@@ -17,7 +17,8 @@ from mlplatform.core.startup.data_folder import data_folder_lock, data_folder_pr
 from mlplatform.core.startup.options import Options, StartRefused, options_export, options_read
 from mlplatform.core.startup.processes import machine_queues
 from mlplatform.core.startup.redis import redis_is_private, redis_program
-from tests.live import ROOT, LivePlatform, free_port
+from tests.live import ROOT, clean_environment
+from tests.services import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def up(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", "up", *map(str, arguments)],
         cwd=ROOT,
-        env={**LivePlatform(Path("/")).environment(), **env},
+        env={**clean_environment(), **env},
         capture_output=True,
         text=True,
         timeout=30,

@@ -31,6 +31,12 @@ def colour_of(name: str) -> str:
     return _COLOURS.get(name, "")
 
 
+def services_process() -> ProcessSpec:
+    """Waits for the database, broker and store of the settings, or says which of them cannot be used."""
+    argv = [sys.executable, "-m", "mlplatform.core.startup.services_wait"]
+    return ProcessSpec(name="services", argv=argv, colour=colour_of("migrate"), restarts=False)
+
+
 def migrate_process() -> ProcessSpec:
     """Brings the database's tables up to date."""
     return _manage("migrate", "migrate", "--verbosity", "0", "--no-input", "--skip-checks", restarts=False)

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.process_log import ProcessLog
+from mlplatform.core.startup.addresses import addresses_check, addresses_given
 from mlplatform.core.startup.banner import Banner
 from mlplatform.core.startup.data_folder import data_folder_lock, data_folder_prepare, sockets_remove
 from mlplatform.core.startup.options import Options, StartRefused, options_export, options_read
@@ -29,6 +30,7 @@ from mlplatform.core.startup.processes import (
     front_processes,
     is_first_start,
     migrate_process,
+    services_process,
 )
 from mlplatform.core.startup.redis import redis_is_private, redis_process
 from mlplatform.core.supervisor import ProcessFailed, Supervisor
@@ -46,6 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = options_read(arguments)
         options_export(options)
+        _addresses_check()
         port_check(options)
         data_folder_prepare(options)
         with data_folder_lock(options):
@@ -69,6 +72,8 @@ async def _run(options: Options, log: ProcessLog) -> None:
     async with Supervisor(log, cwd=PROJECT_ROOT) as supervisor:
         if redis_is_private():
             await supervisor.start(redis_process(options.data_dir, colour=colour_of("redis")))
+        if addresses_given():
+            await supervisor.run(services_process())
         await supervisor.run(migrate_process())
         await supervisor.start(*front_processes(options))
         log.notice(f"open after {time.monotonic() - started:.1f} s")
@@ -77,6 +82,13 @@ async def _run(options: Options, log: ProcessLog) -> None:
         await supervisor.start(*back_processes(banner))
         await supervisor.wait()
     log.notice("ended")
+
+
+def _addresses_check() -> None:
+    """Raises StartRefused."""
+    wrong = addresses_check()
+    if wrong:
+        raise StartRefused("; ".join(trouble.line for trouble in wrong))
 
 
 def _end_with_parent() -> None:

@@ -18,6 +18,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -25,11 +26,15 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 from obstore.store import ObjectStore as Backend
 
+from mlplatform.core.env import env_text
 from mlplatform.core.errors import NotFound, TransientError
 from mlplatform.core.names import uri_split
 from mlplatform.core.storage.faults import DATA_DIR, STORE, storage_fault, storage_told
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
 
 CHUNK_BYTES = 1024 * 1024
 STAGED_SUFFIX = ".part"
@@ -189,6 +194,13 @@ class ObjectStore:
                 if not is_staged(Path(item["path"]).name):
                     yield StoredObject(f"s3://{item['path']}", int(item["size"]), "")
 
+    def everything(self) -> Iterator[StoredObject]:
+        """Every object of the store, without digests, in no order."""
+        for batch in obstore.list(self._backend):
+            for item in batch:
+                if not is_staged(Path(item["path"]).name):
+                    yield StoredObject(f"s3://{item['path']}", int(item["size"]), "")
+
     def walk(self, prefix_uri: str) -> Iterator[KeptObject]:
         """Objects below the folder `s3://bucket/prefix`, in no order, with when they came there; in constant memory.
 
@@ -295,9 +307,16 @@ def _folder_of(url: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
+def s3_config() -> S3Config:
+    """What a store takes from files that `AWS_…_FILE` name; the rest it reads from the environment itself."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    found = {name.lower(): env_text(name) for name in names if os.environ.get(f"{name}_FILE")}
+    return cast("S3Config", found)
+
+
 def _backend(url: str, root: Path | None) -> Backend:
     if root is None:
-        return from_url(url)
+        return from_url(url, config=s3_config())
     with storage_told(STORE):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     return LocalStore(root, automatic_cleanup=True)

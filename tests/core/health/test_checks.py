@@ -34,6 +34,7 @@ from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.nodes import PROCESS, node_beat
 from mlplatform.core.process_identity import process_identity
 from mlplatform.core.text import text as _
+from tests.databases import sqlite_only
 from tests.disks import disk_mounted
 
 MIB = 1024**2
@@ -129,9 +130,13 @@ def test_folders_that_are_missing_are_one_finding(
 def test_a_database_in_order_says_its_version_and_size(transactional_db: None) -> None:
     found = only(database_check())
     assert found.level == Level.OK, found.summary
-    assert sqlite3.sqlite_version in found.summary
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sqlite_version()" if connection.vendor == "sqlite" else "SHOW server_version")
+        [version] = cursor.fetchone()
+    assert version.split(" ")[0] in found.summary
 
 
+@sqlite_only
 def test_a_write_lock_that_is_held_is_told(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_checks, "WRITE_LOCK_S", 0.1)
     connection.ensure_connection()
@@ -161,6 +166,7 @@ def test_tables_newer_than_the_program_are_told(db: None) -> None:
     assert found.level == Level.WARNING and "core.9999_future" in found.summary
 
 
+@sqlite_only
 def test_the_deep_check_reads_the_whole_file(db: None) -> None:
     assert only(database_integrity_check()).level == Level.OK
 
@@ -317,6 +323,7 @@ def test_a_process_that_was_started_again_is_no_complaint_but_many_are(db: None)
     assert "3 times" in found.summary
 
 
+@sqlite_only
 def test_nobody_is_called_dead_while_the_database_takes_no_heartbeats(transactional_db: None) -> None:
     beat(NodeKind.SCHEDULER, seen_ago_s=40)
     with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:

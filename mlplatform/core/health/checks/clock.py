@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
-
-from django.db import connection
 
 from mlplatform.core import clock
 from mlplatform.core.amounts import time_text
+from mlplatform.core.database_clock import SKEW_MANY_S, SKEW_S, database_ahead_s
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.models import Node
+from mlplatform.core.nodes import CLOCK, nodes_alive
 from mlplatform.core.text import text as _
 
 CHECK: Final = "clock"
-SKEW_S: Final = 2.0
-SKEW_MANY_S: Final = 10.0
-"""A third of a lease: from here on a living worker can lose a job."""
 _REMEDY: Final = _(
     "Let every machine take its time from the network: `timedatectl set-ntp true` (chrony or systemd-timesyncd)."
 )
@@ -27,7 +24,7 @@ _offset_s: float | None = None
 
 @doctor_check(CHECK, title=_("Clock"), reads_database=True)
 def clock_check() -> Iterator[Finding]:
-    wrong = [*_jump(), *_server_skew(), *_node_skew()]
+    wrong = [*_jump(), *_server_skew(), *_reported_skew(), *_node_skew()]
     if not wrong:
         yield Finding(
             CHECK, Level.OK, _("{now} UTC; all clocks agree", now=f"{clock.now():%Y-%m-%d %H:%M:%S}")
@@ -54,13 +51,7 @@ def _jump() -> Iterator[Finding]:
 
 
 def _server_skew() -> Iterator[Finding]:
-    if connection.vendor != "postgresql":
-        return
-    before = clock.now()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        there: datetime = cursor.fetchone()[0]
-    skew_s = (there - before).total_seconds() - (clock.now() - before).total_seconds() / 2
+    skew_s = database_ahead_s()
     if abs(skew_s) > SKEW_S:
         yield Finding(
             CHECK,
@@ -71,6 +62,26 @@ def _server_skew() -> Iterator[Finding]:
             ),
             _REMEDY,
         )
+
+
+def _reported_skew() -> Iterator[Finding]:
+    """What processes of other machines say of their own clocks."""
+    worst: dict[str, float] = {}
+    for node in nodes_alive().filter(info__has_key=CLOCK).exclude(hostname=socket.gethostname()):
+        skew_s = float(node.info[CLOCK])
+        worst[node.hostname] = max(worst.get(node.hostname, 0.0), skew_s, key=abs)
+    for hostname, skew_s in sorted(worst.items()):
+        if abs(skew_s) > SKEW_S:
+            yield Finding(
+                CHECK,
+                _level(skew_s),
+                _(
+                    "The clock of {host} differs from the database server's by {time}",
+                    host=hostname,
+                    time=time_text(abs(skew_s)),
+                ),
+                _REMEDY,
+            )
 
 
 def _node_skew() -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from mlplatform.core.health.probes import store_folder
 from mlplatform.core.keeping.disk_room import disk_floor_bytes, disk_room_remedy
 from mlplatform.core.text import Text, text_join
 from mlplatform.core.text import text as _
+from mlplatform.core.uploads.services import uploads_dir
 
 _NEAR: Final = 3
 """So many times the floor is a warning."""
@@ -138,6 +139,7 @@ def _places() -> list[tuple[Path, Text]]:
         (folder, _("data directory")),
         (folder / "work", _("folders of running jobs")),
         (Path(settings.FILE_UPLOAD_TEMP_DIR), _("uploads under way")),
+        *([(uploads_dir(), _("resumable uploads"))] if uploads_dir().is_dir() else []),
         (runtime_dir(), _("sockets")),
     ]
     objects = store_folder()
