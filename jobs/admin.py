@@ -80,10 +80,9 @@ class TrainingJobAdmin(ReadOnlyAdmin):
         "duration",
         "failure_kind",
     )
-    list_filter = ("status", "queue", "instance_type", "algorithm", "project", "created_at")
+    list_filter = ("status", "instance_type", "algorithm", "project", "created_at")
     search_fields = ("name", "uid", "created_by__username")
     list_select_related = ("project", "created_by")
-    date_hierarchy = "created_at"
     inlines = (TrainingInputInline, JobEventInline, MetricSummaryInline)
     actions = ("stop", "delete")
     fieldsets = (

@@ -17,12 +17,16 @@ from jobs.runner.script_environment import environment_retire, environments_kept
 from jobs.services.clearing import attempt_dir, attempt_of, environments_dir, is_in_use, work_dir
 from jobs.services.lifecycle import ACTIVE
 from jobs.services.sources import sources_remove
+from jobs.services.worker_looks import worker_look
 from mlplatform.core.keeping.leftovers import leftovers
+from mlplatform.core.keeping.machine import MachineSweep
 from mlplatform.core.keeping.object_references import ObjectReference, object_reference
 from mlplatform.core.keeping.retention import retention
 from mlplatform.core.logs import log_streams_remove
 from mlplatform.core.status import TERMINAL_TRAINING
 from mlplatform.core.text import text as _
+
+worker_look(MachineSweep())
 
 object_reference(
     ObjectReference(_("dataset version"), "jobs.DatasetVersion", "datasets", ("uri", "profile_uri"))

@@ -85,7 +85,25 @@ class TrainingJob(models.Model):
         ordering = ["-created_at", "-pk"]
         constraints = [models.UniqueConstraint(fields=["project", "name"], name="one_training_job_per_name")]
         indexes = [
-            models.Index(fields=["project", "-created_at", "-id"]),
+            # Every filter, order and search of the list is answered from this one, without reading the rows.
+            models.Index(
+                fields=["project", "-created_at", "-id", "name", "status", "algorithm", "instance_type"],
+                name="jobs_listed",
+            ),
+            # And costs and sizes of all from this one.
+            models.Index(
+                fields=[
+                    "project",
+                    "ended_at",
+                    "started_at",
+                    "billable_s",
+                    "price_per_hour",
+                    "currency",
+                    "instance_type",
+                    "artifact_bytes",
+                ],
+                name="jobs_billed",
+            ),
             models.Index(fields=["status", "queue"]),
         ]
         verbose_name = _("training job")

@@ -70,13 +70,13 @@ def dataset_list(
     Raises:
         InvalidRequest: unknown order, a limit or cursor that is wrong.
     """
-    datasets = _visible(actor).annotate(
-        n_rows=Coalesce("latest__n_rows", 0), size_bytes=Coalesce("latest__size_bytes", 0), n_jobs=_n_jobs()
+    datasets = Dataset.objects.filter(project=actor.project).annotate(
+        n_rows=Coalesce("latest__n_rows", 0), size_bytes=Coalesce("latest__size_bytes", 0)
     )
     if search:
         text = search[:100]
         datasets = datasets.filter(Q(name__icontains=text) | Q(description__icontains=text))
-    return page_of(datasets, orders=ORDERS, order=order, limit=limit, cursor=cursor)
+    return page_of(datasets, orders=ORDERS, order=order, limit=limit, cursor=cursor, load=_listed)
 
 
 def dataset_get(*, actor: Actor, name: str) -> Dataset:
@@ -150,7 +150,16 @@ def dataset_download(*, actor: Actor, reference: str) -> Download:
 
 
 def _visible(actor: Actor) -> QuerySet[Dataset]:
-    return Dataset.objects.filter(project=actor.project).select_related("project", "latest", "created_by")
+    return _related(Dataset.objects.filter(project=actor.project))
+
+
+def _related(datasets: QuerySet[Dataset]) -> QuerySet[Dataset]:
+    return datasets.select_related("project", "latest", "created_by")
+
+
+def _listed(datasets: QuerySet[Dataset]) -> QuerySet[Dataset]:
+    """Columns of a version are long, and no list shows them."""
+    return _related(datasets).annotate(n_jobs=_n_jobs()).defer("latest__columns")
 
 
 def _n_jobs() -> Coalesce:

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from jobs.models import JobEvent, TrainingJob
 from jobs.selectors.instances import queue_use
-from jobs.selectors.metrics import MetricSeries, training_job_metrics
+from jobs.selectors.metrics import MetricSeries, training_job_metric_summaries, training_job_metrics
 from mlplatform.core import clock
 from mlplatform.core.errors import InvalidRequest, NotFound
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
@@ -32,6 +32,7 @@ __all__ = [
     "training_job_events",
     "training_job_get",
     "training_job_list",
+    "training_job_metric_summaries",
     "training_job_metrics",
     "training_job_output",
     "training_job_waiting_reason",
@@ -65,9 +66,7 @@ def training_job_list(
         status: One of `TrainingJobStatus`.
     """
     jobs = training_jobs_matching(actor=actor, search=search, status=status, algorithm=algorithm)
-    return page_of(
-        jobs.select_related("project", "created_by"), orders=ORDERS, order=order, limit=limit, cursor=cursor
-    )
+    return page_of(jobs, orders=ORDERS, order=order, limit=limit, cursor=cursor, load=_listed)
 
 
 def training_jobs_matching(
@@ -150,6 +149,11 @@ def training_job_output(*, actor: Actor, name: str) -> tuple[Iterator[bytes], st
     if not job.output_uri:
         raise NotFound(_("Training job %(name)r left nothing in its output folder") % {"name": name[:63]})
     return object_store().chunks(job.output_uri), f"{job.name}-output.tar.gz", job.output_bytes or 0
+
+
+def _listed(jobs: QuerySet[TrainingJob]) -> QuerySet[TrainingJob]:
+    """With what lists show, and without the long fields that they do not."""
+    return jobs.select_related("project", "created_by").defer("manifest", "hyperparameters", "environment")
 
 
 def _status(status: str) -> TrainingJobStatus:

@@ -74,8 +74,7 @@ def tuning_job_list(
         found = found.filter(strategy=_one_of("strategy", strategy, list(TuningStrategy.values)))
     if algorithm:
         found = found.filter(algorithm=algorithm[:40])
-    jobs = _counted(found).select_related("project", "created_by", "best_trial__training_job")
-    return page_of(jobs, orders=ORDERS, order=order, limit=limit, cursor=cursor)
+    return page_of(found, orders=ORDERS, order=order, limit=limit, cursor=cursor, load=_listed)
 
 
 def tuning_job_get(*, actor: Actor, name: str) -> TuningJob:
@@ -136,14 +135,14 @@ def tuning_trial_page(
     Raises:
         InvalidRequest: an unknown status or order, a limit or cursor that is wrong.
     """
-    trials = tuning_job.trials.select_related("training_job").defer("training_job__manifest", "steps")
+    trials: QuerySet[TuningTrial] = tuning_job.trials.all()
     if search:
         trials = trials.filter(job_name__icontains=search[:100])
     if status:
         trials = trials.filter(status=_one_of("status", status, [known.value for known in TrialStatus]))
     if order.removeprefix("-") == "value":
         trials = trials.filter(value__isnull=False)
-    return page_of(trials, orders=TRIAL_ORDERS, order=order, limit=limit, cursor=cursor)
+    return page_of(trials, orders=TRIAL_ORDERS, order=order, limit=limit, cursor=cursor, load=_listed_trials)
 
 
 def tuning_parents(*, actor: Actor) -> list[TuningJob]:
@@ -161,6 +160,15 @@ def tuning_best_request(*, actor: Actor, name: str) -> dict[str, Any]:
     if best.training_job is None:
         raise Conflict(_("The training job {job} of the best trial was deleted", job=repr(best.job_name)))
     return training_job_clone_request(actor=actor, name=best.training_job.name)
+
+
+def _listed(jobs: QuerySet[TuningJob]) -> QuerySet[TuningJob]:
+    related = jobs.select_related("project", "created_by", "best_trial__training_job")
+    return _counted(related.defer("warm_trials", "best_trial__steps", "best_trial__training_job__manifest"))
+
+
+def _listed_trials(trials: QuerySet[TuningTrial]) -> QuerySet[TuningTrial]:
+    return trials.select_related("training_job").defer("training_job__manifest", "steps")
 
 
 def _counted(jobs: QuerySet[TuningJob]) -> QuerySet[TuningJob]:

@@ -61,6 +61,22 @@ class Resending:
         self.due[job_id] = (time.monotonic() + wait_s, min(2 * wait_s, RESEND_MAX_S))
 
 
+def jobs_sweep(*, resending: Resending, leases: bool) -> None:
+    """All of the sweeps below, in their order; one question where no job is under way.
+
+    Args:
+        leases: Whether workers have had the time to prolong theirs.
+    """
+    if not TrainingJob.objects.filter(status__in=ACTIVE).exists():
+        resending.due.clear()
+        return
+    if leases:
+        sweep_leases()
+    sweep_owners()
+    sweep_stopping()
+    sweep_pending(resending=resending)
+
+
 def sweep_leases() -> int:
     """Jobs whose worker has not prolonged its lease: started again, stopped, or failed after the last
     attempt.

@@ -11,6 +11,7 @@ from mlplatform.api.views import (
     audit,
     comparisons,
     costs,
+    data_capture,
     dataset_content,
     datasets,
     document,
@@ -30,6 +31,7 @@ from mlplatform.api.views import (
     training_output,
     transforms,
     tuning,
+    uploads,
 )
 from mlplatform.core.names import NAME_MAX_LENGTH
 
@@ -75,6 +77,8 @@ _in_project: list[URLPattern | URLResolver] = [
         dataset_content.DatasetDownloadView.as_view(),
         name="dataset-download",
     ),
+    path("uploads/", uploads.UploadListView.as_view(), name="upload-list"),
+    path("uploads/<name:uid>/", uploads.UploadView.as_view(), name="upload-detail"),
     path("sources/", sources.SourceListView.as_view(), name="source-list"),
     path("sources/<name:uid>/", sources.SourceView.as_view(), name="source-detail"),
     path("sources/<name:uid>/download/", sources.SourceDownloadView.as_view(), name="source-download"),
@@ -130,6 +134,21 @@ _in_project: list[URLPattern | URLResolver] = [
     path("models/<name:name>/", models.ModelView.as_view(), name="model-detail"),
     path("endpoints/", endpoints.EndpointListView.as_view(), name="endpoint-list"),
     path("endpoints/<name:name>/", endpoints.EndpointView.as_view(), name="endpoint-detail"),
+    path(
+        "endpoints/<name:name>/data-capture/",
+        data_capture.DataCaptureView.as_view(),
+        name="endpoint-data-capture",
+    ),
+    path(
+        "endpoints/<name:name>/data-capture/files/",
+        data_capture.CapturedFileListView.as_view(),
+        name="captured-file-list",
+    ),
+    path(
+        "endpoints/<name:name>/data-capture/files/<name:uid>/",
+        data_capture.CapturedFileView.as_view(),
+        name="captured-file-detail",
+    ),
     path("endpoints/<name:name>/logs/", endpoints.EndpointLogView.as_view(), name="endpoint-logs"),
     path(
         "endpoints/<name:name>/invocations/",

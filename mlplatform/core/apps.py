@@ -18,3 +18,4 @@ class CoreConfig(AppConfig):
         sessions_watch()
         import_module("mlplatform.core.health.checks")
         import_module("mlplatform.core.keeping.floor")
+        import_module("mlplatform.core.uploads.services")

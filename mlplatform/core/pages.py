@@ -1,9 +1,14 @@
-"""Keyset pages: a page of a list starts after the last object of the one before, whatever was added meanwhile."""
+"""Keyset pages: a page of a list starts after the last object of the one before, whatever was added meanwhile.
+
+Two queries each, however long the list is. The rows of a page are found first, by what an index has, and only these are
+loaded: what lists show beside them (joins, counts, long JSON) is read for a page and not for all that match.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Generic, TypeVar
 
 from django.core import signing
@@ -34,14 +39,17 @@ def page_of(
     order: str,
     limit: int = LIMIT_DEFAULT,
     cursor: str | None = None,
+    load: Callable[[QuerySet[M]], QuerySet[M]] | None = None,
 ) -> Page[M]:
     """One page of `queryset`.
 
     Args:
+        queryset: What matches, with no more than filters and orders need.
         orders: Allow-list, public name → field that is never null (`{"created": "created_at"}`).
         order: A public name, with a leading `-` for descending.
         limit: 1 to 100.
         cursor: `next` of the page before; signed, so that a forged one is refused.
+        load: Adds what is read with the rows of the page: related rows, counts, prefetches.
 
     Raises:
         InvalidRequest: unknown order, limit out of range, forged cursor.
@@ -51,11 +59,13 @@ def page_of(
         raise InvalidRequest.for_field(
             "limit", _("{value} is out of range; use 1 to {limit}", value=limit, limit=LIMIT_MAX)
         )
-    count = queryset.count()
-    if cursor:
-        queryset = queryset.filter(_after(field, descending, _decode(cursor, order)))
+    count = queryset.order_by().count()
+    found = queryset.filter(_after(field, descending, _decode(cursor, order))) if cursor else queryset
     sign = "-" if descending else ""
-    rows = list(queryset.order_by(f"{sign}{field}", f"{sign}pk")[: limit + 1])
+    ordered = (f"{sign}{field}", f"{sign}pk")
+    keys = found.order_by(*ordered).values("pk")[: limit + 1]
+    loaded = load(queryset) if load else queryset
+    rows = list(loaded.filter(pk__in=keys).order_by(*ordered))
     more = len(rows) > limit
     rows = rows[:limit]
     return Page(items=rows, next=_encode(rows[-1], field, order) if more else None, count=count)
@@ -83,7 +93,7 @@ def _after(field: str, descending: bool, place: list[Any]) -> Q:
 
 
 def _encode(row: models.Model, field: str, order: str) -> str:
-    value = getattr(row, field)
+    value: Any = reduce(getattr, field.split("__"), row)
     text = value.isoformat() if hasattr(value, "isoformat") else value
     return signing.dumps([order, text, row.pk], salt="cursor", compress=True)
 

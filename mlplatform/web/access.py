@@ -6,7 +6,8 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from mlplatform.core.errors import NotAuthenticated
-from mlplatform.core.people.access import Actor, actor_for_user, operator_require
+from mlplatform.core.models import Membership
+from mlplatform.core.people.access import Actor, actor_for_user, operator_require, project_list
 
 
 def page_user(request: HttpRequest) -> User:
@@ -30,9 +31,21 @@ def page_actor(request: HttpRequest, project: str) -> Actor:
         NotAuthenticated: nobody is signed in.
         NotFound: no such project, or one the user is no member of.
     """
-    actor = actor_for_user(user=page_user(request), project_name=project)
+    actor = actor_for_user(
+        user=page_user(request), project_name=project, memberships=request_memberships(request)
+    )
     request.actor = actor  # type: ignore[attr-defined]
     return actor
+
+
+def request_memberships(request: HttpRequest) -> list[Membership]:
+    """The memberships of whoever asks, by project; read once per request, for the door and for the navigation."""
+    known: list[Membership] | None = getattr(request, "memberships", None)
+    if known is None:
+        user = getattr(request, "user", None)
+        known = project_list(user=user) if user is not None and user.is_authenticated else []
+        request.memberships = known  # type: ignore[attr-defined]
+    return known
 
 
 def request_actor(request: HttpRequest) -> Actor | None:

@@ -36,6 +36,7 @@ ACTIONS: Final = {
     "endpoint-edit": "endpoint.update",
     "endpoint-weights": "endpoint.update",
     "endpoint-delete": "endpoint.delete",
+    "endpoint-capture": "data_capture.update",
     "endpoint-table": "table_run.create",
     "transform_job_new": "transform_job.create",
     "transform_job_stop": "transform_job.stop",

@@ -31,6 +31,7 @@ ACTION_WORDS: Final = {
     "endpoint.create": _("Endpoint created"),
     "endpoint.update": _("Endpoint changed"),
     "endpoint.delete": _("Endpoint deleted"),
+    "data_capture.update": _("Data capture changed"),
     "table_run.create": _("Table run started"),
     "transform_job.create": _("Transform job created"),
     "transform_job.stop": pgettext_lazy("act", "Transform job stopped"),
@@ -50,7 +51,7 @@ ACTION_GROUPS: Final = [
     (_("Members and keys"), ["project", "member", "access_key"]),
     (_("Datasets"), ["dataset", "dataset_version"]),
     (_("Training jobs"), ["training_job", "tuning_job"]),
-    (_("Models and endpoints"), ["model", "endpoint", "table_run", "transform_job"]),
+    (_("Models and endpoints"), ["model", "endpoint", "data_capture", "table_run", "transform_job"]),
     (_("Evaluations and experiments"), ["evaluation", "experiment"]),
     (_("Other"), ["audit_event"]),
 ]

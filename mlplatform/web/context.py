@@ -11,9 +11,8 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from mlplatform.core.models import Membership, Project, Role
-from mlplatform.core.people.access import project_list
-from mlplatform.web.access import request_actor
+from mlplatform.core.models import Project, Role
+from mlplatform.web.access import request_actor, request_memberships
 from mlplatform.web.preferences import page_settings
 
 LAST_PROJECT = "last_project"
@@ -42,20 +41,10 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "actor": request_actor(request),
         "navigation_groups": SimpleLazyObject(lambda: _groups(request)),
         "navigation_project": SimpleLazyObject(lambda: _project(request)),
-        "my_projects": SimpleLazyObject(lambda: _projects(request)),
+        "my_projects": SimpleLazyObject(lambda: request_memberships(request)),
         "page_settings": page_settings(request),
         "languages": LANGUAGE_NAMES,
     }
-
-
-def _projects(request: HttpRequest) -> list[Membership]:
-    """The memberships of whoever asks, read once per request."""
-    known: list[Membership] | None = getattr(request, "memberships", None)
-    if known is None:
-        user = getattr(request, "user", None)
-        known = project_list(user=user) if user is not None and user.is_authenticated else []
-        request.memberships = known  # type: ignore[attr-defined]
-    return known
 
 
 def _project(request: HttpRequest) -> Project | None:
@@ -63,7 +52,7 @@ def _project(request: HttpRequest) -> Project | None:
     actor = request_actor(request)
     if actor is not None:
         return actor.project
-    mine = [membership.project for membership in _projects(request)]
+    mine = [membership.project for membership in request_memberships(request)]
     last = request.session.get(LAST_PROJECT) if mine else None
     return next((project for project in mine if project.name == last), mine[0] if mine else None)
 
@@ -117,7 +106,7 @@ def _groups(request: HttpRequest) -> list[NavigationGroup]:
 
 
 def _for_administrators(request: HttpRequest, project: Project) -> list[tuple[str, str, str]]:
-    role = next((mine.role for mine in _projects(request) if mine.project_id == project.pk), "")
+    role = next((mine.role for mine in request_memberships(request) if mine.project_id == project.pk), "")
     return [(_("Audit log"), "scroll-text", "audit-event-list")] if role == Role.ADMIN else []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.test import Client, override_settings
+from django.test import Client
 from django.urls import reverse
 
 from mlplatform.core.models import Membership, Project, Role
@@ -94,12 +94,12 @@ def built_street(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """One of everything, all named `knn` in `alpha`, for the tests of a module. Gives the store's address."""
-    from tests.api.street import street_build
+    from tests.api.street import street_stand
 
-    url = f"file://{tmp_path_factory.mktemp('street') / 'store'}"
-    with django_db_blocker.unblock(), override_settings(OBJECT_STORE_URL=url):
-        street_build()
-    yield url
+    store = tmp_path_factory.mktemp("street") / "store"
+    with django_db_blocker.unblock():
+        street_stand(store)
+    yield f"file://{store}"
     with django_db_blocker.unblock():
         call_command("flush", interactive=False, verbosity=0)
 

@@ -122,6 +122,17 @@ def test_workers_shows_who_is_alive_and_who_is_silent(alice: Visitor) -> None:
     assert "No host serves it" in page and "manage.py host --queues cpu" in page
 
 
+def test_workers_shows_a_clock_that_is_off_and_another_version(alice: Visitor) -> None:
+    node = node_beat(kind=NodeKind.HOST, name="h1", started_at=clock.now(), queues=["cpu"])
+    page = alice.get("worker-list").content.decode()
+    assert "Clock off by" not in page and "Another version" not in page
+    node.info["database_ahead_s"] = -7.5
+    node.version = "9.9"
+    node.save()
+    page = alice.get("worker-list").content.decode()
+    assert "Clock off by 7.5 s" in page and "Another version" in page
+
+
 def test_workers_shows_which_queues_hosts_serve(alice: Visitor) -> None:
     node_beat(kind=NodeKind.HOST, name="h1", started_at=clock.now(), queues=["cpu", "gpu"])
     response = alice.get("worker-list")

@@ -222,6 +222,7 @@ ACTS = {
     "endpoint-edit": Act({"name": "knn"}, lambda: ROW | {"variant.instance_count": "2"}, _in_service),
     "endpoint-weights": Act({"name": "knn"}, lambda: ROW | {"variant.weight": "2"}, _in_service),
     "endpoint-delete": Act({"name": "knn"}, lambda: {"typed": "knn"}),
+    "endpoint-capture": Act({"name": "knn"}, lambda: {"sampling_percentage": "20", "captures_input": "1"}),
     "evaluation-new": Act(form=lambda: EVALUATION, before=_in_service),
     "evaluation-stop": Act({"name": "waiting"}, before=_evaluation),
     "evaluation-delete": Act({"name": "waiting"}, before=_ended_evaluation),

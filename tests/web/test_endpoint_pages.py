@@ -359,12 +359,12 @@ def test_the_log_of_a_replica_is_read_only_through_its_own_endpoint(
     in_service: Endpoint, alice_at_street: Visitor, stranger: Visitor
 ) -> None:
     from mlplatform.core import clock
-    from mlplatform.core.log_lines import LogLine
+    from mlplatform.core.log_lines import LogLines
     from mlplatform.core.logs import log_append, log_stream_create
     from mlplatform.core.names import uid_new
 
     log = log_stream_create()
-    log_append(stream=log, lines=[LogLine.of("model loaded", 1_790_000_000_000)])
+    log_append(stream=log, lines=[LogLines.of("model loaded", 1_790_000_000_000)])
     variant = in_service.wanted.variants.get()
     uid = uid_new()
     Replica.objects.create(

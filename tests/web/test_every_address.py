@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import URLResolver, get_resolver
 from django.urls.resolvers import LocalePrefixPattern, RoutePattern
 
-from mlplatform.core.models import AccessKey
-from tests.web.conftest import Visitor
+from mlplatform.core.models import AccessKey, Project, Role
+from tests.web.conftest import Visitor, visitor
 from tests.web.evaluations import evaluation_made
 from tests.web.tuning import Trials, tuning_make
 
@@ -67,13 +67,19 @@ def _example(place: re.Match[str]) -> str:
 ADDRESSES = sorted(set(addresses()))
 
 
+@pytest.fixture(scope="module")
+def full_street(built_street: str, django_db_blocker: Any) -> None:
+    """Beside all that is there, an evaluation and a tuning job are done; Alice is an operator too."""
+    with django_db_blocker.unblock(), override_settings(OBJECT_STORE_URL=built_street):
+        alice = visitor("alice", Project.objects.get(name="alpha"), Role.ADMIN)
+        evaluation_made(alice, "knn")
+        tuning_make(alice.actor, "knn", Trials(n=2, with_jobs=False))
+        User.objects.filter(pk=alice.user.pk).update(is_staff=True, is_superuser=True)
+
+
 @pytest.fixture
-def operator(alice_at_street: Visitor) -> User:
-    """Alice as an operator too, so that the admin console is open to her; an evaluation and a tuning job are done."""
-    evaluation_made(alice_at_street, "knn")
-    tuning_make(alice_at_street.actor, "knn", Trials(n=2, with_jobs=False))
-    alice_at_street.user.is_staff = alice_at_street.user.is_superuser = True
-    alice_at_street.user.save()
+def operator(full_street: None, alice_at_street: Visitor) -> User:
+    """Alice, to whom the admin console is open too."""
     return alice_at_street.user
 
 

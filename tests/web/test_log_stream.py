@@ -13,7 +13,7 @@ from django.conf import settings
 from django.test import AsyncClient, Client
 
 from mlplatform.core import clock
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_append
 from mlplatform.core.models import Membership, Session
 from tests.jobs.training.cast import dataset_make, job_make
@@ -52,7 +52,7 @@ def test_an_open_stream_ends_at_once_with_the_session_or_membership(
 ) -> None:
     dataset_make(alice.actor)
     job = job_make(alice.actor, "waiting")
-    log_append(stream=job.log, lines=[LogLine.of("before", time.time_ns() // 1_000_000)])
+    log_append(stream=job.log, lines=[LogLines.of("before", time.time_ns() // 1_000_000)])
     address = alice.url("training-job-log-stream", name="waiting")
     if face == "REST":
         address = f"/api/v1/projects/{alice.project.name}/training-jobs/waiting/logs/stream/"

@@ -12,7 +12,7 @@ from jobs.services.lifecycle import training_job_claim, training_job_finish, tra
 from jobs.services.metrics import MetricPoint
 from mlplatform.core import clock
 from mlplatform.core.keeping.retention import retention_sweep
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.status import SecondaryStatus, TrainingJobStatus
 from tests.jobs.training.cast import job_make
 from tests.web.conftest import Visitor
@@ -25,7 +25,7 @@ def old_job(alice: Visitor) -> TrainingJob:
     job = job_make(alice.actor, "old")
     lease = training_job_claim(job_id=job.pk, owner="w")
     assert lease is not None
-    lines, points = [LogLine.of("only line", 0)], [MetricPoint("loss", 0, 2.0)]
+    lines, points = [LogLines.of("only line", 0)], [MetricPoint("loss", 0, 2.0)]
     training_job_report(lease=lease, stream=job.log, lines=lines, points=points)
     training_job_finish(lease=lease, outcome=COMPLETED)
     TrainingJob.objects.update(ended_at=clock.now() - timedelta(days=91))

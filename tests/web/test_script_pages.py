@@ -167,13 +167,13 @@ def test_two_scripts_are_compared_line_by_line(alice: Visitor) -> None:
 
 
 def test_the_tester_reads_the_log_of_a_job(alice: Visitor) -> None:
-    from mlplatform.core.log_lines import LogLine
+    from mlplatform.core.log_lines import LogLines
     from mlplatform.core.logs import log_append
 
     job = job_of(alice, status="Completed", ended_at=clock.now())
     log_append(
         stream=job.log,
-        lines=[LogLine.of("begin", 1), LogLine.of("loss=<b>0.5", 2), LogLine.of("loss=0.25", 3)],
+        lines=[LogLines.of("begin", 1), LogLines.of("loss=<b>0.5", 2), LogLines.of("loss=0.25", 3)],
     )
     data = {
         "metric.name": ["loss", "x"],

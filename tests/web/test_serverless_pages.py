@@ -9,7 +9,7 @@ import pytest
 
 from endpoints.models import Endpoint, ProductionVariant, ReplicaRun
 from mlplatform.core import clock
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_append
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import EndpointStatus
@@ -124,7 +124,7 @@ def test_the_log_of_a_replica_that_is_gone_is_shown(alice_at_street: Visitor, as
     uid = ReplicaRun.objects.get(endpoint=asleep).replica_uid
     LogStream.objects.create(uid="f" * 26)
     log = LogStream.objects.create(uid=uid)
-    log_append(stream=log, lines=[LogLine.of("Traceback", 1_790_000_000_000)])
+    log_append(stream=log, lines=[LogLines.of("Traceback", 1_790_000_000_000)])
     page = text_of(alice_at_street.get("endpoint-detail", logs, name="sleeper"))
     assert alice_at_street.url("replica-log", name="sleeper", uid=uid) in page
     answer = alice_at_street.get("replica-log", {"tail": 10}, name="sleeper", uid=uid)

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from jobs.models import JobEvent, TrainingJob
 from mlplatform.core import clock
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_append, log_end
 from mlplatform.core.status import FailureKind
 from tests.jobs.training.cast import dataset_make, job_make
@@ -67,7 +67,7 @@ def described(page: str, name: str) -> str:
 def ended(actor: Any, name: str, **changes: Any) -> TrainingJob:
     """A job that has ended, with a log."""
     job = job_make(actor, name)
-    lines = [LogLine.of(line, 1_790_000_000_000 + 1500 * n) for n, line in enumerate(LOG_LINES)]
+    lines = [LogLines.of(line, 1_790_000_000_000 + 1500 * n) for n, line in enumerate(LOG_LINES)]
     log_append(stream=job.log, lines=lines)
     log_end(stream=job.log)
     values = {"status": "Completed", "secondary_status": "Completed", "ended_at": clock.now(), **changes}

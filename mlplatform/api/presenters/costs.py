@@ -47,6 +47,7 @@ def costs_json(costs: ProjectCosts) -> dict[str, Any]:
             {"day": day, **{kind.value: round(float(amount), 9) for kind, amount in amounts.items()}}
             for day, amounts in costs.days.items()
         ],
+        "n_spent": costs.n_spent,
         "spent": [_spent_json(one) for one in costs.spent],
     }
 

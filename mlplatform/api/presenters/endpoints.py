@@ -10,11 +10,13 @@ from django.urls import reverse
 
 from endpoints.models import Endpoint, EndpointConfig, ProductionVariant, Replica
 from endpoints.selectors.costs import endpoint_cost
+from endpoints.selectors.data_capture import data_capture_of
 from endpoints.selectors.replica_logs import ReplicaLog
 from endpoints.selectors.replica_runs import ElasticState
 from endpoints.services.serverless import serverless_of
 from mlplatform.api.presenters.async_inference import async_inference_json
 from mlplatform.api.presenters.costs import cost_json
+from mlplatform.api.presenters.data_capture import data_capture_json
 from mlplatform.api.presenters.instants import instant
 from mlplatform.api.presenters.logs import log_json
 from mlplatform.core.logs import LogSlice
@@ -52,6 +54,7 @@ def endpoint_json(
         "failure": _failure(endpoint),
         "tags": endpoint.tags,
         "replicas": [replica_json(replica) for replica in replicas],
+        "data_capture": data_capture_json(endpoint, data_capture_of(endpoint=endpoint)),
         "cost": cost_json(endpoint_cost(endpoint)),
         "invocations_url": reverse("api:endpoint-invocations", kwargs=path),
     }

@@ -78,7 +78,8 @@ class Costs(Answer):
     total = Cost()
     by_kind = serializers.DictField(child=Cost())
     days = serializers.ListField(child=serializers.DictField(), help_text="`day`, and an amount per kind.")
-    spent = Spent(many=True)
+    n_spent = serializers.IntegerField(help_text="How many there are.")
+    spent = Spent(many=True, help_text="The dearest of them, at most a thousand.")
 
 
 class TogetherQuery(StrictSerializer):

@@ -21,6 +21,7 @@ from mlplatform.api.fields import (
 )
 from mlplatform.api.serializers.async_inference import AsyncInference, AsyncInferenceInput
 from mlplatform.api.serializers.costs import Cost
+from mlplatform.api.serializers.data_capture import DataCapture, DataCaptureRequest
 from mlplatform.api.serializers.lists import ListQuery, order_field
 from mlplatform.api.serializers.logs import Log
 from mlplatform.api.serializers.serverless import Serverless, ServerlessInput
@@ -66,6 +67,9 @@ class EndpointRequest(StrictSerializer):
     tags = TextMapField(default=dict)
     async_inference = AsyncInferenceInput(
         required=False, allow_null=True, help_text="Requests and answers are objects; see async-invocations."
+    )
+    data_capture = DataCaptureRequest(
+        required=False, help_text="What is captured of its requests; changed later at data-capture."
     )
 
 
@@ -163,6 +167,7 @@ class Endpoint(EndpointSummary):
     failure = EndpointFailure(allow_null=True)
     tags = serializers.DictField(child=serializers.CharField(allow_blank=True))
     replicas = ReplicaOfEndpoint(many=True)
+    data_capture = DataCapture()
     cost = Cost(help_text="Since it was created.")
     invocations_url = serializers.CharField()
 

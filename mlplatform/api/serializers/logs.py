@@ -6,6 +6,8 @@ from rest_framework import serializers
 
 from mlplatform.api.fields import Answer, QueryNumberField, StrictSerializer
 
+TAIL_LINES_MAX = 2000
+
 
 class LogQuery(StrictSerializer):
     after = QueryNumberField(
@@ -19,6 +21,12 @@ class LogQuery(StrictSerializer):
         max_value=1024 * 1024,
         default=256 * 1024,
         help_text="About how much; whole lines are given.",
+    )
+    tail = QueryNumberField(
+        min_value=0,
+        max_value=TAIL_LINES_MAX,
+        default=0,
+        help_text="So many of the last lines, instead of those from an offset. 0: from the offset.",
     )
 
 

@@ -7,7 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from endpoints.selectors.cost_table import cost_period, cost_table
-from endpoints.selectors.costs import project_costs
+from endpoints.selectors.costs import SPENT_MAX
+from endpoints.selectors.project_costs import project_costs
 from jobs.selectors.prices import price_sheet
 from jobs.selectors.together import jobs_together
 from jobs.services.prices import price_sheet_update
@@ -56,10 +57,13 @@ class CostsView(ApiView):
         files=[CSV],
     )
     def get(self, request: Request, project: str) -> HttpResponseBase:
-        """A job counts when it ended; an endpoint for the part of its replicas' lives in the time asked for."""
+        """A job counts when it ended; an endpoint for the part of its replicas' lives in the time asked for. Sums are
+        of everything; `spent` lists the dearest thousand, the CSV file all.
+        """
         asked = self.query(CostsQuery)
         since, until = cost_period(since=asked.get("since"), until=asked.get("until"))
-        costs = project_costs(actor=self.actor, since=since, until=until)
+        most = None if asked["as"] == "csv" else SPENT_MAX
+        costs = project_costs(actor=self.actor, since=since, until=until, most=most)
         if asked["as"] == "csv":
             return table_response(cost_table(costs), form="csv", stem=f"costs-{since:%Y%m%d}-{project}")
         return Response(costs_json(costs))

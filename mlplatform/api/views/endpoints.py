@@ -20,6 +20,7 @@ from endpoints.selectors.replica_runs import elastic_states
 from endpoints.services.endpoints import (
     UNCHANGED,
     AsyncInferenceRequest,
+    CaptureRequest,
     ServerlessRequest,
     VariantRequest,
     endpoint_create,
@@ -41,6 +42,7 @@ from mlplatform.api.serializers.endpoints import (
     ReplicaLog,
 )
 from mlplatform.api.serializers.lists import listed
+from mlplatform.api.views.data_capture import capture_fields
 from mlplatform.core.logs import log_read, log_tail
 
 TAG = "endpoints"
@@ -81,6 +83,8 @@ class EndpointListView(ApiView):
         asked = self.body(EndpointRequest)
         asked["variants"] = _variants(asked["variants"])
         asked["async_inference"] = _asynchronous(asked.get("async_inference"))
+        if "data_capture" in asked:
+            asked["data_capture"] = CaptureRequest(**capture_fields(asked["data_capture"]))
         return self.create_once(lambda: self._created(asked))
 
     def _created(self, asked: dict[str, Any]) -> dict[str, Any]:

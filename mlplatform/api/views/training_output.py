@@ -26,7 +26,7 @@ from mlplatform.api.serializers.training import (
 )
 from mlplatform.core.errors import InvalidRequest
 from mlplatform.core.log_events import log_events
-from mlplatform.core.logs import log_read
+from mlplatform.core.logs import log_part
 
 TAG = "training jobs"
 EVENT_STREAM = "text/event-stream"
@@ -40,7 +40,7 @@ class TrainingJobLogView(ApiView):
     def get(self, request: Request, project: str, name: str) -> Response:
         """Ask again with `after` = `next` until `end` is true."""
         job = training_job_get(actor=self.actor, name=name)
-        return Response(log_json(log_read(stream=job.log, **self.query(LogQuery))))
+        return Response(log_json(log_part(stream=job.log, **self.query(LogQuery))))
 
 
 class TrainingJobLogStreamView(ApiView):

@@ -41,7 +41,7 @@ from mlplatform.api.serializers.transforms import (
 )
 from mlplatform.core.downloads import DownloadResponse
 from mlplatform.core.log_events import log_events
-from mlplatform.core.logs import log_read
+from mlplatform.core.logs import log_part
 
 TAG = "transform jobs"
 EVENT_STREAM = "text/event-stream"
@@ -155,7 +155,7 @@ class TransformJobLogView(ApiView):
     def get(self, request: Request, project: str, name: str) -> Response:
         """What the model server prints. Ask again with `after` = `next` until `end` is true."""
         job = transform_job_get(actor=self.actor, name=name)
-        return Response(log_json(log_read(stream=job.log, **self.query(LogQuery))))
+        return Response(log_json(log_part(stream=job.log, **self.query(LogQuery))))
 
 
 class TransformJobLogStreamView(ApiView):

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -72,14 +73,17 @@ def operator_require(user: object) -> None:
         raise AccessDenied(_("Only operators (staff of the admin console) may see this"))
 
 
-def actor_for_user(*, user: User, project_name: str) -> Actor:
-    """The user as a member of the project. Raises NotFound for a foreign project and for one that never was alike."""
-    membership = (
-        Membership.objects.select_related("project").filter(user=user, project__name=project_name).first()
-        if user.is_active
-        else None
-    )
-    if membership is None:
+def actor_for_user(
+    *, user: User, project_name: str, memberships: Sequence[Membership] | None = None
+) -> Actor:
+    """The user as a member of the project. Raises NotFound for a foreign project and for one that never was alike.
+
+    Args:
+        memberships: All of the user's, as `project_list` has them, where they were read already.
+    """
+    known = project_list(user=user, project_name=project_name) if memberships is None else memberships
+    membership = next((one for one in known if one.project.name == project_name), None)
+    if membership is None or not user.is_active:
         raise NotFound(_("There is no project {name} that you are a member of", name=repr(project_name[:63])))
     return Actor(user=user, project=membership.project, role=Role(membership.role))
 
@@ -193,9 +197,12 @@ def _cipher() -> Fernet:
     return Fernet(base64.urlsafe_b64encode(digest))
 
 
-def project_list(*, user: User) -> list[Membership]:
+def project_list(*, user: User, project_name: str = "") -> list[Membership]:
     """The memberships of a user, by project name."""
-    return list(Membership.objects.select_related("project").filter(user=user).order_by("project__name"))
+    memberships = Membership.objects.select_related("project").filter(user=user)
+    if project_name:
+        memberships = memberships.filter(project__name=project_name)
+    return list(memberships.order_by("project__name"))
 
 
 def project_create(*, user: User, name: str, display_name: str = "") -> Project:

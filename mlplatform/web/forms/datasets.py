@@ -70,8 +70,25 @@ class ReadingForm(_ServiceForm):
         }
 
 
-class UploadForm(NameForm, ReadingForm):
-    file = forms.FileField(label=_("File"), allow_empty_file=True)
+class FileForm(ReadingForm):
+    """A file, or the id of a resumable upload that a script has put in its place."""
+
+    file = forms.FileField(label=_("File"), allow_empty_file=True, required=False)
+    upload = forms.CharField(required=False, max_length=63, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if not values.get("file") and not values.get("upload") and not self.has_error("file"):
+            self.add_error("file", forms.Field.default_error_messages["required"])
+        return values
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """What is wrong with the upload stands at the file."""
+        super().add_error("file" if field == "upload" else field, error)
+
+
+class UploadForm(NameForm, FileForm):
+    pass
 
 
 class UriForm(NameForm, ReadingForm):
@@ -85,8 +102,8 @@ class SampleForm(NameForm):
     sample = forms.CharField(label=_("Sample"))
 
 
-class VersionForm(ReadingForm):
-    file = forms.FileField(label=_("File"), allow_empty_file=True)
+class VersionForm(FileForm):
+    pass
 
 
 class LabelForm(_ServiceForm):

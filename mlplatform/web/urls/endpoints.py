@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from mlplatform.web.views import async_inference, endpoint_forms, endpoint_tables, endpoints, neighbours
+from mlplatform.web.views import (
+    async_inference,
+    data_capture,
+    endpoint_forms,
+    endpoint_tables,
+    endpoints,
+    neighbours,
+)
 
 urlpatterns = [
     path("", endpoints.endpoint_list_view, name="endpoint-list"),
@@ -21,6 +28,13 @@ urlpatterns = [
         "<str:name>/async/<str:inference_id>/output/",
         async_inference.endpoint_async_output,
         name="endpoint-async-output",
+    ),
+    path("<str:name>/capture/", data_capture.endpoint_capture, name="endpoint-capture"),
+    path("<str:name>/capture/chart/", data_capture.endpoint_capture_chart, name="endpoint-capture-chart"),
+    path(
+        "<str:name>/capture/<str:uid>/download/",
+        data_capture.captured_file_download,
+        name="captured-file-download",
     ),
     path("<str:name>/neighbours/", neighbours.endpoint_neighbours_page, name="endpoint-neighbours"),
     path("<str:name>/replicas/<str:uid>/log/", endpoints.replica_log, name="replica-log"),

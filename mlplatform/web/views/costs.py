@@ -10,7 +10,8 @@ from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_GET
 
 from endpoints.selectors.cost_table import SPENDERS, cost_period, cost_table
-from endpoints.selectors.costs import Spender, project_costs
+from endpoints.selectors.costs import Spender
+from endpoints.selectors.project_costs import project_costs
 from jobs.selectors.together import jobs_together, together_candidates, together_default
 from jobs.selectors.training import training_job_get
 from mlplatform.core.downloads import DownloadResponse
@@ -19,7 +20,7 @@ from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.costs import costs_figure
 from mlplatform.web.rendering import page_response
-from mlplatform.web.shortlist import short_list
+from mlplatform.web.shortlist import search_text, short_list
 
 _ORDERS = {
     "cost": lambda one: float(one.cost.amount or 0),
@@ -28,6 +29,8 @@ _ORDERS = {
     "time": lambda one: one.cost.seconds,
     "last": lambda one: one.last_at,
 }
+SPENT_SHOWN = 200
+"""So many of the dearest are on the page; the file has all."""
 PAGES = {
     Spender.TRAINING: "web:training-job-detail",
     Spender.TUNING: "web:tuning_job",
@@ -46,13 +49,14 @@ def costs(request: HttpRequest, project: str) -> HttpResponseBase:
     except InvalidRequest as error:
         errors |= {problem.field: translated(problem.message) for problem in error.errors}
         begin, end = cost_period(since=None, until=None)
-    spent = project_costs(actor=actor, since=begin, until=end)
+    kind = request.GET.get("kind", "")
     if request.GET.get("as") == "csv":
+        spent = project_costs(actor=actor, since=begin, until=end)
         chunks = cost_table(spent).to_csv(bom=True)
         filename = f"costs-{actor.project.name}-{begin:%Y%m%d}.csv"
         return DownloadResponse(chunks, filename=filename, content_type="text/csv; charset=utf-8")
-    kind = request.GET.get("kind", "")
-    rows = [one for one in spent.spent if not kind or one.kind.value == kind]
+    search = search_text(request.GET)
+    spent = project_costs(actor=actor, since=begin, until=end, search=search, kind=kind, most=SPENT_SHOWN)
     context: dict[str, Any] = {
         "costs": spent,
         "since": begin.date(),
@@ -60,7 +64,10 @@ def costs(request: HttpRequest, project: str) -> HttpResponseBase:
         "errors": errors,
         "kind": kind,
         "kinds": [(found, SPENDERS[found], spent.by_kind[found]) for found in SPENDERS],
-        "rows": short_list(rows, request.GET, orders=_ORDERS, default="-cost", text=lambda one: one.name),
+        "filtered": bool(kind or search),
+        "rows": short_list(
+            spent.spent, request.GET, orders=_ORDERS, default="-cost", text=lambda one: one.name
+        ),
         "pages": {found.value: page for found, page in PAGES.items()},
         "figure": costs_figure(spent) if spent.total.amount else None,
     }

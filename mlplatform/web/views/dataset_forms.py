@@ -15,8 +15,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from jobs.data.sample_list import SAMPLES
-from jobs.models import Dataset
+from jobs.models import Dataset, DatasetVersion
 from jobs.selectors.datasets import dataset_get, dataset_uses, dataset_version_get, dataset_versions
+from jobs.services.dataset_uploads import dataset_create_from_resumable, dataset_version_add_resumable
 from jobs.services.datasets import (
     dataset_create_from_sample,
     dataset_create_from_upload,
@@ -71,13 +72,7 @@ def dataset_version_new(request: HttpRequest, project: str, name: str) -> HttpRe
     form = VersionForm(request.POST, request.FILES)
     made = None
     if form.is_valid():
-        file = form.cleaned_data["file"]
-        made = _refused_or(
-            form,
-            lambda: dataset_version_add(
-                actor=actor, name=name, file=file, filename=file.name, **form.reading()
-            ),
-        )
+        made = _refused_or(form, lambda: _add_version(actor, name, form))
     if made is None:
         return page_response(request, "datasets/version_new.html", context | {"form": form}, status=400)
     messages.success(request, _("Version %(n)s is uploaded.") % {"n": made.number})
@@ -153,11 +148,20 @@ def _create(actor: Actor, form: NewForm) -> Dataset:
     values = form.cleaned_data
     named = {"actor": actor, "name": values["name"], "description": values["description"]}
     if isinstance(form, UploadForm):
+        if values["upload"]:
+            return dataset_create_from_resumable(upload=values["upload"], **named, **form.reading())
         file = values["file"]
         return dataset_create_from_upload(file=file, filename=file.name, **named, **form.reading())
     if isinstance(form, UriForm):
         return dataset_create_from_uri(uri=values["uri"], **named, **form.reading())
     return dataset_create_from_sample(sample=values["sample"], **named)
+
+
+def _add_version(actor: Actor, name: str, form: VersionForm) -> DatasetVersion:
+    upload, file = form.cleaned_data["upload"], form.cleaned_data["file"]
+    if upload:
+        return dataset_version_add_resumable(actor=actor, name=name, upload=upload, **form.reading())
+    return dataset_version_add(actor=actor, name=name, file=file, filename=file.name, **form.reading())
 
 
 def _refused_or(form: Any, action: Callable[[], Any]) -> Any:

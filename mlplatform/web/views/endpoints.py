@@ -37,7 +37,6 @@ from endpoints.selectors.replica_runs import (
     start_ms,
 )
 from endpoints.selectors.samples import endpoint_sample_is_real
-from endpoints.selectors.traffic import endpoint_request_counts
 from endpoints.services.async_config import is_async
 from endpoints.services.endpoints import InvokeResult, endpoint_delete, endpoint_invoke
 from endpoints.services.neighbours import knn_variants
@@ -80,10 +79,8 @@ def endpoint_list_view(request: HttpRequest, project: str) -> HttpResponse:
         order=request.GET.get("order") or "-created",
         cursor=request.GET.get("cursor"),
     )
-    counts = endpoint_request_counts(endpoints=page.items)
     context = {
         "page": page,
-        "rows": [(endpoint, sum(counts[endpoint.pk])) for endpoint in page.items],
         "any_active": any(endpoint.status not in SETTLED for endpoint in page.items),
         "filtered": any(request.GET.get(name) for name in ("search", "status")),
     }
@@ -162,7 +159,10 @@ def endpoint_delete_view(request: HttpRequest, project: str, name: str) -> HttpR
         return confirm_page(
             request,
             title=_("Delete endpoint %(name)s?") % {"name": endpoint.name},
-            text=_("Its address stops answering at once; its models and evaluations stay. Deleted with it:"),
+            text=_(
+                "Its address stops answering at once; its models, evaluations and captured requests stay. "
+                "Deleted with it:"
+            ),
             goes=[
                 _("its model servers and their logs"),
                 _("its traffic figures"),

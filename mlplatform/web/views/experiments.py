@@ -14,8 +14,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from endpoints.models import Experiment
-from endpoints.selectors.experiment_results import experiment_best_cells, experiment_cell_counts
+from endpoints.selectors.experiment_results import experiment_best_cells
 from endpoints.selectors.experiments import (
+    experiment_cell_counts,
     experiment_cells,
     experiment_deletion,
     experiment_get,
@@ -49,14 +50,13 @@ def experiment_list_view(request: HttpRequest, project: str) -> HttpResponse:
         order=request.GET.get("order") or "-created",
         cursor=request.GET.get("cursor"),
     )
-    counts = experiment_cell_counts(experiments=page.items)
     best = experiment_best_cells(experiments=page.items)
     context = {
         "page": page,
         "rows": [
             {
                 "experiment": experiment,
-                "counts": cell_counts(counts[experiment.pk]),
+                "counts": cell_counts(experiment_cell_counts(experiment)),
                 "best": CellView(best[experiment.pk], 0) if experiment.pk in best else None,
             }
             for experiment in page.items

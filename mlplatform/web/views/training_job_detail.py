@@ -16,7 +16,11 @@ from jobs.algorithms.registry import algorithm_get
 from jobs.models import JobEvent, TrainingJob, TuningTrial
 from jobs.selectors.metrics import MetricSeries
 from jobs.selectors.prices import prices_now, training_job_cost
-from jobs.selectors.training import training_job_events, training_job_metrics, training_job_waiting_reason
+from jobs.selectors.training import (
+    training_job_events,
+    training_job_metric_summaries,
+    training_job_waiting_reason,
+)
 from jobs.services.training import training_job_clone_request
 from mlplatform.core import clock
 from mlplatform.core.people.access import Actor
@@ -37,7 +41,7 @@ def detail_context(request: HttpRequest, actor: Actor, job: TrainingJob, tab: st
     """The context of the page and of its poll, in which `changed` says whether more than the state is new."""
     if tab == "code" and job.source_id is None:
         tab = "overview"
-    series = training_job_metrics(job=job) if tab == "metrics" else []
+    series = training_job_metric_summaries(job=job) if tab == "metrics" else []
     events = training_job_events(job=job)
     groups = metric_groups(series)
     spec = algorithm_get(job.algorithm)

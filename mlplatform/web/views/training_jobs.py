@@ -13,6 +13,7 @@ from jobs.algorithms.registry import algorithm_list
 from jobs.selectors.training import (
     training_job_artifact,
     training_job_get,
+    training_job_metric_summaries,
     training_job_metrics,
 )
 from jobs.selectors.training import (
@@ -98,10 +99,11 @@ def training_job_delete_view(request: HttpRequest, project: str, name: str) -> H
 def training_job_metrics_view(request: HttpRequest, project: str, name: str) -> JsonResponse:
     """The figure of one group of metrics; `final` once nothing more will come."""
     job = training_job_get(actor=page_actor(request, project), name=name)
-    groups = metric_groups(training_job_metrics(job=job))
+    groups = metric_groups(training_job_metric_summaries(job=job))
+    names = [one.name for one in groups.get(request.GET.get("group", ""), [])]
     x = request.GET.get("x", "step")
     figure = metric_figure(
-        groups.get(request.GET.get("group", ""), []),
+        training_job_metrics(job=job, names=names),
         x=x if x in {"step", "time", "relative"} else "step",
         log_scale=request.GET.get("scale") == "log",
     )

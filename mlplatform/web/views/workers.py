@@ -14,10 +14,12 @@ from jobs.instance_types import InstanceType
 from jobs.selectors.instances import instance_type_usage
 from jobs.selectors.prices import instance_types_priced
 from jobs.selectors.queues import QueueState, queue_states
+from mlplatform.core.amounts import time_text
+from mlplatform.core.database_clock import SKEW_S
 from mlplatform.core.keeping.retention import SWEEP as RETENTION
 from mlplatform.core.keeping.retention import RetentionRule, retention_rules
 from mlplatform.core.models import Node, SweepState
-from mlplatform.core.nodes import node_is_gone, node_list, nodes_alive
+from mlplatform.core.nodes import CLOCK, VERSION, node_is_gone, node_list, nodes_alive
 from mlplatform.core.people.access import Actor
 from mlplatform.web.access import page_actor
 from mlplatform.web.overview import disk_low
@@ -34,8 +36,12 @@ _ORDERS = {
 
 @dataclass(frozen=True)
 class NodeRow:
+    """`clock_off`: how far the clock of its machine is from the database's, where that is worth a word."""
+
     node: Node
     status: str
+    clock_off: str | None = None
+    other_version: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class KeptRow:
 def worker_list(request: HttpRequest, project: str) -> HttpResponse:
     actor = page_actor(request, project)
     alive = {node.pk for node in nodes_alive()}
-    rows = [NodeRow(node, _status(node, alive)) for node in node_list()]
+    rows = [_row(node, alive) for node in node_list()]
     queues = queue_states(actor=actor)
     context = {
         "queues": queues,
@@ -72,6 +78,16 @@ def worker_list(request: HttpRequest, project: str) -> HttpResponse:
         "instance_types": _instance_types(actor, {queue.name: queue for queue in queues}),
     }
     return page_response(request, "workers/list.html", context)
+
+
+def _row(node: Node, alive: set[int]) -> NodeRow:
+    off_s = abs(float(node.info.get(CLOCK, 0.0)))
+    return NodeRow(
+        node,
+        _status(node, alive),
+        clock_off=time_text(off_s) if off_s > SKEW_S and node.pk in alive else None,
+        other_version=node.version != VERSION and node.pk in alive,
+    )
 
 
 def _status(node: Node, alive: set[int]) -> str:
