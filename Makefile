@@ -2,7 +2,7 @@
 # Options for the platform: make run ARGS="--port 9000 --data-dir /srv/mlplatform"
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test lint format lock clean
+.PHONY: help run install test lint bench format lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p; s/^\([a-z-]*\):  ## /  make \1\t/p' Makefile
@@ -18,6 +18,9 @@ test:  ## Install, check style, types and layers, and run every test (ARGS go to
 
 lint:  ## Style, types and layers only
 	@exec scripts/lint.sh
+
+bench:  ## Run every benchmark and write docs/benchmarks.md (ARGS="invocation sampler" for some of them, --list for their names)
+	@exec scripts/bench.sh $(ARGS)
 
 format:  ## Rewrite the sources in the house's format
 	@exec scripts/format.sh

@@ -1,4 +1,4 @@
-"""UCI Covertype as the benchmarks of k-NN want it: the well-known split, read from ../shared/data/covtype."""
+"""UCI Covertype as benchmarks of k-NN want it: the well-known split, from ../shared/data/covtype. No benchmark."""
 
 from __future__ import annotations
 

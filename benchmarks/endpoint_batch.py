@@ -27,6 +27,7 @@ import uvloop
 
 from benchmarks.covertype import COLUMNS, COVERTYPE, covertype_read
 from benchmarks.serving_stage import ServingStage, call, knn_train, wait_answered
+from benchmarks.verdict import verdict
 from endpoints.serving.address import Address
 from endpoints.serving.client import ConnectionPool
 
@@ -124,14 +125,14 @@ def _report(title: str, times: Times, parts: Times, *, bar: float | None) -> Non
     print(f"{head:49}{'median ms':>11}{'ratio':>9}{'least ms':>11}{'ratio':>9}")
     for way, spent in times.items():
         ratio = median(spent) / base
-        verdict = ""
-        if bar is not None and way != "in process":
-            verdict = f"   bar {bar}: {'met' if ratio <= bar else 'missed'}"
         of_least = f"{min(spent):11.3f}{min(spent) / least:9.3f}"
-        print(f"    {way:45}{median(spent):11.3f}{ratio:9.3f}{of_least}{verdict}")
+        print(f"    {way:45}{median(spent):11.3f}{ratio:9.3f}{of_least}")
     for part, spent in parts.items():
         print(f"      {part:43}{median(spent):11.3f}{'':9}{min(spent):11.3f}")
     sys.stdout.flush()
+    for way, spent in times.items():
+        if bar is not None and way != "in process":
+            verdict(f"{title} through the {way} against in process", median(spent) / base, bar, unit="times")
 
 
 class _InProcess:

@@ -27,6 +27,7 @@ from typing import Final
 import numpy as np
 from sklearn.datasets import load_diabetes
 
+from benchmarks.verdict import verdict
 from jobs.algorithms.registry import algorithm_get
 from jobs.runner.launch import job_environment
 from jobs.runner.spec import ChannelSpec, JobSpec
@@ -91,14 +92,10 @@ def _compare(root: Path, text: str, one: Sequence[Job], two: Sequence[Job], roun
     wall, read = median(walls["one"]) / median(walls["two"]), n_bytes["one"] / n_bytes["two"]
     print(
         f"{root.name:16} one job {median(walls['one']):.2f} s, {n_bytes['one']:,} bytes; "
-        f"two jobs {median(walls['two']):.2f} s, {n_bytes['two']:,} bytes; "
-        f"wall {wall:.3f} (bar {WALL_BAR}) {_verdict(wall <= WALL_BAR)}, "
-        f"bytes {read:.3f} (bar {BYTES_BAR}) {_verdict(read <= BYTES_BAR)}"
+        f"two jobs {median(walls['two']):.2f} s, {n_bytes['two']:,} bytes"
     )
-
-
-def _verdict(is_met: bool) -> str:
-    return "met" if is_met else "MISSED"
+    verdict(f"{root.name}: wall time of one job to that of two", wall, WALL_BAR)
+    verdict(f"{root.name}: bytes read by one job to those by two", read, BYTES_BAR)
 
 
 def _run(root: Path, job: Job, text: str) -> int:

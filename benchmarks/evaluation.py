@@ -25,6 +25,7 @@ import uvloop
 
 from benchmarks.covertype import COLUMNS, COVERTYPE, covertype_read
 from benchmarks.serving_stage import ENDPOINT, PROJECT, ServingStage, knn_train, wait_answered
+from benchmarks.verdict import verdict
 
 BAR: Final = 1.5
 TOLERANCE: Final = 0.01
@@ -110,9 +111,8 @@ def _report(name: str, wanted: Configuration, found: dict[str, Any], whole_s: fl
     print(
         f"  bare searches {bare.total_s:8.2f} s: batches {bare.batches_s:.2f}, single rows {bare.singles_s:.2f}"
     )
-    print(
-        f"  evaluation    {whole_s:8.2f} s, {ratio:.2f} times; bar {BAR}: {'met' if ratio <= BAR else 'missed'}"
-    )
+    print(f"  evaluation    {whole_s:8.2f} s, {ratio:.2f} times")
+    verdict(f"{name}: evaluation against bare searches", ratio, BAR, unit="times")
     timed_s = latency["n_batches"] * latency["batch_mean_ms"] / 1000
     print(
         f"    batches timed {timed_s:.2f} s ({latency['n_batches']} of them), mean {latency['batch_mean_ms']:.1f} ms"

@@ -23,6 +23,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.verdict import verdict
+
 if TYPE_CHECKING:
     from jobs.models import TrainingJob
     from jobs.runner.warm_process import WarmKind
@@ -180,9 +182,9 @@ def _report(algorithm: str, times: dict[str, list[Spent]], memory_mb: list[float
     }
     for name, title in titles.items():
         cold, warm = (median(getattr(spent, name) for spent in times[way]) for way in ("cold", "warm"))
-        bar = bars.get(name)
-        verdict = "" if bar is None else f"   bar {bar:.0f}: {'met' if warm <= bar else 'missed'}"
-        print(f"  {title:34}{cold:10.0f}{warm:10.0f}{warm / max(cold, 1):8.2f}{verdict}")
+        print(f"  {title:34}{cold:10.0f}{warm:10.0f}{warm / max(cold, 1):8.2f}")
+        if name in bars:
+            verdict(f"{algorithm}: {title}, warm", warm, bars[name], unit="ms")
     if memory_mb:
         print(f"  {'memory of an idle process (PSS)':34}{'':10}{median(memory_mb):8.0f} MB")
     sys.stdout.flush()

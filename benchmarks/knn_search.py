@@ -22,6 +22,8 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import Any, Final
 
+from benchmarks.verdict import verdict
+
 K: Final = 100
 N_BATCH: Final = 581
 BARS: Final = {200_000: (3.5, 6.0), 500_000: (7.0, 15.0)}
@@ -111,12 +113,15 @@ def _exact(title: str, X: Any, Q: Any, options: Any, *, bars: tuple[float, float
     gains = (batch["tuned"] / batch["ours"], single["tuned"] / single["ours"])
     if bars is None:
         least = min(gains)
-        print(f"  no slower than tuned by more than 5 %: {_verdict(least, BAR_EQUAL)} ({least:.2f})")
+        verdict(f"{title}: speed against tuned faiss", least, BAR_EQUAL, unit="times", at_least=True)
     else:
-        print(f"  batch {gains[0]:.1f} times tuned, bar {bars[0]}: {_verdict(gains[0], bars[0])}")
-        print(f"  single {gains[1]:.1f} times tuned, bar {bars[1]}: {_verdict(gains[1], bars[1])}")
         gain = batch["as shipped"] / batch["ours"]
-        print(f"  batch {gain:.1f} times as shipped, bar {BAR_SHIPPED}: {_verdict(gain, BAR_SHIPPED)}")
+        for what, value, bar in (
+            ("batch against tuned faiss", gains[0], bars[0]),
+            ("single rows against tuned faiss", gains[1], bars[1]),
+            ("batch against faiss as shipped", gain, BAR_SHIPPED),
+        ):
+            verdict(f"{title}: {what}", value, bar, unit="times", at_least=True)
     without_blas: Search = with_threshold(SHIPPED_THRESHOLD)
     _compare(without_blas(Q[:N_BATCH]), searches["ours"](Q[:N_BATCH]))
 
@@ -151,7 +156,8 @@ def _approximate(index_type: str, X: Any, Q: Any, options: Any) -> None:
     batch, single = _times(searches, Q, options, n_rounds=5 * options.rounds)
     _report(batch, single, base="direct")
     least = min(batch["direct"] / batch["ours"], single["direct"] / single["ours"])
-    print(f"  no slower than faiss by more than 5 %: {_verdict(least, BAR_EQUAL)} ({least:.2f})", flush=True)
+    what = f"{index_type}, {len(X):,} rows: speed against faiss"
+    verdict(what, least, BAR_EQUAL, unit="times", at_least=True)
 
 
 def _times(
@@ -203,10 +209,6 @@ def _compare(shipped: Any, ours: Any) -> None:
         f"{sum(others)} are others, as near",
         flush=True,
     )
-
-
-def _verdict(value: float, bar: float) -> str:
-    return "met" if value >= bar else "missed"
 
 
 if __name__ == "__main__":

@@ -35,8 +35,9 @@ class Rest:
 
     def __init__(self, base_url: str, token: str) -> None:
         place = urlsplit(base_url)
+        self.base_url = base_url
         self._connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=120)
-        self._authorization = {"Authorization": f"Bearer {token}"}
+        self.authorization = {"Authorization": f"Bearer {token}"}
 
     def call(self, method: str, path: str, value: Any = None) -> Any:
         body = None if value is None else json.dumps(value).encode()
@@ -46,7 +47,7 @@ class Rest:
     def send(
         self, method: str, path: str, body: bytes | None, content_type: str
     ) -> tuple[dict[str, str], bytes]:
-        headers = self._authorization | {"Content-Type": content_type}
+        headers = self.authorization | {"Content-Type": content_type}
         self._connection.request(method, f"/api/v1/{path}", body=body, headers=headers)
         answer = self._connection.getresponse()
         content = answer.read()

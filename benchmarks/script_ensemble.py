@@ -32,6 +32,7 @@ import xgboost
 from sklearn.datasets import load_diabetes
 
 from benchmarks.serving_stage import ServingStage, call, wait_answered
+from benchmarks.verdict import verdict
 from endpoints.serving.client import ConnectionPool
 from endpoints.unix_http import unix_call
 from mlplatform.core.env import PROJECT_ROOT
@@ -50,7 +51,7 @@ def model_fn(model_dir):
 
 
 def predict_fn(rows, model):
-    return model.predict(xgboost.DMatrix(rows))
+    return model.inplace_predict(rows)
 """,
     "catboost": """
 
@@ -59,7 +60,7 @@ def model_fn(model_dir):
 
 
 def predict_fn(rows, model):
-    return model.predict(rows)
+    return model.predict(rows, thread_count=1 if len(rows) == 1 else -1)
 """,
 }
 """What is defined anew of the ensemble's script."""
@@ -150,15 +151,13 @@ async def _compare(stages: dict[str, ServingStage], row: bytes, mean: float, n_c
     ratio = median(one) / median(two)
     print(f"one call of the ensemble  {median(one) * 1e3:6.3f} ms (median of {n_calls})")
     print(f"two calls, one after the other {median(two) * 1e3:6.3f} ms")
-    print(f"ratio {ratio:.2f}, bar {RATIO_BAR}: {'kept' if ratio <= RATIO_BAR else 'MISSED'}")
+    verdict("one call of the ensemble to two calls", ratio, RATIO_BAR)
 
 
 def _start_times(model_dir: Path) -> None:
     _server_start(model_dir)  # brings the libraries into memory
     seconds = median(_server_start(model_dir) for _ in range(_STARTS))
-    print(
-        f"start of a model server until its first ping {seconds:.2f} s (median of {_STARTS}), bar {START_BAR_S} s"
-    )
+    verdict("start of a model server until its first ping", seconds, START_BAR_S, unit="s")
     for name, program in _IMPORTS.items():
         script = f"SCRIPT = {str(model_dir / 'code' / 'inference.py')!r}\n"
         seconds = median(_python(script + program) for _ in range(_STARTS)) - median(

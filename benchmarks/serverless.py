@@ -22,6 +22,7 @@ import numpy as np
 from sklearn.datasets import load_diabetes
 
 from benchmarks.platform_stage import PROJECT, WITHIN_S, Rest, platform_options, platform_started
+from benchmarks.verdict import verdict
 
 COLD_BAR_S: Final = 1.5
 WARM_BAR: Final = 1.15
@@ -121,7 +122,7 @@ def _report_cold(rounds: list[dict[str, float]]) -> None:
         values = sorted(one[name] for one in rounds)
         print(f"  {name:20} {median(values):8.0f}  ({values[0]:.0f} to {values[-1]:.0f})")
     whole = median(one["request to answer"] for one in rounds) / 1000
-    print(f"  bar {COLD_BAR_S:g} s: {'met' if whole <= COLD_BAR_S else 'MISSED'}")
+    verdict("cold start, from request to answer", whole, COLD_BAR_S, unit="s")
 
 
 def _warm(rest: Rest, row: bytes, n_requests: int) -> tuple[list[float], list[float]]:
@@ -136,10 +137,8 @@ def _warm(rest: Rest, row: bytes, n_requests: int) -> tuple[list[float], list[fl
 
 def _report_warm(ordinary: list[float], serverless: list[float]) -> None:
     ratio = median(serverless) / median(ordinary)
-    print(
-        f"warm p50: ordinary {median(ordinary):.3f} ms, serverless {median(serverless):.3f} ms, "
-        f"ratio {ratio:.3f} (bar {WARM_BAR}) {'met' if ratio <= WARM_BAR else 'MISSED'}"
-    )
+    print(f"warm p50: ordinary {median(ordinary):.3f} ms, serverless {median(serverless):.3f} ms")
+    verdict("warm p50, serverless against ordinary", ratio, WARM_BAR, unit="times")
 
 
 if __name__ == "__main__":

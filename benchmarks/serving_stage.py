@@ -1,7 +1,7 @@
-"""What the benchmarks of invocations share: a trained k-NN behind a real model server and a real gateway.
+"""What benchmarks of invocations share: a trained model behind a real model server and a real gateway. No benchmark.
 
-Every hop is a process of its own; the gateway authenticates and counts, and has a routing table in place of a database.
-`python -m benchmarks.serving_stage FOLDER PORT` is the gateway's process.
+Every hop is a process of its own; the gateway authenticates and counts, captures where that is asked for, and has a
+routing table in place of a database. `python -m benchmarks.serving_stage FOLDER PORT CAPTURES` is the gateway.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from endpoints.capture.recorder import Recorder
+from endpoints.capture.rule import CaptureRule
+from endpoints.capture.spool import Spool, SpoolLimits
 from endpoints.gateway.routing import KeyRecord, Route, RouteVariant, RoutingTable, Version
 from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import GatewayConfig, gateway_run
@@ -30,6 +33,8 @@ from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.names import uid_new
 
 PROJECT, ENDPOINT = "default", "measured"
+UNCAPTURED: Final = "uncaptured"
+"""The same model as another endpoint, of which nothing is captured."""
 PATH: Final = f"/api/v1/projects/{PROJECT}/endpoints/{ENDPOINT}/invocations"
 _KEY_ID, _SECRET = "BENCH", "secret"
 _RUNS_KEY: Final = b"a key for the benchmark's runs"
@@ -41,6 +46,7 @@ class ServingStage:
 
     Args:
         options: Further ones of the model server: which model it is.
+        captures: Whether every request and answer is captured, into `capture` in the folder.
 
     Attributes:
         replica: Where the model server listens.
@@ -55,14 +61,15 @@ class ServingStage:
         *,
         n_threads: int = 1,
         options: Sequence[str] = ("--algorithm", "knn"),
+        captures: bool = False,
     ) -> None:
         self.replica = Address(path=str(folder / "replica.sock"))
-        self.public = Address(host="127.0.0.1", port=_free_port())
+        self.public = Address(host="127.0.0.1", port=free_port())
         self.runs = Address(path=str(folder / "runs.sock"))
         serve = ["--socket", str(self.replica), "--model-dir", str(model_dir), *options]
         self._processes = [
             _start("endpoints.serving", *serve, "--threads", str(n_threads)),
-            _start("benchmarks.serving_stage", str(folder), str(self.public.port)),
+            _start("benchmarks.serving_stage", str(folder), str(self.public.port), str(int(captures))),
         ]
 
     def __enter__(self) -> ServingStage:
@@ -81,9 +88,11 @@ class ServingStage:
         expires_at = time.time() + 86_400
         return run_token_new(key=_RUNS_KEY, project=PROJECT, endpoint=ENDPOINT, expires_at=expires_at)
 
-    def request(self, address: Address, body: bytes, *, accept: str = "application/json") -> bytes:
+    def request(
+        self, address: Address, body: bytes, *, accept: str = "application/json", endpoint: str = ENDPOINT
+    ) -> bytes:
         """A whole request with rows as CSV, as it is sent to one of the three addresses."""
-        path = "/invocations" if address == self.replica else PATH
+        path = "/invocations" if address == self.replica else PATH.replace(ENDPOINT, endpoint)
         authorization = f"Bearer {_KEY_ID}.{_SECRET}"
         if address == self.runs:
             authorization = f"Run {self.token}"
@@ -122,7 +131,19 @@ def knn_train(
     *,
     schema: dict[str, Any] | None = None,
 ) -> Path:
-    """Trains k-NN with the job process; the folder of its model.
+    """Trains k-NN with the job process; see `model_train`."""
+    return model_train(root, "knn", values, write, schema=schema)
+
+
+def model_train(
+    root: Path,
+    algorithm: str,
+    values: Mapping[str, str],
+    write: Callable[[Path], None],
+    *,
+    schema: dict[str, Any] | None = None,
+) -> Path:
+    """Trains with the job process; the folder of the model.
 
     Args:
         write: Writes the train channel's CSV.
@@ -139,7 +160,7 @@ def knn_train(
         uid=uid_new(),
         name="measured",
         attempt=1,
-        algorithm="knn",
+        algorithm=algorithm,
         root=root,
         channels={"train": ChannelSpec(schema=schema)} if schema else {"train": ChannelSpec()},
     )
@@ -153,15 +174,19 @@ def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
-def _gateway(folder: Path, port: int) -> int:
+def _gateway(folder: Path, port: int, *, captures: bool) -> int:
     variant = RouteVariant("AllTraffic", 1.0, (Address(path=str(folder / "replica.sock")),))
     key = KeyRecord(hashlib.sha256(_SECRET.encode()).hexdigest(), PROJECT, "editor", "bench")
-    table = RoutingTable(1, (Route(PROJECT, ENDPOINT, 1, "InService", (variant,)),), {_KEY_ID: key})
+    rule = CaptureRule("s3://measured/capture") if captures else None
+    route = Route(PROJECT, ENDPOINT, 1, "InService", (variant,), capture=rule)
+    uncaptured = Route(PROJECT, UNCAPTURED, 2, "InService", (variant,))
+    table = RoutingTable(1, (route, uncaptured), {_KEY_ID: key})
 
     def load_table(known: Version | None) -> RoutingTable | None:
         return None if known == table.version else table
@@ -176,8 +201,14 @@ def _gateway(folder: Path, port: int) -> int:
         web=Address(path=str(folder / "web.sock")),
         runs=RunsDoor(Address(path=str(folder / "runs.sock")), _RUNS_KEY),
     )
-    return gateway_run(config, load_table=load_table, flush=flush)
+    recorder = _recorder(folder / "capture") if captures else None
+    return gateway_run(config, load_table=load_table, flush=flush, recorder=recorder)
+
+
+def _recorder(folder: Path) -> Recorder:
+    folder.mkdir()
+    return Recorder(Spool(folder, SpoolLimits()))
 
 
 if __name__ == "__main__":
-    sys.exit(_gateway(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(_gateway(Path(sys.argv[1]), int(sys.argv[2]), captures=sys.argv[3] == "1"))
