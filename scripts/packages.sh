@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the system's programs that the tests need and that are missing, where this user may: a browser with a Japanese
-# font, bubblewrap (the sandbox), PostgreSQL's server (private clusters of the tests). Called by test.sh.
+# font, bubblewrap (the sandbox), PostgreSQL's server (private clusters of the tests), iproute2 (machines with networks
+# of their own). Called by test.sh.
 # Never fails: the tests themselves say what is missing (and with CI=true they fail for it).
 set -u
 
@@ -11,6 +12,7 @@ has_postgres() {
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium fonts-noto-cjk"
 command -v bwrap >/dev/null 2>&1 || missing="$missing bubblewrap"
+command -v ip >/dev/null 2>&1 || missing="$missing iproute2"
 has_postgres || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -1,15 +1,44 @@
 #!/bin/sh
-# Everything that must hold: style, types, layers, templates, and every test. Arguments go to pytest.
-# Four test processes, because many tests wait for a fault to pass: one starts the platform and takes all tests that
-# need it, the others the rest.
+# Everything that must hold: style, types, layers, templates, and every test, on SQLite and, where a database or a broker
+# can make a difference, once more on Postgres and Redis. Arguments go to pytest, both times.
+# More test processes than cores, because many tests wait: for a fault to pass, for a page to change.
+# tests/schedule.py says which process runs what.
 set -eu
 cd "$(dirname "$0")/.."
 
 scripts/install.sh test
 scripts/packages.sh
 failed=""
-scripts/lint.sh || failed="$failed lint"
-.venv/bin/python -m pytest --numprocesses 4 --dist loadgroup "$@" || failed="$failed tests"
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+
+# One core lints while the other begins with the tests; what was found is shown between the two runs.
+scripts/lint.sh >"$said" 2>&1 </dev/null &
+linting=$!
+
+# Hundreds of processes start from these sources, and each test process reads all tests: both are compiled once.
+unset PYTHONDONTWRITEBYTECODE
+.venv/bin/python -m compileall -q jobs endpoints monitoring mlplatform || true
+.venv/bin/python -m pytest --collect-only -qq "$@" >/dev/null 2>&1 </dev/null || true
+
+run_on() { # a name, the services, arguments of pytest
+    name=$1
+    services=$2
+    shift 2
+    echo "== tests on $name"
+    status=0
+    TEST_ON=$services .venv/bin/python -m pytest --numprocesses 6 --dist loadgroup "$@" || status=$?
+    if [ "$services" = postgres ] && [ "$status" -eq 5 ]; then
+        echo "none of these tests uses a database or a broker: they need not run twice"
+        status=0
+    fi
+    [ "$status" -eq 0 ] || failed="$failed tests-on-$services"
+}
+
+run_on "SQLite" sqlite "$@"
+wait "$linting" || failed="$failed lint"
+cat "$said"
+run_on "Postgres and Redis" postgres "$@"
 if [ -n "$failed" ]; then
     echo "make test: failed:$failed" >&2
     exit 1

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from django.db import connection
 
 from mlplatform.core.models import AuditEvent
+from tests.databases import writes_refused
 
 _NOT_ACTS = {
     "core_session",
@@ -44,15 +44,10 @@ def everything() -> dict[str, list[Any]]:
 @contextmanager
 def audit_log_broken() -> Iterator[None]:
     """Every attempt to write an event fails in the database itself."""
-    if connection.vendor != "sqlite":
-        pytest.skip("breaks the table by a trigger of SQLite")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TRIGGER audit_log_broken BEFORE INSERT ON core_auditevent"
-            " BEGIN SELECT RAISE(ABORT, 'the audit log is broken'); END"
-        )
-    try:
+    with writes_refused(
+        {"audit_log_broken": ""},
+        on="BEFORE INSERT",
+        table="core_auditevent",
+        message="the audit log is broken",
+    ):
         yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("DROP TRIGGER audit_log_broken")

@@ -1,21 +1,22 @@
 """Fixtures for everybody: the running platform, a browser, the shared data.
 
-Tests that need the running platform share one per test run; with several test processes one of them runs
-them all.
+Tests that need the running platform share one per test process; tests/schedule.py says which process runs what.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.live import ROOT, LivePlatform, platform_running
-from tests.schedule import is_live, scheduler_of
+from tests.schedule import arrange, is_live, scheduler_of
+from tests.services import is_on, select, summary
 
 SHARED_DATA = ROOT.parent / "shared" / "data"
 EXPECT_WITHIN_MS = 20_000
@@ -32,9 +33,17 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
 ]
 
+# An example takes as long as the machine lets it: a deadline tells only how busy it is.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, None, None]:
+    if is_on():
+        select(config, items)
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "platform" in fixtures:
@@ -45,6 +54,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 )
         if "browser" in fixtures:
             item.add_marker(pytest.mark.browser)
+    yield
+    if hasattr(config, "workerinput"):  # one of several test processes
+        arrange(items)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in summary(terminalreporter.stats):
+        terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from django.db import connection
 
@@ -12,7 +13,23 @@ from django.db import connection
 @contextmanager
 def before_the_first_transaction(change: Callable[[], object]) -> Iterator[None]:
     """Makes `change` right before the next transaction begins; only in tests with `transaction=True`."""
-    with before_the_first("BEGIN", change):
+    changes = [change]
+    with before_transactions(lambda: changes and changes.pop()()):
+        yield
+    assert not changes, "there was no transaction"
+
+
+@contextmanager
+def before_transactions(act: Callable[[], object]) -> Iterator[None]:
+    """Calls `act` right before every transaction; only SQLite is told by a statement when one begins."""
+    begin = connection.set_autocommit
+
+    def begin_after(autocommit: bool, *arguments: Any, **options: Any) -> None:
+        if not autocommit:
+            act()
+        begin(autocommit, *arguments, **options)
+
+    with mock.patch.object(connection, "set_autocommit", begin_after):
         yield
 
 

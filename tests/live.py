@@ -10,7 +10,7 @@ import json
 import os
 import re
 import signal
-import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 
 from jobs.runner.launch import MARKER
 from tests.polling import wait_until
+from tests.services import free_port, platform_services
 
 ROOT = Path(__file__).resolve().parent.parent
 START_WITHIN_S = 90.0
@@ -124,6 +126,7 @@ class LivePlatform:
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.client = Client(self.base_url)
         self.password = ""
+        self.services = platform_services()
         self._log_path = folder / "up.log"
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -186,18 +189,17 @@ class LivePlatform:
         return done.stdout
 
     def environment(self) -> dict[str, str]:
-        """This process' environment without what the test run put there."""
-        ours = {
-            "DJANGO_SETTINGS_MODULE",
-            "CELERY_BROKER_URL",
-            "DATABASE_URL",
-            "OBJECT_STORE_URL",
-        }
-        return {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ours and not name.startswith("MLPLATFORM_")
-        }
+        """The environment of its processes, with where its database and its broker are when they are not its own."""
+        return clean_environment() | self.services
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """The rows that its database answers."""
+        if self.services:
+            with psycopg.connect(self.services["DATABASE_URL"]) as server:
+                return server.execute(sql.encode()).fetchall()
+        path = self.data_dir / "db.sqlite3"
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as file:
+            return file.execute(sql).fetchall()
 
     def processes(self) -> list[psutil.Process]:
         """Every process of this platform, found by the data directory in its arguments or environment."""
@@ -294,6 +296,21 @@ def _has_begun(process: psutil.Process) -> bool:
         return False
 
 
+def clean_environment() -> dict[str, str]:
+    """This process' environment without what the test run put there."""
+    ours = {
+        "DJANGO_SETTINGS_MODULE",
+        "CELERY_BROKER_URL",
+        "DATABASE_URL",
+        "OBJECT_STORE_URL",
+    }
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith("MLPLATFORM_")
+    }
+
+
 @contextlib.contextmanager
 def platform_running(folder: Path) -> Iterator[LivePlatform]:
     """A platform after its first run; at the end it is ended as a person does, and nothing may be left."""
@@ -306,11 +323,3 @@ def platform_running(folder: Path) -> Iterator[LivePlatform]:
         raise
     yield running
     running.stop()
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -27,26 +28,38 @@ _UNPRIVILEGED = ("postgres", "nobody")
 
 
 class Postgres:
-    """A cluster. `stop` and `start` it; every database of it is reached by `url`."""
+    """A cluster. `stop` and `start` it; every database of it is reached by `url`.
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    Args:
+        address: Where it listens for other machines, and lets everybody in; nowhere but on its socket by default.
+    """
+
+    def __init__(self, folder: Path, programs: Path, *, address: str = "") -> None:
         self._folder = folder
+        self._address = address
         self._programs = programs
         self._as_user = _as_user()
         self._popen: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgres://{USER}@{quote(str(self._folder), safe='')}/{database}"
+        return f"postgres://{USER}@{self._address or quote(str(self._folder), safe='')}/{database}"
 
     def make(self) -> None:
         if self._as_user:
             shutil.chown(self._folder, self._as_user.pw_uid, self._as_user.pw_gid)
         self._run("initdb", "-D", "data", "-A", "trust", "-U", USER, "-E", "UTF8", "--locale=C", "--no-sync")
+        if self._address:
+            with (self._folder / "data" / "pg_hba.conf").open("a") as file:
+                file.write("host all all 0.0.0.0/0 trust\n")
 
     def start(self) -> None:
         """Starts it, without waiting for the disk: what a power cut does is no question here."""
-        settings = {"listen_addresses": "", "unix_socket_directories": self._folder, "fsync": "off"}
-        settings |= {"max_connections": "200", "log_min_messages": "fatal"}
+        settings = {
+            "listen_addresses": self._address,
+            "unix_socket_directories": self._folder,
+            "fsync": "off",
+        }
+        settings |= {"max_connections": "400", "log_min_messages": "fatal"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._popen = subprocess.Popen(
             self._argv("postgres", "-D", "data", *options),
@@ -100,20 +113,20 @@ class Postgres:
     def _argv(self, program: str, *arguments: str) -> list[str]:
         return [str(self._programs / program), *arguments]
 
-    def _identity(self) -> dict[str, object]:
+    def _identity(self) -> dict[str, Any]:
         if self._as_user is None:
             return {}
         return {"user": self._as_user.pw_uid, "group": self._as_user.pw_gid, "extra_groups": []}
 
 
 @contextmanager
-def postgres_running() -> Iterator[Postgres]:
-    programs = _programs()
+def postgres_running(*, address: str = "") -> Iterator[Postgres]:
+    programs = postgres_programs()
     if programs is None:
         pytest.skip("no Postgres on this machine (as root on Debian: apt-get install postgresql)")
     # Not in pytest's own folder, which another user may not enter; and a socket's path is short.
     folder = Path(tempfile.mkdtemp(prefix="mlp-pg-"))
-    cluster = Postgres(folder, programs)
+    cluster = Postgres(folder, programs, address=address)
     try:
         cluster.make()
         cluster.start()
@@ -124,7 +137,7 @@ def postgres_running() -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _programs() -> Path | None:
+def postgres_programs() -> Path | None:
     """The folder of the newest `initdb`, which Debian keeps off the path."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
     on_path = shutil.which("initdb")

@@ -1,4 +1,9 @@
-"""Which test process runs what: all tests that need the running platform are one process' work, so that there is one.
+"""Which test process runs what, and when: what shares something expensive stays together, what waits long begins first.
+
+Two cores are shared by tests that compute and tests that wait, for a fault to pass or a page to change. A test file
+is one process' work, since its tests share a module's fixtures: a street of one of everything, a stage of processes, a
+platform of its own. Tests of the running platform make three groups, each with a platform: those in a browser, the
+journeys of what is refused, and the other journeys.
 
 The plugin's own groups are told by a suffix of a test's id, which newer versions of pytest do not let it set any more;
 so here it is told by the place of the test.
@@ -6,25 +11,59 @@ so here it is told by the place of the test.
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from typing import Any, Final
 
+import pytest
 from xdist.scheduler import LoadGroupScheduling
 
 LIVE_PLACES: Final = ("tests/browser/", "tests/journeys/", "tests/api/test_guide.py")
 """Where the fixture `platform` may be used."""
+_LIVE_GROUPS: Final = {"tests/browser/": "live in a browser", "tests/journeys/test_bad_": "live and refused"}
+WAITING_PLACES: Final = (
+    "tests/faults/",
+    "tests/many/",
+    "tests/setup/",
+    "tests/jobs/training/test_processes.py",
+)
+"""Where tests wait more than they compute, some for a minute."""
 
 
 def is_live(nodeid: str) -> bool:
     return nodeid.startswith(LIVE_PLACES)
 
 
-class LiveTogether(LoadGroupScheduling):
-    """Every test is handed out by itself, to whoever is free, but for the live ones, which stay together."""
+def scope_of(nodeid: str) -> str:
+    """What is one process' work together with this test."""
+    if not is_live(nodeid):
+        return nodeid.partition("::")[0]
+    return next((group for place, group in _LIVE_GROUPS.items() if nodeid.startswith(place)), "live")
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """The live tests first; then files that wait, in turns with those that compute, of which the largest come first."""
+    sizes = Counter(scope_of(item.nodeid) for item in items)
+    live = sorted(scope for scope in sizes if scope.startswith("live"))
+    files = sorted(sizes.keys() - set(live), key=lambda scope: (-sizes[scope], scope))
+    waiting = [scope for scope in files if scope.startswith(WAITING_PLACES)]
+    computing = [scope for scope in files if not scope.startswith(WAITING_PLACES)]
+    turns = itertools.chain.from_iterable(itertools.zip_longest(waiting, computing))
+    rank = {scope: n for n, scope in enumerate([*live, *filter(None, turns)])}
+    items.sort(key=lambda item: rank[scope_of(item.nodeid)])
+
+
+class ByFile(LoadGroupScheduling):
+    """Hands out the scopes in the order of `arrange`."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        return "live" if is_live(nodeid) else nodeid
+        return scope_of(nodeid)
 
 
-def scheduler_of(config: Any, log: Any) -> LiveTogether | None:
+def scheduler_of(config: pytest.Config, log: Any) -> ByFile | None:
     """The scheduler for `--dist loadgroup`; None for the plugin's own."""
-    return LiveTogether(config, log) if config.getoption("dist") == "loadgroup" else None
+    return ByFile(config, log) if config.getoption("dist") == "loadgroup" else None

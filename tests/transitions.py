@@ -1,6 +1,6 @@
 """Every status that anybody writes, as the database itself sees it: triggers, so that no writer can be overlooked.
 
-Beside the changes of status it notes every write to a row that has ended. SQLite only, like the tests that use it.
+Beside the changes of status it notes every write to a row that has ended.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from mlplatform.core.status import (
     TrialStatus,
     TuningJobStatus,
 )
+from tests.databases import trigger_make, triggers_drop
 
 WATCHED: dict[type[Model], type[StrEnum]] = {
     TrainingJob: TrainingJobStatus,
@@ -87,39 +88,44 @@ class Transitions:
 @contextmanager
 def transitions_recorded() -> Iterator[Transitions]:
     """Records from all connections and processes until the end of the block."""
+    number = "INTEGER" if connection.vendor == "sqlite" else "BIGSERIAL"
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE TABLE status_seen (id INTEGER PRIMARY KEY, tbl TEXT, row_id INTEGER, was TEXT, became TEXT)"
+            f"CREATE TABLE status_seen (id {number} PRIMARY KEY, tbl TEXT, row_id BIGINT, was TEXT, became TEXT)"
         )
-        for statement in _triggers():
-            cursor.execute(statement)
     try:
+        _triggers_make()
         yield Transitions()
     finally:
+        kinds = ("begins", "moves", "touched")
+        triggers_drop([f"{kind}_{model._meta.db_table}" for model in WATCHED for kind in kinds])
         with connection.cursor() as cursor:
-            for table in WATCHED:
-                for kind in ("begins", "moves", "touched"):
-                    cursor.execute(f"DROP TRIGGER IF EXISTS {kind}_{table._meta.db_table}")
             cursor.execute("DROP TABLE status_seen")
 
 
-def _triggers() -> Iterator[str]:
+def _triggers_make() -> None:
     for model, statuses in WATCHED.items():
         table = model._meta.db_table
         note = f"INSERT INTO status_seen (tbl, row_id, was, became) VALUES ('{table}', NEW.id, "
-        yield f"CREATE TRIGGER begins_{table} AFTER INSERT ON {table} BEGIN {note} '', NEW.status); END"
-        yield (
-            f"CREATE TRIGGER moves_{table} AFTER UPDATE OF status ON {table} WHEN OLD.status <> NEW.status "
-            f"BEGIN {note} OLD.status, NEW.status); END"
+        trigger_make(f"begins_{table}", on="AFTER INSERT", table=table, does=f"{note} '', NEW.status)")
+        trigger_make(
+            f"moves_{table}",
+            on="AFTER UPDATE OF status",
+            table=table,
+            when="OLD.status <> NEW.status",
+            does=f"{note} OLD.status, NEW.status)",
         )
         if model in LASTING:
             ended = ", ".join(f"'{status}'" for status in statuses if not TRANSITIONS[statuses][status])
             kept = ", ".join(
                 field.column for field in model._meta.concrete_fields if field.column not in LASTING[model]
             )
-            yield (
-                f"CREATE TRIGGER touched_{table} AFTER UPDATE OF {kept} ON {table} WHEN OLD.status IN ({ended}) "
-                f"BEGIN {note} OLD.status, 'touched'); END"
+            trigger_make(
+                f"touched_{table}",
+                on=f"AFTER UPDATE OF {kept}",
+                table=table,
+                when=f"OLD.status IN ({ended})",
+                does=f"{note} OLD.status, 'touched')",
             )
 
 

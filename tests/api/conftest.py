@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.test import override_settings
 from rest_framework.test import APIClient
 
 from mlplatform.api import health
@@ -86,12 +85,12 @@ def street(
     django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Street]:
     """One of everything, for the tests of a module; what a test changes in the database is undone after it."""
-    from tests.api.street import street_build
+    from tests.api.street import street_stand
 
-    folder = tmp_path_factory.mktemp("street")
-    with django_db_blocker.unblock(), override_settings(OBJECT_STORE_URL=f"file://{folder / 'store'}"):
-        alice = street_build()
-    yield Street(alice, f"file://{folder / 'store'}")
+    store = tmp_path_factory.mktemp("street") / "store"
+    with django_db_blocker.unblock():
+        alice = street_stand(store)
+    yield Street(alice, f"file://{store}")
     with django_db_blocker.unblock():
         call_command("flush", interactive=False, verbosity=0)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from django.contrib.auth.models import User
 
 from endpoints.services.endpoints import VariantRequest, endpoint_create
@@ -11,9 +14,10 @@ from jobs.services.datasets import dataset_create_from_sample, dataset_split
 from jobs.services.execution import training_job_run
 from jobs.services.training import ChannelRequest, training_job_create
 from jobs.services.worker_state import WorkerState
-from mlplatform.core.models import Role
+from mlplatform.core.models import Project, Role
 from mlplatform.core.people.access import project_create
 from tests.api.conftest import Person, person
+from tests.kept_rows import Kept
 
 NAME = "knn"
 
@@ -28,6 +32,21 @@ def street_build() -> Person:
     model_create(actor=alice.actor, name=NAME, training_job=NAME)
     endpoint_create(actor=alice.actor, name=NAME, variants=[VariantRequest(model=NAME)])
     return alice
+
+
+_street: list[Person] = []
+_kept = Kept(lambda: _street.append(street_build()))
+
+
+def street_stand(store: Path) -> Person:
+    """The street in an empty database, its objects in the folder `store`; only the first in a test process is built."""
+    _kept.stand(store)
+    [alice] = _street
+    return replace(
+        alice,
+        user=User.objects.get(pk=alice.user.pk),
+        project=Project.objects.get(pk=alice.project.pk),
+    )
 
 
 def job_trained(who: Person, name: str) -> TrainingJob:

@@ -30,8 +30,16 @@ from tests.api.conftest import BASE, Person, person
 from tests.api.test_routes import ROUTES
 from tests.audited import audit_log_broken, events_after, everything, newest_event_id
 
-TRAFFIC = {"endpoint_invoke", "async_invocation_create", "endpoint_neighbours", "metric_definition_test"}
-"""Predictions, also those that are answered later, and trying out a regular expression."""
+UPLOADS = {"upload_create", "upload_append", "upload_delete"}
+TRAFFIC = {
+    "endpoint_invoke",
+    "async_invocation_create",
+    "endpoint_neighbours",
+    "metric_definition_test",
+    *UPLOADS,
+}
+"""Predictions, also those that are answered later, trying out a regular expression, and bytes of which nothing was made
+yet."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +177,7 @@ ACTS = {
     "model_delete": Act({"name": "unused"}, before=_model),
     "endpoint_create": Act(body=lambda: {"name": "next", "variants": [{"model": "knn"}]}),
     "endpoint_update": Act({"name": "knn"}, lambda: {"weights": {"AllTraffic": 2.0}}, _in_service),
+    "data_capture_update": Act({"name": "knn"}, lambda: {"enabled": True}),
     "endpoint_delete": Act({"name": "knn"}),
     "evaluation_create": Act(
         body=lambda: {"name": "next", "endpoint": "knn", "dataset": "knn-test"}, before=_in_service

@@ -16,7 +16,7 @@ from jobs.models import TrainingJob
 from jobs.services.training import ChannelRequest, training_job_create
 from mlplatform.core import clock
 from mlplatform.core import log_events as events_module
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_append, log_end
 from mlplatform.core.models import AccessKey, LogStream, Membership
 from mlplatform.core.names import uri
@@ -42,7 +42,7 @@ def job(alice: Person) -> TrainingJob:
 
 def write(job: TrainingJob, *lines: str) -> None:
     stream = LogStream.objects.get(pk=job.log_id)
-    log_append(stream=stream, lines=[LogLine.of(line, time.time_ns() // 1_000_000) for line in lines])
+    log_append(stream=stream, lines=[LogLines.of(line, time.time_ns() // 1_000_000) for line in lines])
 
 
 def end(job: TrainingJob) -> None:

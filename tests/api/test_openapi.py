@@ -37,6 +37,8 @@ REFER_TO_OBJECTS = [
     "evaluation_rows",
     "table_run_create",
     "source_create",
+    "upload_create",
+    "upload_append",
     "training_job_create",
     "tuning_job_create",
     "tuning_job_extend",
@@ -59,7 +61,7 @@ NO_GATEWAY = {
 """No gateway runs here, so that whatever is right is answered with 503; tests/journeys has one."""
 
 
-@schemathesis.serializer("application/jsonlines")
+@schemathesis.serializer("application/jsonlines", "application/offset+octet-stream")
 def jsonlines(ctx: schemathesis.SerializationContext, value: Any) -> bytes:
     return value if isinstance(value, bytes) else str(value).encode()
 

@@ -75,7 +75,18 @@ def test_a_log_can_be_read_in_pieces(alice: Person) -> None:
     assert alice.get("training-jobs/knn/logs/", after=10**9).json()["text"] == ""
 
 
-@pytest.mark.parametrize("query", [{"after": -1}, {"after": "x"}, {"limit_bytes": 0}, {"from": 0}])
+def test_a_log_can_be_opened_at_its_end(alice: Person) -> None:
+    whole = alice.get("training-jobs/knn/logs/").json()
+    lines = whole["text"].splitlines(keepends=True)
+    end = alice.get("training-jobs/knn/logs/", tail=3).json()
+    assert end["text"] == "".join(lines[-3:])
+    assert (end["first_line"], end["next"], end["end"]) == (len(lines) - 2, whole["next"], True)
+    assert alice.get("training-jobs/knn/logs/", tail=2000).json()["text"] == whole["text"]
+
+
+@pytest.mark.parametrize(
+    "query", [{"after": -1}, {"after": "x"}, {"limit_bytes": 0}, {"from": 0}, {"tail": -1}, {"tail": 2001}]
+)
 def test_a_place_in_a_log_that_is_none_is_refused(alice: Person, query: dict[str, Any]) -> None:
     refused(alice.get("training-jobs/knn/logs/", **query), next(iter(query)))
 

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from jobs.models import JobEvent, TrainingJob
 from jobs.services.metrics import MetricPoint, metric_points_append
 from mlplatform.core import clock, names
-from mlplatform.core.log_lines import LogLine
+from mlplatform.core.log_lines import LogLines
 from mlplatform.core.logs import log_append, log_end, log_stream_create
 from mlplatform.core.models import Project, Role
 from mlplatform.core.people.access import Actor
@@ -123,6 +123,6 @@ def _job(name: str, **values: object) -> TrainingJob:
     return job
 
 
-def _line(n: int) -> LogLine:
+def _line(n: int) -> LogLines:
     texts = {ERROR_LINE: "\x1b[1;31mValueError\x1b[0m: bad row", 5: "10%\r50%\r100% done"}
-    return LogLine.of(texts.get(n, f"line {n} loss={1 / n:.6f}"), 1_790_000_000_000 + 25 * n)
+    return LogLines.of(texts.get(n, f"line {n} loss={1 / n:.6f}"), 1_790_000_000_000 + 25 * n)

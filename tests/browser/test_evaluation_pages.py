@@ -158,6 +158,7 @@ def test_a_page_that_is_open_while_it_runs_follows_and_stops_on_demand(
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
+@pytest.mark.looks
 def test_no_page_of_evaluations_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:
@@ -173,6 +174,7 @@ def test_no_page_of_evaluations_has_a_serious_accessibility_fault(
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.looks
 def test_every_page_of_evaluations_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
     choose(signed_in_page, language, "light")
     signed_in_page.set_viewport_size({"width": 320, "height": 640})

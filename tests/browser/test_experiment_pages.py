@@ -165,6 +165,7 @@ def test_without_scripts_limits_and_form_work_too(
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
+@pytest.mark.looks
 def test_no_page_of_experiments_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:
@@ -179,6 +180,7 @@ def test_no_page_of_experiments_has_a_serious_accessibility_fault(
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.looks
 def test_every_page_of_experiments_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
     choose(signed_in_page, language, "light")
     signed_in_page.set_viewport_size({"width": 320, "height": 640})

@@ -90,6 +90,7 @@ def test_what_is_chosen_stands_in_the_address(signed_in_page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.looks
 def test_no_page_of_tuning_jobs_has_a_serious_accessibility_fault(
     signed_in_page: Page, browser: Browser, scheme: str
 ) -> None:
@@ -105,6 +106,7 @@ def test_no_page_of_tuning_jobs_has_a_serious_accessibility_fault(
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.looks
 def test_every_page_of_tuning_jobs_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
     page = signed_in_page
     page.locator(f"form button[name=language][value={language}]").first.click()
