@@ -217,6 +217,14 @@ class LivePlatform:
                 found.append(process)
         return found
 
+    def waiting_processes(self, kind: str) -> list[psutil.Process]:
+        """Those that were started ahead for jobs of the kind and have none yet."""
+        return [
+            process
+            for process in self.processes()
+            if command_line(process)[1:4] == ["-m", "jobs.runner.warm", kind] and not _has_begun(process)
+        ]
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> None:
         """Ends it as Ctrl-C does, and fails if it does not end in order or leaves a process behind."""
         assert self._popen is not None

@@ -44,6 +44,8 @@ LAST_S: Final = 5.0
 """So long the end of the process waits for what can still be stored."""
 _PIECE_BYTES: Final = 64 * 1024
 _STRAY_S: Final = 600.0
+_AWAY_S: Final = 1.0
+"""What fails only after so long is the store or the database as a whole; others are not tried behind it."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Uploader(threading.Thread):
         self._pause_s = every_s
         self._again_at = 0.0
         self._problem: Text | None = None
+        self._low: Text | None = None
+        self._measured_at = 0.0
         self._told: tuple[str | None, bool] | None = None
         self._n_told: dict[int, int] = {}
 
@@ -110,22 +114,22 @@ class Uploader(threading.Thread):
     def turn(self) -> None:
         """One look at the folder. Never raises."""
         try:
-            low = self._measure()
+            self._measure()
             if time.monotonic() >= self._again_at or self._ended.is_set():
                 self._store_all()
-            self._tell(low)
+            self._tell()
         except Exception:
             logger.exception("a turn of the upload of captured records broke")
 
-    def _measure(self) -> Text | None:
+    def _measure(self) -> None:
         """Tells the spool how much there is, and whether its disk has too little room. Makes its folder."""
         n_bytes = 0
         for path in self._files(RECORDS):
             with contextlib.suppress(FileNotFoundError):
                 n_bytes += path.stat().st_size
-        low = self._why_not()
-        self._spool.measured(n_bytes=n_bytes, low=low)
-        return low
+        self._low = self._why_not()
+        self._spool.measured(n_bytes=n_bytes, low=self._low)
+        self._measured_at = time.monotonic()
 
     def _why_not(self) -> Text | None:
         """Why the spool's disk can take nothing more; None where it can."""
@@ -138,12 +142,10 @@ class Uploader(threading.Thread):
         return _low(disk.free, floor) if disk.free < floor else None
 
     def _store_all(self) -> None:
-        try:
-            for path in self._files(RECORDS):
-                self._store(path)
-            self._clear_strays()
-        except Exception as error:
-            problem = _words(error)
+        failure = self._store_each()
+        self._clear_strays()
+        if failure is not None:
+            problem = _words(failure)
             if self._problem is None:
                 logger.warning("captured records wait: %s", problem)
             self._problem = problem
@@ -154,7 +156,24 @@ class Uploader(threading.Thread):
             logger.info("captured records are stored again")
         self._problem, self._pause_s = None, self._every_s
 
-    def _store(self, path: Path) -> None:
+    def _store_each(self) -> Exception | None:
+        """The first failure. A destination that is refused, such as a folder below a file, keeps no other waiting."""
+        failure: Exception | None = None
+        refused: set[str] = set()
+        for path in self._files(RECORDS):
+            began_at = time.monotonic()
+            if began_at - self._measured_at > self._every_s:  # room that a backlog leaves is used at once
+                self._measure()
+            try:
+                self._store(path, refused)
+            except Exception as error:
+                failure = failure or error
+                if time.monotonic() - began_at > _AWAY_S:
+                    break
+        return failure
+
+    def _store(self, path: Path, refused: set[str]) -> None:
+        """Nothing for a destination that is among `refused`, to which one is added that fails."""
         name = spool_name(path)
         if name is None:
             return
@@ -165,8 +184,14 @@ class Uploader(threading.Thread):
             beside = path.with_suffix(PLACE)
             place = _place(beside)
             if size_bytes and place is not None:
+                if place.destination in refused:
+                    return
                 part = CapturedPart(path, place, name, captured_uri(place, name), n_records, size_bytes)
-                self._keep(part)
+                try:
+                    self._keep(part)
+                except Exception:
+                    refused.add(place.destination)
+                    raise
             path.unlink(missing_ok=True)
             beside.unlink(missing_ok=True)
 
@@ -176,13 +201,13 @@ class Uploader(threading.Thread):
         for path in (*self._files(BEGUN), *self._files(PLACE)):
             if path.suffix == PLACE and path.with_suffix(RECORDS).exists():
                 continue
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 if path.stat().st_mtime < oldest:
                     path.unlink()
 
-    def _tell(self, low: Text | None) -> None:
+    def _tell(self) -> None:
         """Tells of a change, and of a problem that lasts, whose endpoints may have changed."""
-        refused = self._recorder.problem or low
+        refused = self._recorder.problem or self._low
         said = list(dict.fromkeys(text for text in (refused, self._problem) if text is not None))
         now = text_join(" ", said) if said else None
         dropped = self._recorder.n_dropped

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from endpoints.relay import handshake
 from endpoints.relay.encryption import binding_of, calling_context
@@ -36,33 +36,32 @@ async def relay_connect(
         OSError: Nobody is there, or not in time (TimeoutError); RelayRefused when the relay does not lead there.
     """
     loop = asyncio.get_running_loop()
-    asking = _Asking(loop, name=name, key=key)
+    asking = _Asking(loop, name=name, key=key, protocol=protocol)
     transport: asyncio.BaseTransport | None = None
     try:
         async with asyncio.timeout(within_s):
             transport, _ = await loop.create_connection(
                 lambda: asking, host, port, ssl=calling_context(), server_hostname="relay"
             )
-            early = await asking.done
+            return await asking.done
     except BaseException as error:
         if transport is not None:
             cast(asyncio.Transport, transport).abort()
         if isinstance(error, ssl.SSLError):
             raise RelayRefused(f"{host}:{port} is no relay of this version: {error.reason}") from None
         raise
-    made = protocol()
-    asking.transport.set_protocol(made)
-    made.connection_made(asking.transport)
-    if early:
-        made.data_received(early)
-    return made
 
 
-class _Asking(asyncio.Protocol):
-    """Until the listener has proved itself. `done` gives what came behind its answer."""
+class _Asking(asyncio.Protocol, Generic[Made]):
+    """Until the listener has proved itself. From then on the connection is the caller's protocol's, at once: whatever
+    comes next, its end too, is for that one. `done` gives it.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, name: str, key: bytes) -> None:
-        self.done: asyncio.Future[bytes] = loop.create_future()
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, name: str, key: bytes, protocol: Callable[[], Made]
+    ) -> None:
+        self.done: asyncio.Future[Made] = loop.create_future()
+        self._protocol = protocol
         self._asked = Asked(name, handshake.nonce_new())
         self._key = key
         self._said = b""
@@ -113,8 +112,14 @@ class _Asking(asyncio.Protocol):
             raise RelayRefused(f"nobody listens at {self._asked.name} of that machine")
         if word == Word.BUSY:
             raise RelayRefused("the relay there has as many connections as it takes")
-        if not self.done.done():
-            self.done.set_result(early)
+        if self.done.done():  # the caller gave up
+            return
+        made = self._protocol()
+        self.transport.set_protocol(made)
+        made.connection_made(self.transport)
+        if early:
+            made.data_received(early)
+        self.done.set_result(made)
 
     def _fail(self, error: RelayRefused) -> None:
         if not self.done.done():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from endpoints.relay.dial import relay_connect
-from endpoints.relay.here import gateway_is_here
+from endpoints.relay.here import GATEWAYS, gateway_is_here
 from endpoints.relay.splice import SpliceEnd, splice
 from endpoints.relay.targets import RUNS
 from endpoints.serving.address import Address, socket_listen
@@ -43,6 +43,7 @@ class RunsForwarder:
         self._server: asyncio.Server | None = None
         self._ends: set[SpliceEnd] = set()
         self._asking: set[asyncio.Task[None]] = set()
+        self._is_failing = False
 
     def lead_to(self, gateways: Sequence[Address]) -> None:
         """Relays of gateways, the best first. May be called from any thread."""
@@ -52,20 +53,33 @@ class RunsForwarder:
         """Until it is cancelled."""
         try:
             while True:
-                self._look()
-                if self._server is None and self._gateways and not gateway_is_here(self._folder):
-                    await self._listen()
+                await self._turn()
                 await asyncio.sleep(_LOOK_EVERY_S)
         finally:
             self._close()
 
+    async def _turn(self) -> None:
+        try:
+            self._look()
+            if self._server is None and self._gateways and not gateway_is_here(self._folder):
+                await self._listen()
+        except OSError as error:  # such as a full disk; the next turn tries again
+            if not self._is_failing:
+                logger.warning("runs of this machine do not reach a gateway: %s", error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
     def _look(self) -> None:
-        """A gateway that has begun here takes the name over; one that has ended gives it back."""
+        """A gateway that has begun here takes the name over; one that has ended gives it back.
+
+        While one begins, its name is there before its socket is, and we may have taken it once more.
+        """
         if self._server is None:
             return
-        link = self._folder / _LINK
-        if not gateway_is_here(self._folder) and _leads_to(link) != str(_OWN):
-            _link(link)
+        link, wanted = self._folder / _LINK, GATEWAYS if gateway_is_here(self._folder) else _OWN
+        if _leads_to(link) != str(wanted):
+            _link(link, wanted)
 
     async def _listen(self) -> None:
         path = self._folder / _OWN
@@ -76,7 +90,7 @@ class RunsForwarder:
             logger.debug("%s", error)
             return
         self._server = await asyncio.get_running_loop().create_unix_server(self._caller, sock=sock)
-        _link(self._folder / _LINK)
+        _link(self._folder / _LINK, _OWN)
         logger.info("no gateway on this machine: runs go to %s", ", ".join(map(str, self._gateways)))
 
     def _caller(self) -> SpliceEnd:
@@ -136,9 +150,9 @@ def _leads_to(link: Path) -> str:
     return ""
 
 
-def _link(link: Path) -> None:
+def _link(link: Path, wanted: Path) -> None:
     """In one step, so that a run never finds nothing."""
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
-    fresh.symlink_to(_OWN)
+    fresh.symlink_to(wanted)
     fresh.rename(link)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Final
+
+GATEWAYS: Final = Path("runs") / "runs.sock"
+"""A gateway's own socket of runs, in the folder of sockets."""
 
 
 def gateway_is_here(folder: Path) -> bool:
@@ -11,7 +15,7 @@ def gateway_is_here(folder: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(0.5)
         try:
-            probe.connect(str(folder / "runs" / "runs.sock"))
+            probe.connect(str(folder / GATEWAYS))
         except BlockingIOError:  # its queue of waiting connections is full
             return True
         except OSError:

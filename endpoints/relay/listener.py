@@ -206,14 +206,14 @@ class _Greeting(asyncio.Protocol):
     def connected(self, asked: Asked, there: SpliceEnd) -> None:
         """From here on bytes are passed on."""
         transport = self._transport
-        if transport is None:
+        if transport is None or transport.is_closing():  # a new protocol would not hear of its end
             there.abort()
             return
         here = self._relay.end_new()
         transport.set_protocol(here)
         here.connection_made(transport)
+        transport.write(self._answer(asked, Word.CONNECTED))  # before what may have come from there already
         splice(here, there)
-        transport.write(self._answer(asked, Word.CONNECTED))
 
     def abort(self) -> None:
         if self._transport is not None:

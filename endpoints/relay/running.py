@@ -36,8 +36,8 @@ async def relay_serve(place: RelayPlace, *, key: bytes, folder: Path) -> None:
     """
     said = ""
     _allow_files()
+    relay = RelayListener(key=key, folder=folder)  # once: it makes a key and a certificate
     while True:
-        relay = RelayListener(key=key, folder=folder)
         try:
             relay.listen(place.listens)
         except OSError as error:

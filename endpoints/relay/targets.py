@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from endpoints.relay.here import GATEWAYS
 from endpoints.server_spec import socket_folder
 
 RUNS: Final = "runs"
@@ -27,6 +28,6 @@ def target_path(name: str, *, folder: Path) -> Path | None:
         folder: The folder of the machine's sockets (`runtime_dir`).
     """
     if name == RUNS:
-        return folder / "runs" / "runs.sock"  # the gateway's own, never one that leads to another relay
+        return folder / GATEWAYS  # the gateway's own, never one that leads to another relay
     found = _REPLICA.fullmatch(name)
     return socket_folder(folder / "replicas", uid=found[1]) / "model.sock" if found else None

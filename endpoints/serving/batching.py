@@ -140,7 +140,7 @@ class Batcher:
         n_rows = sum(len(waiting.X) for waiting in done.batch)
         if done.took_s > self._quick_s:
             self._quick_rows = min(self._quick_rows, n_rows - 1)
-        else:
+        elif not any(isinstance(outcome, ModelFault) for outcome in done.outcomes):  # faults may be quicker
             self._quick_rows = max(self._quick_rows, n_rows)
         for waiting, outcome in zip(done.batch, done.outcomes, strict=True):
             if waiting.future.done():

@@ -1,9 +1,9 @@
 """Bodies that are received after their view has said where they go: parts of uploads, straight into their files.
 
 Django has a whole body kept before it asks any view, and of one that breaks off nothing is left. A body of the type
-`application/offset+octet-stream` therefore waits: the view sees the request without it, checks everything, names a
-`Sink`, and its answer is held back until the body has come. What came of one that broke off is kept. Part of the ASGI
-application, inside the limit of bodies; without ASGI (in tests) the body is there already and is read at once.
+`application/offset+octet-stream` of a PATCH therefore waits: the view sees the request without it, checks everything,
+names a `Sink`, and its answer is held back until the body has come. What came of one that broke off is kept. Part of
+the ASGI application, inside the limit of bodies; without ASGI (in tests) the body is there already and is read at once.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ STALL_S: Final = 20.0
 WRITE_BYTES: Final = 1024 * 1024
 WRITE_EVERY_S: Final = 1.0
 """However slowly it comes: what is in memory only is lost with the process."""
+_METHOD: Final = "PATCH"
+"""Alone late: an answer is held back whole, which one that streams must never be."""
 _KEY: Final = "mlplatform.late_body"
 
 
@@ -100,6 +102,8 @@ class LateBody:
 
 
 def _is_late(scope: Message) -> bool:
+    if scope["method"] != _METHOD:
+        return False
     types = [value for name, value in scope["headers"] if name.lower() == b"content-type"]
     return any(value.decode("latin-1").partition(";")[0].strip().lower() == MEDIA_TYPE for value in types)
 
@@ -152,10 +156,16 @@ async def _receive(receive: Receive, pieces: list[bytes]) -> bool:
 
 
 async def _write(sink: Sink, pieces: list[bytes]) -> None:
-    if pieces:
-        piece = b"".join(pieces)
-        pieces.clear()
-        await asyncio.to_thread(sink.write, piece)
+    if not pieces:
+        return
+    piece = b"".join(pieces)
+    pieces.clear()
+    writing = asyncio.create_task(asyncio.to_thread(sink.write, piece))
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait([writing])  # its thread goes on, and nobody may close the file beneath it
+        raise
 
 
 def _tell(answer: list[Message], offset: int) -> None:

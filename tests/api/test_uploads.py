@@ -158,3 +158,14 @@ def test_what_nobody_goes_on_with_expires(erin: Person, own_uploads: Path, setti
         os.utime(path, (long_ago, long_ago))
     assert uploads_expire() == 2
     assert [path.name for path in own_uploads.iterdir()] == [other]
+
+
+def test_what_looks_expired_counts_no_more_but_its_removal_is_left_to_the_sweep(
+    erin: Person, own_uploads: Path, settings: Any
+) -> None:
+    settings.MLPLATFORM_UPLOADS_PER_USER = 1
+    uid = announced(erin)
+    long_ago = time.time() - 2 * settings.MLPLATFORM_UPLOAD_EXPIRY_S
+    os.utime(own_uploads / uid / "data", (long_ago, long_ago))
+    announced(erin)
+    assert sent(erin, uid, TABLE, 0).status_code == 204

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -38,7 +39,10 @@ def piece(content: bytes, *, more: bool = True) -> dict[str, Any]:
 
 
 def answered(
-    sink: Kept | None, messages: Iterable[dict[str, Any]], media_type: str = late_body.MEDIA_TYPE
+    sink: Kept | None,
+    messages: Iterable[dict[str, Any]],
+    media_type: str = late_body.MEDIA_TYPE,
+    method: str = "PATCH",
 ) -> list[Any]:
     """What is sent back by an application that names the sink, if there is one."""
     seen: list[Any] = []
@@ -63,7 +67,7 @@ def answered(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "headers": [(b"content-type", media_type.encode())]}
+    scope = {"type": "http", "method": method, "headers": [(b"content-type", media_type.encode())]}
     asyncio.run(LateBody(application)(scope, receive, send))
     return [*seen, *sent]
 
@@ -106,3 +110,37 @@ def test_what_the_view_refuses_is_answered_without_the_body() -> None:
 def test_other_bodies_are_left_alone() -> None:
     body, *_ = answered(None, [piece(b"abc", more=False)], media_type="text/csv")
     assert body == b"abc"
+
+
+def test_another_method_is_left_alone_so_that_no_answer_that_streams_is_held_back() -> None:
+    body, *_ = answered(None, [piece(b"abc", more=False)], method="GET")
+    assert body == b"abc"
+
+
+def test_a_cancelled_request_closes_its_sink_only_after_the_write_that_is_under_way() -> None:
+    began, may_end, order = threading.Event(), threading.Event(), []
+
+    class Slow(Kept):
+        def write(self, piece: bytes) -> None:
+            began.set()
+            may_end.wait(5)
+            order.append("written")
+
+        def close(self) -> int:
+            order.append("closed")
+            return 0
+
+    async def receive() -> Any:
+        return piece(b"abc", more=False)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(late_body._take_in(Slow(), receive))
+        await asyncio.to_thread(began.wait, 5)
+        task.cancel()
+        await asyncio.sleep(0.05)
+        may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert order == ["written", "closed"]

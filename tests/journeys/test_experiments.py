@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from typing import Any
 
 import psutil
@@ -131,17 +130,25 @@ def test_a_stopped_grid_is_resumed_where_it_was(street: Street) -> None:
 
 
 def test_a_cell_whose_job_is_killed_fails_with_the_signal_and_the_others_go_on(street: Street) -> None:
+    """A job of so few rows would be over before it is found: it gets a process that waits, and has been suspended."""
     name = unique("killed")
-    started(street, grid(name, instance_types=["local.cpu"], configurations=[FLAT, IVF]))
-    wait_until(
-        lambda: bool(street.platform.job_processes()),
-        timeout_s=60,
-        every_s=0.01,
-        what="the first job at work",
-    )
-    for process in street.platform.job_processes():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(signal.SIGKILL)
+    street.job_completed(unique("before"), train="iris-train", test="iris-test")
+    wait_until(lambda: bool(street.platform.waiting_processes("knn")), what="a process that waits for a job")
+    suspended = street.platform.waiting_processes("knn")
+    for process in suspended:
+        process.suspend()
+    try:
+        started(street, grid(name, instance_types=["local.cpu"], parallelism=1))
+        wait_until(
+            lambda: bool(street.platform.job_processes()), timeout_s=60, what="the first job in a process"
+        )
+        (process,) = street.platform.job_processes()
+        assert process in suspended
+        process.kill()
+    finally:
+        for process in suspended:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
     found = ended(street, name)
     first, second = found["cells"]
     assert (found["status"], first["status"], second["status"]) == ("Completed", "Failed", "Completed"), told(

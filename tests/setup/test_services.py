@@ -60,10 +60,12 @@ def asked(setting: str, address: str, **options: bool) -> Trouble:
         (DATABASE, "postgres://user:s3cret-word@host:70000/name", "a port is a whole number from 1 to 65535"),
         (DATABASE, "postgres://user:s3cret-word#@host/name", "%40 %2F %23"),
         (DATABASE, "postgres://user:s3cret-word@host", "the name of the database is missing"),
+        (DATABASE, "postgres://user:54/s3cret-word@host/name", "%40 %2F %23"),
         (DATABASE, "postgres://user:s3cret-word@host/a/b", "'a/b' is not the name of a database"),
         (BROKER, "http://host", "the scheme 'http' is not one of redis://"),
         (BROKER, "redis://:s3cret-word@host:0/0", "the port 0 is none"),
         (BROKER, "redis://:s3cret-word@host:6379/first", "'first' is not the number of a Redis database"),
+        (BROKER, "redis://user:63/s3cret-word@host", "%40 %2F %23"),
         (BROKER, "amqp:///vhost", "the host is missing"),
         (BROKER, "redis+socket://", "the path of the socket is missing"),
         (STORE, "gs://bucket", "the scheme 'gs' is not one of file://, s3://"),
@@ -310,6 +312,13 @@ def test_a_postgres_that_cannot_be_used_says_why(
 ) -> None:
     trouble = asked(DATABASE, postgres.url(database).replace("mlplatform@", f"{user}@"))
     assert said in trouble.said and trouble.passes == passes, trouble.line
+
+
+def test_a_user_who_may_not_read_the_tables_is_told(postgres: Postgres) -> None:
+    with psycopg.connect(postgres.url("old"), autocommit=True) as connection:
+        connection.execute("REVOKE ALL ON django_migrations FROM PUBLIC")
+    mine = postgres.url("old").replace("mlplatform@", f"locked:{PASSWORD}@")
+    assert "may not read the tables" in asked(DATABASE, mine).said
 
 
 def test_who_makes_the_tables_does_not_wait_for_them_but_must_be_allowed_to(postgres: Postgres) -> None:

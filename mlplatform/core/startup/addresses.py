@@ -28,6 +28,10 @@ _EXAMPLES: Final = {
     BROKER: "redis://:password@host:6379/0 or amqp://user:password@host:5672/vhost",
     STORE: "s3://bucket or file:///folder",
 }
+_UNREADABLE: Final = (
+    "the host or port cannot be read: a port is a whole number from 1 to 65535, and characters such as @ / # in a "
+    "password are written as %40 %2F %23"
+)
 _ON: Final = frozenset({"1", "true", "yes", "on"})
 
 
@@ -97,10 +101,7 @@ def address_wrong(name: str, text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        return (
-            f"the host or port cannot be read: a port is a whole number from 1 to 65535, and "
-            f"characters such as @ / # in a password are written as %40 %2F %23; use {_EXAMPLES[name]}"
-        )
+        return f"{_UNREADABLE}; use {_EXAMPLES[name]}"
     if port == 0:
         return "the port 0 is none; a port is a whole number from 1 to 65535"
     return _WRONG_PARTS[name](scheme, parts.hostname or "", unquote(parts.path))
@@ -110,6 +111,8 @@ def _wrong_database(scheme: str, host: str, path: str) -> str:
     if not path.strip("/"):
         return f"the name of the database is missing; use {_EXAMPLES[DATABASE]}"
     if scheme != "sqlite" and path.count("/") > 1:
+        if "@" in path:  # the rest of a password
+            return f"{_UNREADABLE}; use {_EXAMPLES[DATABASE]}"
         return f"'{path.strip('/')}' is not the name of a database; use {_EXAMPLES[DATABASE]}"
     return ""
 
@@ -125,6 +128,8 @@ def _wrong_broker(scheme: str, host: str, path: str) -> str:
         return f"the host is missing; use {_EXAMPLES[BROKER]}"
     database = path.strip("/")
     if scheme in {"redis", "rediss"} and database and not database.isdecimal():
+        if "@" in database:  # the rest of a password
+            return f"{_UNREADABLE}; use {_EXAMPLES[BROKER]}"
         return f"'{database}' is not the number of a Redis database; use {_EXAMPLES[BROKER]}"
     return ""
 

@@ -61,6 +61,8 @@ def _database(address: str, *, migrates: bool) -> Said | None:
     try:
         with psycopg.connect(**_libpq(address), connect_timeout=CONNECT_S, autocommit=True) as connection:
             return _tables(connection, migrates=migrates)
+    except psycopg.errors.InsufficientPrivilege:
+        return "its user may not read the tables there; make it their owner, or GRANT what it needs", False
     except psycopg.ProgrammingError:
         return "an option behind the ? is not known to Postgres' client library", False
     except psycopg.Error as error:

@@ -82,8 +82,7 @@ def upload_create(*, actor: Actor, length: int, filename: str = "") -> UploadFil
     """
     actor.require(Role.EDITOR)
     _checked(length, filename)
-    uploads_expire()
-    there = list(uploads_in(uploads_dir()))
+    there = [upload for upload in uploads_in(uploads_dir()) if not _is_expired(upload)]
     most = settings.MLPLATFORM_UPLOADS_PER_USER
     mine = sum(upload.announced.user == actor.user.pk for upload in there)
     if mine >= most:
@@ -181,12 +180,10 @@ def uploads_sweep() -> Swept:
 def uploads_expire() -> int:
     """Removes the uploads of this machine of which nothing has come for the expiry time; how many."""
     n_removed = halves_remove(uploads_dir(), older_than_s=HALF_S)
-    now = time.time()
-    for upload in uploads_in(uploads_dir()):
+    for upload in filter(_is_expired, uploads_in(uploads_dir())):
         with suppress(NotFound, Locked):
-            if expires_at(upload) < now:
-                upload.remove()
-                n_removed += 1
+            upload.remove()
+            n_removed += 1
     return n_removed
 
 
@@ -212,6 +209,13 @@ def _checked(length: int, filename: str) -> None:
 
 def _is_of(upload: UploadFile, actor: Actor) -> bool:
     return (upload.announced.project, upload.announced.user) == (actor.project.pk, actor.user.pk)
+
+
+def _is_expired(upload: UploadFile) -> bool:
+    """Also of one that was removed meanwhile. Removing is the sweep's, which rests where all looks old."""
+    with suppress(NotFound):
+        return expires_at(upload) < time.time()
+    return True
 
 
 def _missing(upload: UploadFile) -> int:

@@ -127,6 +127,26 @@ def test_a_store_that_is_away_keeps_everything_here_says_so_and_gets_it_afterwar
     assert len(store.told) == n_told, "nothing is told while nothing changes"
 
 
+def test_a_destination_that_is_refused_keeps_no_other_waiting(spool: Spool) -> None:
+    class Picky(Store):
+        def keep(self, part: CapturedPart) -> None:
+            n_asked.append(part.place.destination)
+            if part.place == refused:
+                raise TransientError("File exists")
+            super().keep(part)
+
+    n_asked: list[str] = []
+    refused, store = CapturePlace("default", "iris", 7, "AllTraffic", "s3://bucket/a-file"), Picky()
+    for second, place in enumerate((refused, refused, IRIS)):
+        spool.append(place, LINE, now=AT + second)
+        spool.close()
+    uploader(spool, store).turn()
+    assert list(store.objects.values()) == [LINE]
+    assert n_asked == [refused.destination, IRIS.destination], "once a turn"
+    assert store.told[-1][0] is not None and "File exists" in store.told[-1][0]
+    assert len(list(spool.folder.glob("*.jsonl"))) == 2
+
+
 def test_a_file_that_was_stored_before_its_process_died_is_stored_at_the_same_place(spool: Spool) -> None:
     spool.append(IRIS, LINE, now=AT)
     spool.close()
@@ -181,6 +201,23 @@ def test_a_spool_that_is_full_refuses_and_goes_on_when_it_was_emptied(tmp_path: 
     lift.turn()
     lift.turn()
     spool.append(IRIS, LINE, now=AT)
+
+
+def test_what_a_backlog_leaves_is_room_before_all_of_it_is_stored(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, SpoolLimits(total_bytes=3 * len(LINE)))
+
+    class Slow(Store):
+        def keep(self, part: CapturedPart) -> None:
+            super().keep(part)
+            if len(self.parts) == 3:
+                spool.append(IRIS, LINE, now=AT + 9)
+
+    for second in range(3):
+        spool.append(IRIS, LINE, now=AT + second)
+        spool.close()
+    store = Slow()
+    uploader(spool, store).turn()
+    assert len(store.objects) == 3 and store.told[-1] == (None, False, {})
 
 
 def test_a_disk_below_its_floor_is_left_alone(spool: Spool) -> None:

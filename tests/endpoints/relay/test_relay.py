@@ -8,16 +8,17 @@ import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvloop
 
-from endpoints.relay.dial import RelayRefused, relay_connect
-from endpoints.relay.encryption import listening_new
+from endpoints.relay import handshake
+from endpoints.relay.dial import RelayRefused, _Asking, relay_connect
+from endpoints.relay.encryption import binding_of, listening_new
 from endpoints.relay.forwarder import RunsForwarder
-from endpoints.relay.handshake import relay_key
-from endpoints.relay.listener import RelayListener
+from endpoints.relay.handshake import Asked, Word, relay_key
+from endpoints.relay.listener import RelayListener, _Greeting
 from endpoints.relay.place import RelayPlace
 from endpoints.relay.running import relay_check, relay_serve
 from endpoints.relay.splice import SpliceEnd, splice
@@ -135,6 +136,82 @@ def test_megabytes_pass_a_slow_reader_in_bounded_memory(folder: Path) -> None:
             assert held < 2 * MEBIBYTE
             caller.transport.resume_reading()
             assert await caller.has(len(sent)) == sent
+
+    _run(story())
+
+
+def test_what_a_model_server_says_first_comes_behind_the_answer(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reach = RelayListener._reach
+
+    async def reach_one_who_speaks(self: RelayListener, name: str) -> SpliceEnd | None:
+        end = await reach(self, name)
+        assert end is not None
+        end.data_received(b"too many")
+        return end
+
+    async def story() -> None:
+        async with _echoing(_replica(folder)), _relay(folder) as (_, port):
+            monkeypatch.setattr(RelayListener, "_reach", reach_one_who_speaks)
+            caller = await _call(port)
+            assert await caller.has(8) == b"too many"
+
+    _run(story())
+
+
+def test_what_comes_right_behind_the_answer_is_the_callers_and_so_is_the_end() -> None:
+    class Wire:
+        """A connection whose other end is the test."""
+
+        def __init__(self, protocol: asyncio.Protocol) -> None:
+            self.protocol = protocol
+            protocol.connection_made(cast(asyncio.Transport, self))
+
+        def get_extra_info(self, name: str) -> Any:
+            return self if name == "ssl_object" else None
+
+        def getpeercert(self, binary_form: bool) -> bytes:
+            return b"certificate"
+
+        def set_protocol(self, protocol: asyncio.Protocol) -> None:
+            self.protocol = protocol
+
+        def write(self, data: bytes) -> None:
+            known = {"key": KEY, "binding": binding_of(b"certificate"), "listener_nonce": b"n" * 32}
+            asked = handshake.request_read(data, **known)
+            assert asked is not None
+            self.answer = handshake.answer(Word.CONNECTED, asked=asked, **known)
+
+    async def story() -> None:
+        asking = _Asking(asyncio.get_running_loop(), name="runs", key=KEY, protocol=Caller)
+        wire = Wire(asking)
+        wire.protocol.data_received(handshake.greeting(b"n" * 32))
+        wire.protocol.data_received(wire.answer + b"ear")
+        wire.protocol.data_received(b"ly")
+        wire.protocol.connection_lost(None)
+        caller = await asking.done
+        assert bytes(caller.received) == b"early" and caller.ended.is_set()
+
+    _run(story())
+
+
+def test_a_caller_who_leaves_as_he_is_led_on_leaves_nothing_behind(folder: Path) -> None:
+    class Closing:
+        def is_closing(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> None: ...
+
+    async def story() -> None:
+        async with _echoing(_replica(folder)), _relay(folder) as (relay, _):
+            there = await relay._reach(replica_name(UID))
+            assert there is not None
+            caller = _Greeting(relay)
+            caller.connection_made(cast(asyncio.Transport, Closing()))
+            caller.connected(Asked(replica_name(UID), b"n" * 32), there)
+            while relay.spliced:
+                await asyncio.sleep(0.001)
 
     _run(story())
 
@@ -320,6 +397,84 @@ def test_runs_of_a_machine_without_gateway_reach_one_elsewhere(folder: Path) -> 
             assert not (here / "runs.sock").is_symlink()
 
     _run(story())
+
+
+async def _leads(link: Path, wanted: str) -> None:
+    while not link.is_symlink() or str(link.readlink()) != wanted:
+        await asyncio.sleep(0.01)
+
+
+def test_a_gateway_that_begins_here_has_the_name_also_where_we_took_it_once_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endpoints.relay.forwarder._LOOK_EVERY_S", 0.01)
+
+    async def story() -> None:
+        forwarder = RunsForwarder(key=KEY, folder=folder)
+        forwarder.lead_to([Address(host="127.0.0.1", port=1)])
+        task = asyncio.create_task(forwarder.run())
+        link = folder / "runs.sock"
+        await _leads(link, "runs-elsewhere/runs.sock")
+        link.unlink()
+        link.symlink_to("runs/runs.sock")  # the gateway's first step; it does not listen yet
+        await _leads(link, "runs-elsewhere/runs.sock")
+        async with _echoing(folder / "runs" / "runs.sock"):
+            await _leads(link, "runs/runs.sock")
+        await _leads(link, "runs-elsewhere/runs.sock")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    _run(story())
+
+
+def test_a_folder_that_takes_no_socket_now_is_tried_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("endpoints.relay.forwarder._LOOK_EVERY_S", 0.01)
+
+    async def story() -> None:
+        (folder / "runs-elsewhere").write_text("a file where a folder should be")
+        forwarder = RunsForwarder(key=KEY, folder=folder)
+        forwarder.lead_to([Address(host="127.0.0.1", port=1)])
+        task = asyncio.create_task(forwarder.run())
+        await asyncio.sleep(0.05)
+        (folder / "runs-elsewhere").unlink()
+        await _leads(folder / "runs.sock", "runs-elsewhere/runs.sock")
+        assert len([one for one in caplog.records if "do not reach a gateway" in one.message]) == 1
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    _run(story())
+
+
+def test_who_stands_by_makes_one_certificate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr("endpoints.relay.running.AGAIN_S", 0.01)
+    monkeypatch.setattr(
+        "endpoints.relay.listener.listening_new", lambda: made.append(one := listening_new()) or one
+    )
+
+    async def story() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            place = Address(host="127.0.0.1", port=taken.getsockname()[1])
+            task = asyncio.create_task(relay_serve(RelayPlace(place, place), key=KEY, folder=folder))
+            await asyncio.sleep(0.1)
+        caller = asyncio.create_task(_until_there(place.port, name="runs"))
+        with pytest.raises(RelayRefused, match="nobody listens"):
+            await caller
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    _run(story())
+    assert len(made) == 1
+
+
+async def _until_there(port: int, *, name: str) -> Caller:
+    while True:
+        try:
+            return await _call(port, name=name)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.01)
 
 
 def test_where_a_gateway_runs_its_own_socket_stays(folder: Path) -> None:

@@ -104,6 +104,27 @@ def test_more_rows_than_were_quick_are_for_the_thread(loop_thread: LoopThread) -
     assert predictor.threads == ["predictor", loop_thread.name, "predictor"]
 
 
+def test_rows_that_failed_at_once_are_no_quick_ones(loop_thread: LoopThread) -> None:
+    class Failing(Watched):
+        def predict(self, X: NDArray[np.float32], *, verbose: bool) -> dict[str, NDArray[Any]]:
+            answer = super().predict(X, verbose=verbose)
+            if len(self.threads) == 1:
+                raise ValueError("not yet")
+            return answer
+
+    predictor = Failing()
+
+    async def fails_and_then_not() -> None:
+        batcher = Batcher(predictor, quick_s=QUICK_S)
+        with pytest.raises(ModelFault):
+            await batcher.predict(np.ones((50, 2), dtype=np.float32), verbose=False)
+        await batcher.predict(np.ones((50, 2), dtype=np.float32), verbose=False)
+        batcher.close()
+
+    loop_thread.call(fails_and_then_not())
+    assert predictor.threads == ["predictor", "predictor"]
+
+
 def test_the_loop_predicts_nothing_while_the_thread_does(loop_thread: LoopThread) -> None:
     predictor = Watched()
 
