@@ -197,7 +197,7 @@ def test_every_rule_has_a_title_and_days() -> None:
     )
     assert all(str(rule.title) for rule in rules.values())
     for_ever = {name for name, rule in rules.items() if rule.setting and not rule.days > 0}
-    assert for_ever == {"evaluations", "transform_jobs"}
+    assert for_ever == {"captured_files", "evaluations", "transform_jobs"}
 
 
 def test_a_rule_that_breaks_is_told_and_holds_up_no_other(
