@@ -12,6 +12,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.utils import translation
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.live import ROOT, LivePlatform, platform_running
@@ -67,6 +68,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return scheduler_of(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """Django leaves the language of the last request active in the thread, and whoever comes next would read it."""
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session")

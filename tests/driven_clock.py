@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from mlplatform.core import clock
+from mlplatform.core import clock, node_start, nodes
 
 
 class DrivenClock:
@@ -50,6 +50,8 @@ def clock_driven(*timers: ModuleType) -> Iterator[DrivenClock]:
     driven = DrivenClock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clock, "now", driven.now)
+        for module in (node_start, nodes):  # there is no other clock than this one, whatever the database
+            patch.setattr(module, "database_ahead_s", lambda: 0.0)
         for module in timers:
             patch.setattr(module, "time", driven)
         yield driven

@@ -47,7 +47,8 @@ def script_find(model_dir: Path, entry_point: str) -> Path | None:
         return wanted
     if not entry_point:
         return None
-    there = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())[:20]
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    there = sorted(str(path) for path in files if "__pycache__" not in path.parts)[:20]
     raise ScriptFailed(
         _(
             "the model's code has no {entry_point}; it has {files}",

@@ -223,7 +223,7 @@ class Life:
             training_job_report(lease=attempt.lease, stream=attempt.stream, lines=said, points=points)
 
         if self._held(attempt, report):
-            attempt.job.log += b"".join(line.data + b"\n" for line in said)
+            attempt.job.log += b"".join(line.data for line in said)
             attempt.job.n_points += n_points
 
     def upload(self, attempt: Attempt) -> None:
