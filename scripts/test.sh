@@ -27,7 +27,7 @@ run_on() { # a name, the services, arguments of pytest
     shift 2
     echo "== tests on $name"
     status=0
-    TEST_ON=$services .venv/bin/python -m pytest --numprocesses 6 --dist loadgroup "$@" || status=$?
+    TEST_ON=$services .venv/bin/python -m pytest --numprocesses 5 --dist loadgroup "$@" || status=$?
     if [ "$services" = postgres ] && [ "$status" -eq 5 ]; then
         echo "none of these tests uses a database or a broker: they need not run twice"
         status=0

@@ -27,6 +27,7 @@ from mlplatform.core.names import uri
 from mlplatform.core.people.access import Actor
 from mlplatform.core.storage.objects import object_store
 from tests.faults.endpoint_fixtures import *  # noqa: F403
+from tests.databases import database_url
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.slow
@@ -45,6 +46,7 @@ def worker(job: TransformJob, data_dir: Path) -> Iterator[subprocess.Popen[bytes
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "mlplatform.settings",
         "MLPLATFORM_DATA_DIR": str(data_dir),
+        "DATABASE_URL": database_url(),
     }
     program = [sys.executable, "-c", _PROGRAM, str(job.pk)]
     with subprocess.Popen(program, cwd=PROJECT_ROOT, env=environment) as process:
