@@ -26,8 +26,8 @@ from mlplatform.core.logs import log_read
 from mlplatform.core.names import uri
 from mlplatform.core.people.access import Actor
 from mlplatform.core.storage.objects import object_store
-from tests.faults.endpoint_fixtures import *  # noqa: F403
 from tests.databases import database_url
+from tests.faults.endpoint_fixtures import *  # noqa: F403
 from tests.polling import wait_until
 
 pytestmark = pytest.mark.slow
