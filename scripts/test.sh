@@ -32,6 +32,13 @@ run_on() { # a name, the services, arguments of pytest
         echo "none of these tests uses a database or a broker: they need not run twice"
         status=0
     fi
+    if [ "$status" -eq 1 ]; then
+        # Some promises are times ("within ten seconds"), which a machine shared by so many processes cannot always keep.
+        echo "== tests on $name that failed, once more with the machine to themselves: whatever fails again has failed"
+        status=0
+        TEST_ON=$services .venv/bin/python -m pytest --last-failed --last-failed-no-failures none "$@" || status=$?
+        [ "$status" -ne 5 ] || status=1 # nothing to run again is no success
+    fi
     [ "$status" -eq 0 ] || failed="$failed tests-on-$services"
 }
 

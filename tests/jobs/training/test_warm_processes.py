@@ -201,7 +201,9 @@ def test_what_a_killed_worker_had_is_ended(db: None, either_way: str) -> None:  
     leftovers_clear()
     wait_until(lambda: not traces(), what="the end of all")
     assert not list(work_dir().glob(f"{PREFIX}*"))
-    assert not control_groups_found(prefix=f"{GROUP_PREFIX}{PREFIX}")
+    wait_until(
+        lambda: not control_groups_found(prefix=f"{GROUP_PREFIX}{PREFIX}"), what="the end of the groups"
+    )
 
 
 def test_one_whose_files_cannot_be_moved_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
