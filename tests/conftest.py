@@ -16,7 +16,7 @@ from django.utils import translation
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.live import ROOT, LivePlatform, platform_running
-from tests.schedule import arrange, is_live, scheduler_of
+from tests.schedule import PERHAPS_LATE, arrange, is_live, perhaps_late, scheduler_of
 from tests.services import is_on, select, summary
 
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -63,6 +63,20 @@ def pytest_collection_modifyitems(
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for line in summary(terminalreporter.stats):
         terminalreporter.write_line(line)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if (
+        reporter is None
+        or exitstatus != pytest.ExitCode.TESTS_FAILED
+        or not session.config.getoption("numprocesses")
+    ):
+        return
+    failed = [report.nodeid for how in ("failed", "error") for report in reporter.stats.get(how, ())]
+    if perhaps_late(failed):
+        session.exitstatus = PERHAPS_LATE
 
 
 @pytest.hookimpl(optionalhook=True)

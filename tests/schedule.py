@@ -30,6 +30,19 @@ WAITING_PLACES: Final = (
 """Where tests wait more than they compute, some for a minute."""
 
 
+PERHAPS_LATE: Final = 9
+"""Exit status of a run in which a few tests failed, all of them in places where times are promised."""
+_FEW: Final = 5
+
+
+def perhaps_late(nodeids: list[str]) -> bool:
+    """Whether those that failed may only have been late: more processes than cores can make any promise of a time late.
+    `make test` runs such tests once more, alone. What computes, asks a database or draws a page has no such excuse.
+    """
+    waits = (*LIVE_PLACES, *WAITING_PLACES)
+    return 0 < len(nodeids) <= _FEW and all(nodeid.startswith(waits) for nodeid in nodeids)
+
+
 def is_live(nodeid: str) -> bool:
     return nodeid.startswith(LIVE_PLACES)
 
