@@ -200,6 +200,9 @@ class Workspace:
         path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
 
+END_WITHIN_S: Final = 5.0
+
+
 class ChannelFeeder(threading.Thread):
     """Writes a channel's objects into its FIFO, epoch after epoch, for as long as somebody opens the next
     one.
@@ -211,6 +214,7 @@ class ChannelFeeder(threading.Thread):
         self._channel = channel
         self._store = store
         self._ended = threading.Event()
+        self._waited_until: float | None = None
         self.error: Exception | None = None
         self.n_bytes = 0
 
@@ -227,10 +231,12 @@ class ChannelFeeder(threading.Thread):
 
     def end(self) -> None:
         """Stops waiting for a reader. Call after the job's processes are gone: a pipe without reader ends a
-        write.
+        write. A store that does not answer is not waited for longer than `END_WITHIN_S`, however often this is called.
         """
         self._ended.set()
-        self.join(timeout=5)
+        if self._waited_until is None:
+            self._waited_until = time.monotonic() + END_WITHIN_S
+        self.join(timeout=max(0.0, self._waited_until - time.monotonic()))
 
     def _feed(self, epoch: int) -> bool:
         descriptor = self._open(self._workspace.pipe(self._channel.name, epoch))

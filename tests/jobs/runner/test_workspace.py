@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,31 @@ def test_a_pipe_nobody_reads_does_not_keep_the_worker(workspace: Workspace, stor
     feeder = ChannelFeeder(workspace, _channel("Pipe"), store)
     feeder.start()
     feeder.end()
+    assert not feeder.is_alive()
+
+
+def test_a_store_that_says_nothing_is_waited_for_once(
+    workspace: Workspace, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jobs.runner.workspace.END_WITHIN_S", 0.3)
+    source = store.local_path(URI)
+    assert source is not None
+    source.unlink()
+    os.mkfifo(source)
+    silent = os.open(source, os.O_RDWR)
+    workspace.place(_channel("Pipe"), store)
+    feeder = ChannelFeeder(workspace, _channel("Pipe"), store)
+    feeder.start()
+    reader = os.open(workspace.pipe("train", 0), os.O_RDONLY)
+    began_at = time.monotonic()
+    for _ in range(20):
+        feeder.end()
+    assert 0.25 < time.monotonic() - began_at < 3.0
+    assert feeder.is_alive()
+    os.write(silent, b"1,2\n")
+    os.close(silent)
+    os.close(reader)
+    feeder.join(10)
     assert not feeder.is_alive()
 
 
