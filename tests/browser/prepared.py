@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.contrib.auth.models import User
 
 from jobs.models import JobEvent, TrainingJob
@@ -52,10 +50,8 @@ def failed() -> None:
 
 
 def running() -> None:
-    """`running`: a job that a worker seems to hold."""
-    job = _job("running", status="InProgress", secondary_status="Training")
-    job.lease_owner, job.lease_expires_at = "a test", clock.now() + timedelta(hours=1)
-    job.save()
+    """`running`: a job at work of which no worker has a lease, so that it does not end with one and is run again."""
+    _job("running", status="InProgress", secondary_status="Training")
     running_prints(100)
 
 
@@ -76,8 +72,6 @@ def running_ends() -> None:
         status="Completed",
         secondary_status="Completed",
         ended_at=clock.now(),
-        lease_owner="",
-        lease_expires_at=None,
     )
 
 
