@@ -214,13 +214,18 @@ def test_an_evaluation_whose_worker_is_killed_is_given_to_another_and_leaves_one
         actor=alice, name="measured", file=io.BytesIO(table), filename="m.csv", label="species"
     )
     evaluation = evaluation_create(
-        actor=alice, name="killed", endpoint="iris", dataset="measured", batches=200, single_requests=50
+        actor=alice, name="killed", endpoint="iris", dataset="measured", batches=200, single_requests=4000
     )
     code = f"from endpoints.services.evaluations import evaluation_execute as it; it(evaluation_id={evaluation.pk})"
     worker = stage.also("shell", "-c", code)
     same = Evaluation.objects.filter(pk=evaluation.pk)
     wait_until(
-        lambda: same.get().progress.get("done", 0) > 0, timeout_s=60, every_s=0.005, what=lambda: worker.log
+        lambda: same.get().progress.get("done", 0) > 0,
+        timeout_s=60,
+        every_s=0.005,
+        what=lambda: (
+            f"progress: {same.values('status', 'attempt', 'progress', 'failure').get()}, {worker.log}"
+        ),
     )
     processes = [child.pid for child in psutil.Process(worker.pid).children(recursive=True)]
     assert processes, "it is carried out in a process of its own"
