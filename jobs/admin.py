@@ -5,6 +5,7 @@ the services.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.contrib import admin
@@ -15,6 +16,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from jobs.algorithms.registry import ALGORITHMS, SCRIPT
+from jobs.instance_types import instance_type_list
 from jobs.models import (
     Dataset,
     DatasetVersion,
@@ -29,7 +32,7 @@ from jobs.selectors.training import training_job_waiting_reason
 from jobs.services.training import training_job_delete, training_job_stop
 from jobs.services.tuning import tuning_job_stop
 from mlplatform.core import clock
-from mlplatform.core.admin import ReadOnlyAdmin, ReadOnlyTable, admin_link, operator_actor
+from mlplatform.core.admin import KnownValuesFilter, ReadOnlyAdmin, ReadOnlyTable, admin_link, operator_actor
 from mlplatform.core.logs import log_tail
 from mlplatform.core.translation import translated
 
@@ -65,6 +68,22 @@ class DatasetVersionInline(ReadOnlyTable):
     readonly_fields = fields
 
 
+class AlgorithmFilter(KnownValuesFilter):
+    title = gettext_lazy("algorithm")
+    parameter_name = "algorithm"
+
+    def values(self) -> Iterable[str]:
+        return (*ALGORITHMS, SCRIPT)
+
+
+class InstanceTypeFilter(KnownValuesFilter):
+    title = gettext_lazy("instance type")
+    parameter_name = "instance_type"
+
+    def values(self) -> Iterable[str]:
+        return (each.name for each in instance_type_list())
+
+
 @admin.register(TrainingJob)
 class TrainingJobAdmin(ReadOnlyAdmin):
     list_display = (
@@ -80,7 +99,8 @@ class TrainingJobAdmin(ReadOnlyAdmin):
         "duration",
         "failure_kind",
     )
-    list_filter = ("status", "instance_type", "algorithm", "project", "created_at")
+    list_filter = ("status", InstanceTypeFilter, AlgorithmFilter, "project", "created_at")
+    ordering = ("-pk",)  # as they were created, over all projects, and of this there is an index
     search_fields = ("name", "uid", "created_by__username")
     list_select_related = ("project", "created_by")
     inlines = (TrainingInputInline, JobEventInline, MetricSummaryInline)
@@ -271,7 +291,7 @@ class TuningJobAdmin(ReadOnlyAdmin):
         "created_at",
         "ended_at",
     )
-    list_filter = ("status", "strategy", "algorithm", "project", "created_at")
+    list_filter = ("status", "strategy", AlgorithmFilter, "project", "created_at")
     search_fields = ("name", "uid", "created_by__username")
     list_select_related = ("project", "created_by")
     exclude = ("environment", "warm_trials")

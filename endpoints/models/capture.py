@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from endpoints.capture.rule import CaptureRule
 from endpoints.models.endpoints import Endpoint
 from mlplatform.core.models import Project
 from mlplatform.core.text import from_json
@@ -38,6 +39,18 @@ class DataCapture(models.Model):
 
     def __str__(self) -> str:
         return self.endpoint.name
+
+    @property
+    def rule(self) -> CaptureRule:
+        """What is captured while it is on."""
+        return CaptureRule(
+            destination=self.destination,
+            sampling_percent=self.sampling_percent,
+            captures_input=self.captures_input,
+            captures_output=self.captures_output,
+            csv_content_types=tuple(self.csv_content_types),
+            json_content_types=tuple(self.json_content_types),
+        )
 
     @property
     def problem_words(self) -> str:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from endpoints.models.models import Model
 from mlplatform.core.models import Project
+from mlplatform.core.named_values_field import NamedValuesField
 from mlplatform.core.status import EndpointStatus
 from mlplatform.core.text import from_json
 
@@ -96,7 +97,7 @@ class Endpoint(models.Model):
         EndpointConfig, on_delete=models.PROTECT, related_name="+", null=True, blank=True
     )
     failure = models.JSONField(_("failure"), null=True, blank=True)
-    tags = models.JSONField(_("tags"), default=dict, blank=True)
+    tags = NamedValuesField(_("tags"), default=dict, blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(_("created at"))
     updated_at = models.DateTimeField(_("updated at"))

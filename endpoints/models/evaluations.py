@@ -10,6 +10,7 @@ from endpoints.models.endpoints import Endpoint
 from endpoints.models.models import Model
 from jobs.models import DatasetVersion
 from mlplatform.core.models import Project
+from mlplatform.core.named_values_field import NamedValuesField
 from mlplatform.core.status import TERMINAL_EVALUATION, EvaluationStatus
 from mlplatform.core.text_field import MessageField
 
@@ -45,7 +46,7 @@ class Evaluation(models.Model):
     k_max = models.PositiveIntegerField(null=True, blank=True)
     batches = models.PositiveIntegerField(default=100)
     single_requests = models.PositiveIntegerField(default=2000)
-    tags = models.JSONField(_("tags"), default=dict, blank=True)
+    tags = NamedValuesField(_("tags"), default=dict, blank=True)
 
     status = models.CharField(
         _("status"),

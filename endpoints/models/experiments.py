@@ -11,6 +11,7 @@ from endpoints.models.evaluations import Evaluation
 from endpoints.models.models import Model
 from jobs.models import DatasetVersion, TrainingJob
 from mlplatform.core.models import Project
+from mlplatform.core.named_values_field import NamedValuesField
 from mlplatform.core.status import TERMINAL_EXPERIMENT, CellStatus, ExperimentStatus
 from mlplatform.core.text_field import MessageField
 
@@ -36,7 +37,7 @@ class Experiment(models.Model):
     preset = models.CharField(_("preset"), max_length=40, blank=True)
 
     algorithm = models.CharField(_("algorithm"), max_length=40)
-    hyperparameters = models.JSONField(_("hyperparameters"), default=dict)
+    hyperparameters = NamedValuesField(_("hyperparameters"), default=dict)
     configurations = models.JSONField(_("configurations"), default=list)
     sample_sizes = models.JSONField(_("sample sizes"), default=list)
     instance_types = models.JSONField(_("instance types"), default=list)
@@ -54,7 +55,7 @@ class Experiment(models.Model):
     k_max = models.PositiveIntegerField(null=True, blank=True)
     batches = models.PositiveIntegerField(default=100)
     single_requests = models.PositiveIntegerField(default=2000)
-    tags = models.JSONField(_("tags"), default=dict, blank=True)
+    tags = NamedValuesField(_("tags"), default=dict, blank=True)
 
     status = models.CharField(
         _("status"),
@@ -98,7 +99,7 @@ class ExperimentCell(models.Model):
     configuration = models.CharField(_("configuration"), max_length=63)
     sample_size = models.PositiveIntegerField(_("sample size"), null=True, blank=True)
     instance_type = models.CharField(_("instance type"), max_length=40)
-    hyperparameters = models.JSONField(_("hyperparameters"), default=dict)
+    hyperparameters = NamedValuesField(_("hyperparameters"), default=dict)
     training_key = models.CharField(max_length=64)
 
     status = models.CharField(

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Source, TrainingJob
 from mlplatform.core.models import Project
+from mlplatform.core.named_values_field import NamedValuesField
 
 
 class Model(models.Model):
@@ -31,7 +32,7 @@ class Model(models.Model):
     artifact_sha256 = models.CharField(_("digest"), max_length=64)
     artifact_bytes = models.BigIntegerField(_("size"))
     manifest = models.JSONField(default=dict)
-    environment = models.JSONField(_("environment"), default=dict)
+    environment = NamedValuesField(_("environment"), default=dict)
     description = models.TextField(_("description"), blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(_("created at"))

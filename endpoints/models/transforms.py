@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from endpoints.models.models import Model
 from jobs.models import DatasetVersion
 from mlplatform.core.models import LogStream, Project
+from mlplatform.core.named_values_field import NamedValuesField
 from mlplatform.core.status import TERMINAL_TRANSFORM, TransformJobStatus
 
 
@@ -45,8 +46,8 @@ class TransformJob(models.Model):
     instance_count = models.PositiveSmallIntegerField(_("instance count"), default=1)
     queue = models.CharField(_("queue"), max_length=40)
     max_runtime_s = models.PositiveIntegerField(_("maximum run time (s)"), default=86400)
-    environment = models.JSONField(_("environment"), default=dict, blank=True)
-    tags = models.JSONField(_("tags"), default=dict, blank=True)
+    environment = NamedValuesField(_("environment"), default=dict, blank=True)
+    tags = NamedValuesField(_("tags"), default=dict, blank=True)
 
     status = models.CharField(
         _("status"),

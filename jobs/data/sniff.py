@@ -19,7 +19,7 @@ from typing import Final
 from mlplatform.core.errors import DataError, InvalidRequest
 from mlplatform.core.tabular.cells import number_cell, shown
 from mlplatform.core.tabular.jsonlines import TOO_DEEP
-from mlplatform.core.tabular.schema import MAX_CELL_BYTES, Format
+from mlplatform.core.tabular.schema import EMPTY_FILE, MAX_CELL_BYTES, Format
 from mlplatform.core.tabular.source import open_source
 from mlplatform.core.text import text as _
 
@@ -74,7 +74,7 @@ def layout_sniff(
     """
     head = _head(path)
     if not head.strip():
-        raise DataError(_("the file is empty; a table with at least one row is needed"))
+        raise DataError(EMPTY_FILE)
     if head.startswith(b"PAR1"):
         return Layout("parquet")
     for magic, what in _FOREIGN.items():

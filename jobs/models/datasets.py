@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mlplatform.core.models import Project
+from mlplatform.core.named_values_field import NamedValuesField
 from mlplatform.core.text_field import TextListField
 
 
@@ -16,7 +17,7 @@ class Dataset(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="datasets")
     name = models.CharField(_("name"), max_length=63)
     description = models.TextField(_("description"), blank=True)
-    tags = models.JSONField(_("tags"), default=dict, blank=True)
+    tags = NamedValuesField(_("tags"), default=dict, blank=True)
     latest = models.ForeignKey("DatasetVersion", on_delete=models.SET_NULL, null=True, related_name="+")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(_("created at"))

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models.datasets import DatasetVersion
 from jobs.models.sources import Source
 from mlplatform.core.models import LogStream, Project
+from mlplatform.core.named_values_field import NamedValuesField
 from mlplatform.core.status import TERMINAL_TRAINING, SecondaryStatus, TrainingJobStatus
 from mlplatform.core.text import Text, from_json
 
@@ -32,14 +33,14 @@ class TrainingJob(models.Model):
     source = models.ForeignKey(
         Source, on_delete=models.PROTECT, null=True, blank=True, related_name="training_jobs"
     )
-    hyperparameters = models.JSONField(_("hyperparameters"), default=dict)
+    hyperparameters = NamedValuesField(_("hyperparameters"), default=dict)
     instance_type = models.CharField(_("instance type"), max_length=40)
     instance_count = models.PositiveSmallIntegerField(_("instance count"), default=1)
     queue = models.CharField(_("queue"), max_length=40)
     max_runtime_s = models.PositiveIntegerField(_("maximum run time (s)"), default=86400)
     metric_definitions = models.JSONField(_("metric definitions"), default=list)
-    environment = models.JSONField(_("environment"), default=dict)
-    tags = models.JSONField(_("tags"), default=dict)
+    environment = NamedValuesField(_("environment"), default=dict)
+    tags = NamedValuesField(_("tags"), default=dict)
 
     status = models.CharField(
         _("status"),

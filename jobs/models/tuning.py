@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from jobs.models.sources import Source
 from jobs.models.training import TrainingJob
 from mlplatform.core.models import Project
+from mlplatform.core.named_values_field import NamedValuesField
 from mlplatform.core.status import TERMINAL_TUNING, TrialStatus, TuningJobStatus
 from mlplatform.core.text_field import MessageField
 
@@ -63,14 +64,14 @@ class TuningJob(models.Model):
     source = models.ForeignKey(
         Source, on_delete=models.PROTECT, null=True, blank=True, related_name="tuning_jobs"
     )
-    static_hyperparameters = models.JSONField(_("static hyperparameters"), default=dict)
+    static_hyperparameters = NamedValuesField(_("static hyperparameters"), default=dict)
     channels = models.JSONField(_("channels"), default=dict)
     metric_definitions = models.JSONField(_("metric definitions"), default=list)
     instance_type = models.CharField(_("instance type"), max_length=40)
     instance_count = models.PositiveSmallIntegerField(_("instance count"), default=1)
     job_max_runtime_s = models.PositiveIntegerField(_("maximum run time of a job (s)"), default=86400)
-    environment = models.JSONField(_("environment"), default=dict, blank=True)
-    tags = models.JSONField(_("tags"), default=dict, blank=True)
+    environment = NamedValuesField(_("environment"), default=dict, blank=True)
+    tags = NamedValuesField(_("tags"), default=dict, blank=True)
 
     status = models.CharField(
         _("status"),

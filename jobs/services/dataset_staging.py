@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from mlplatform.core.errors import InvalidRequest, TooLarge
 from mlplatform.core.keeping.disk_room import disk_room_check
 from mlplatform.core.storage.faults import DATA_DIR, storage_told
+from mlplatform.core.tabular.schema import EMPTY_FILE
 
 CHUNK_BYTES: Final = 1024 * 1024
 _PREFIX = "dataset-"
@@ -68,7 +69,7 @@ def upload_receive(upload: Upload, path: Path, *, field: str = "file") -> None:
     if size > limit:
         raise too_large(limit)
     if size == 0:
-        raise InvalidRequest.for_field(field, _("the file is empty; a table with at least one row is needed"))
+        raise InvalidRequest.for_field(field, EMPTY_FILE)
 
 
 def pieces_write(pieces: Iterable[bytes], path: Path, limit: int) -> None:

@@ -8,24 +8,15 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.models import Dataset, DatasetVersion
-from jobs.services.dataset_drafts import Label
 from jobs.services.datasets import dataset_create_from_upload, dataset_version_add
 from mlplatform.core.people.access import Actor
 from mlplatform.core.uploads.services import upload_taken
 
 
 def dataset_create_from_resumable(
-    *,
-    actor: Actor,
-    name: str,
-    upload: str,
-    label: Label = None,
-    header: bool | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-    description: str = "",
+    *, actor: Actor, name: str, upload: str, description: str = "", **reading: Any
 ) -> Dataset:
-    """As `dataset_create_from_upload`.
+    """As `dataset_create_from_upload`, which `reading` is of.
 
     Args:
         upload: Id of the actor's upload, which has come whole.
@@ -36,15 +27,7 @@ def dataset_create_from_resumable(
     """
     with upload_taken(actor=actor, uid=upload) as whole:
         return dataset_create_from_upload(
-            actor=actor,
-            name=name,
-            file=whole,
-            filename=whole.name,
-            label=label,
-            header=header,
-            encoding=encoding,
-            delimiter=delimiter,
-            description=description,
+            actor=actor, name=name, file=whole, filename=whole.name, description=description, **reading
         )
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from django.db.models import Sum
+
 from jobs.metric_points import CHUNK_POINTS, Point, points_of, points_stored
 from jobs.models import MetricChunk, MetricSummary
 
@@ -40,6 +42,12 @@ def metric_points_append(*, job_id: int, points: Sequence[MetricPoint]) -> None:
     MetricSummary.objects.bulk_create(
         summaries, update_conflicts=True, unique_fields=("job", "name"), update_fields=_SUMMED_UP
     )
+
+
+def metric_points_count(*, job_id: int) -> int:
+    """How many points of all its metrics the job has had."""
+    counted = MetricSummary.objects.filter(job_id=job_id).aggregate(n=Sum("n_points"))
+    return counted["n"] or 0
 
 
 def metric_points_clear(*, job_id: int) -> None:

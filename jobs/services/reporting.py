@@ -28,7 +28,7 @@ from jobs.services.lifecycle import (
     training_job_renew,
     training_job_report,
 )
-from jobs.services.metrics import MetricPoint
+from jobs.services.metrics import MetricPoint, metric_points_count
 from mlplatform.core.log_lines import LogBudget, LogLines
 from mlplatform.core.models import LogStream
 from mlplatform.core.status import TrainingJobStatus
@@ -101,6 +101,8 @@ class Reporter(threading.Thread):
         """So many that the last `TAIL_LINES` lines are among them."""
         self._n_last = 0
         self._n_lines = stream.n_lines
+        self._n_points = 0
+        """Delivered; those of an attempt before were cleared when this one claimed the job."""
         self._renewed_at = self._looked_at = time.monotonic()
 
     # Sink
@@ -222,6 +224,7 @@ class Reporter(threading.Thread):
             progress=batch.progress,
             truncated=self._budget.spent,
         )
+        self._n_points += len(batch.points)
         self._renewed_at = time.monotonic()
 
     def _renew(self) -> None:
@@ -241,14 +244,23 @@ class Reporter(threading.Thread):
         """Drops a batch whose commit succeeded although the answer was lost: once more, it would look like somebody
         else's writing.
         """
-        if self._batch is not None and self._batch.lines:
-            there = LogStream.objects.values_list("n_bytes", "n_lines").get(pk=self._stream.pk)
-            n_bytes = self._stream.n_bytes + self._batch.n_bytes
-            n_lines = self._stream.n_lines + self._batch.n_lines
-            if there == (n_bytes, n_lines):
-                self._stream.n_bytes, self._stream.n_lines = n_bytes, n_lines
-                self._batch = None
+        if self._batch is not None and self._is_delivered(self._batch):
+            self._stream.n_bytes += self._batch.n_bytes
+            self._stream.n_lines += self._batch.n_lines
+            self._n_points += len(self._batch.points)
+            self._batch = None
         self._in_doubt = False
+
+    def _is_delivered(self, batch: _Batch) -> bool:
+        """Lines and points are committed together; past the log's limit there are points alone, or neither: to set the
+        same progress again does no harm.
+        """
+        if batch.lines:
+            there = LogStream.objects.values_list("n_bytes", "n_lines").get(pk=self._stream.pk)
+            return there == (self._stream.n_bytes + batch.n_bytes, self._stream.n_lines + batch.n_lines)
+        if batch.points:
+            return metric_points_count(job_id=self._lease.job_id) == self._n_points + len(batch.points)
+        return False
 
 
 class ProgressHistory:

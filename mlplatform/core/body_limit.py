@@ -8,27 +8,21 @@ and while the disk it is kept on is not below its floor.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
-from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.db import Error as DatabaseFault
 
+from mlplatform.core.asgi_types import Application, Message, Receive, Send
 from mlplatform.core.errors import NotAuthenticated, PlatformError, ServiceUnavailable, Throttled, TooLarge
 from mlplatform.core.health.outages import outage_of
 from mlplatform.core.keeping.disk_room import disk_room_check
 from mlplatform.core.people.key_attempts import actor_for_token
 from mlplatform.core.text import text as _
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 FORM_OVERHEAD_BYTES = 1024 * 1024
 _AWAY = "Who sends this cannot be told at the moment; try again"

@@ -9,19 +9,14 @@ the ASGI application, inside the limit of bodies; without ASGI (in tests) the bo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from django.http import HttpRequest
 
+from mlplatform.core.asgi_types import Application, Message, Receive, Send
 from mlplatform.core.errors import RequestTimeout
 from mlplatform.core.text import text as _
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 MEDIA_TYPE: Final = "application/offset+octet-stream"
 STALL_S: Final = 20.0

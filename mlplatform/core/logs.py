@@ -1,15 +1,15 @@
 """Logs in the database: append with a fence, read from an offset, by line, from the end, search, download.
 
 A stream is written by one process at a time; the row's size, as the writer last knew it, is the fence. Lines
-are numbered from 1, offsets are bytes of UTF-8. Cutting output into lines is `mlplatform.core.log_lines`.
+are numbered from 1, offsets are bytes of UTF-8. Cutting output into lines is `mlplatform.core.log_lines`, keeping them
+in rows `mlplatform.core.log_chunks`.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import re2
@@ -18,15 +18,13 @@ from django.db.models import QuerySet
 
 from mlplatform.core import clock
 from mlplatform.core.errors import InvalidRequest
+from mlplatform.core.log_chunks import READ_BYTES, chunks_write, times_of
 from mlplatform.core.log_lines import LogLines
 from mlplatform.core.models import LogChunk, LogStream
 from mlplatform.core.names import uid_new
 from mlplatform.core.text import text as _
 
-COALESCE_BYTES = 16 * 1024
-READ_BYTES = 256 * 1024
 SEARCH_PATTERN_MAX = 500
-CHUNKS_AT_ONCE = 8
 CHUNKS_PER_ROW_REMOVED = 10
 """A chunk has up to `READ_BYTES`: as many as rows of other tables would keep writers waiting."""
 
@@ -80,7 +78,7 @@ def log_append(*, stream: LogStream, lines: Sequence[LogLines], truncated: bool 
         same = LogStream.objects.filter(pk=stream.pk, n_bytes=stream.n_bytes, ended=False)
         if not same.update(n_bytes=n_bytes, n_lines=n_lines, truncated=stream.truncated or truncated):
             raise LogFenced(f"log {stream.uid} was continued by another process")
-        _chunks_write(stream, lines)
+        chunks_write(stream, lines)
     stream.n_bytes, stream.n_lines, stream.truncated = n_bytes, n_lines, stream.truncated or truncated
 
 
@@ -197,78 +195,6 @@ def log_streams_remove(*, stream_ids: QuerySet[Any] | Sequence[int], limit: int)
     return len(marked) + LogChunk.objects.filter(pk__in=chunk_ids).delete()[0]
 
 
-def _chunks_write(stream: LogStream, lines: Sequence[LogLines]) -> None:
-    """Adds to the last chunk while that is small, so that a slow talker does not leave a row per line."""
-    offset, first_line = stream.n_bytes, stream.n_lines
-    groups = list(_groups(lines))
-    if offset and _n_bytes(groups[0]) < COALESCE_BYTES:
-        last = stream.chunks.order_by("-offset").first()
-        if last is not None and last.n_bytes + _n_bytes(groups[0]) <= COALESCE_BYTES:
-            _chunk_extend(last, groups.pop(0))
-            offset, first_line = last.offset + last.n_bytes, last.first_line + last.n_lines
-    chunks = []
-    for group in groups:
-        chunks.append(_chunk_of(stream, offset, first_line, group))
-        offset += chunks[-1].n_bytes
-        first_line += chunks[-1].n_lines
-    LogChunk.objects.bulk_create(chunks, batch_size=CHUNKS_AT_ONCE)
-
-
-def _groups(lines: Sequence[LogLines]) -> Iterator[list[LogLines]]:
-    """Lines in groups of at most `READ_BYTES`, so that no chunk is larger than what a reader asks for."""
-    group: list[LogLines] = []
-    n_bytes = 0
-    for piece in (piece for read in lines for piece in read.pieces(READ_BYTES)):
-        if group and n_bytes + len(piece.data) > READ_BYTES:
-            yield group
-            group, n_bytes = [], 0
-        group.append(piece)
-        n_bytes += len(piece.data)
-    yield group
-
-
-def _n_bytes(group: Sequence[LogLines]) -> int:
-    return sum(len(read.data) for read in group)
-
-
-def _chunk_of(stream: LogStream, offset: int, first_line: int, group: Sequence[LogLines]) -> LogChunk:
-    first_at = datetime.fromtimestamp(group[0].at_ms / 1000, tz=UTC)
-    return LogChunk(
-        stream=stream,
-        offset=offset,
-        n_bytes=_n_bytes(group),
-        first_line=first_line,
-        n_lines=sum(read.n_lines for read in group),
-        first_at=first_at,
-        line_times=_times_pack(first_at, group),
-        data=b"".join(read.data for read in group),
-    )
-
-
-def _chunk_extend(chunk: LogChunk, group: Sequence[LogLines]) -> None:
-    chunk.line_times = bytes(chunk.line_times) + _times_pack(chunk.first_at, group)
-    chunk.data = bytes(chunk.data) + b"".join(read.data for read in group)
-    chunk.n_bytes = len(chunk.data)
-    chunk.n_lines += sum(read.n_lines for read in group)
-    chunk.save(update_fields=["line_times", "data", "n_bytes", "n_lines"])
-
-
-def _times_pack(first_at: datetime, group: Sequence[LogLines]) -> bytes:
-    begin = _ms(first_at)
-    return b"".join(
-        struct.pack("<I", min(max(0, read.at_ms - begin), 2**32 - 1)) * read.n_lines for read in group
-    )
-
-
-def _times_of(chunk: LogChunk) -> list[int]:
-    begin = _ms(chunk.first_at)
-    return [begin + offset for (offset,) in struct.iter_unpack("<I", bytes(chunk.line_times))]
-
-
-def _ms(at: datetime) -> int:
-    return (at - datetime.fromtimestamp(0, tz=UTC)) // timedelta(milliseconds=1)
-
-
 def _chunks_from(stream: LogStream, after: int) -> QuerySet[LogChunk]:
     holding = (
         stream.chunks.filter(offset__lte=after).order_by("-offset").values_list("offset", flat=True).first()
@@ -315,7 +241,7 @@ class _Pieces:
         if self._first is None:
             self._first = chunk.first_line + low + 1
         self._data.append(data)
-        self._times += _times_of(chunk)[low:high]
+        self._times += times_of(chunk)[low:high]
         self._next = following
         self.n_bytes += len(data)
 

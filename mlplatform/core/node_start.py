@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
 from typing import Final
 
-from django.apps import apps
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -18,11 +16,11 @@ from mlplatform.core.amounts import time_text
 from mlplatform.core.database_clock import SKEW_MANY_S, SKEW_S, database_ahead_s
 from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.nodes import ALIVE_S, CLOCK, VERSION, node_holder, node_runs_here, nodes_alive
+from mlplatform.core.startup.migrations import migrations_known
 
 logger = logging.getLogger("node")
 
 _LOOK_EVERY_S: Final = 0.25
-_ROOMS: Final = ("core", "jobs", "endpoints", "monitoring")
 
 
 class NodeRefused(Exception):
@@ -45,11 +43,7 @@ def node_start(*, kind: NodeKind, name: str, wait_s: float = ALIVE_S + 1.0) -> N
 
 def version_check() -> None:
     """Raises NodeRefused where the database has changes that this version does not know."""
-    known = {
-        (room, path.stem)
-        for room in _ROOMS
-        for path in (Path(apps.get_app_config(room).path) / "migrations").glob("[0-9]*.py")
-    }
+    known = migrations_known()
     rooms = {room for room, _ in known}
     applied = MigrationRecorder(connection).applied_migrations()
     newer = sorted(f"{room}.{name}" for room, name in applied if room in rooms and (room, name) not in known)

@@ -26,6 +26,8 @@ from mlplatform.core.models import SweepState
 
 logger = logging.getLogger(__name__)
 TURN_S: Final = 1.0
+SLOW_TURN_S: Final = 5.0
+"""Of what is due every few minutes nobody need ask every second; as soon as something was done, it is asked again."""
 LEASE_S: Final = 900
 """A sweep whose process was killed, or lost the database, is due again after this, where it says nothing else."""
 
@@ -95,9 +97,9 @@ def sweeps_turn(*, lane: Lane | None = None) -> int:
     Args:
         lane: Only those of it; None for all.
     """
-    known = {state.name: state for state in SweepState.objects.all()}
+    due = dict(SweepState.objects.values_list("name", "due_at"))
     turn = [found for found in _SWEEPS.values() if lane in {None, found.lane}]
-    return sum(_run(found) for found in turn if _take(found, known.get(found.name)))
+    return sum(_run(found) for found in turn if _take(found, due.get(found.name)))
 
 
 def sweeps_rest() -> None:
@@ -131,8 +133,10 @@ class SweepThread(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._ended.wait(TURN_S):
-                self.turn()
+            wait_s = TURN_S
+            while not self._ended.wait(wait_s):
+                n_run = self.turn()
+                wait_s = SLOW_TURN_S if self._lane is Lane.SLOW and not n_run else TURN_S
         finally:
             connection.close()
 
@@ -140,14 +144,14 @@ class SweepThread(threading.Thread):
         """Asks it to end after the sweep that runs; what is left then is the next one's."""
         self._ended.set()
 
-    def turn(self) -> None:
-        """One turn. A database that is away is logged, not raised."""
+    def turn(self) -> int:
+        """One turn; how many sweeps were run. A database that is away is logged, not raised."""
         try:
             self._was_away |= self._clock_watch.jumped()
             if self._was_away:
                 sweeps_rest()
             self._was_away = False
-            sweeps_turn(lane=self._lane)
+            return sweeps_turn(lane=self._lane)
         except DatabaseError as error:
             logger.warning("sweeps wait, the database is away: %s", error)
             self._was_away = True
@@ -155,21 +159,22 @@ class SweepThread(threading.Thread):
         except Exception:
             logger.exception("a turn of sweeps broke")
             connection.close()
+        return 0
 
 
-def _take(found: Sweep, state: SweepState | None) -> bool:
-    """Whether the sweep is due and nobody else took it."""
+def _take(found: Sweep, due_at: datetime | None) -> bool:
+    """Whether the sweep is due, by the time in its row if it has one, and nobody else took it."""
     now = clock.now()
-    if state is None:
+    if due_at is None:
         SweepState.objects.bulk_create([SweepState(name=found.name, due_at=now)], ignore_conflicts=True)
-        state = SweepState.objects.get(name=found.name)
+        due_at = SweepState.objects.get(name=found.name).due_at
     # A time further off than any that is ever set was written by a clock that has been put right since.
     furthest_s = max(found.every_s, found.lease_s, found.rest_s)
-    if now < state.due_at <= now + timedelta(seconds=2 * furthest_s):
+    if now < due_at <= now + timedelta(seconds=2 * furthest_s):
         return False
     if not found.wanted():
         return False
-    mine = SweepState.objects.filter(name=found.name, due_at=state.due_at)
+    mine = SweepState.objects.filter(name=found.name, due_at=due_at)
     return bool(mine.update(due_at=now + timedelta(seconds=found.lease_s), began_at=now))
 
 

@@ -101,10 +101,14 @@ def address_wrong(name: str, text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        return f"{_UNREADABLE}; use {_EXAMPLES[name]}"
+        return _unreadable(name)
     if port == 0:
         return "the port 0 is none; a port is a whole number from 1 to 65535"
     return _WRONG_PARTS[name](scheme, parts.hostname or "", unquote(parts.path))
+
+
+def _unreadable(name: str) -> str:
+    return f"{_UNREADABLE}; use {_EXAMPLES[name]}"
 
 
 def _wrong_database(scheme: str, host: str, path: str) -> str:
@@ -112,7 +116,7 @@ def _wrong_database(scheme: str, host: str, path: str) -> str:
         return f"the name of the database is missing; use {_EXAMPLES[DATABASE]}"
     if scheme != "sqlite" and path.count("/") > 1:
         if "@" in path:  # the rest of a password
-            return f"{_UNREADABLE}; use {_EXAMPLES[DATABASE]}"
+            return _unreadable(DATABASE)
         return f"'{path.strip('/')}' is not the name of a database; use {_EXAMPLES[DATABASE]}"
     return ""
 
@@ -129,7 +133,7 @@ def _wrong_broker(scheme: str, host: str, path: str) -> str:
     database = path.strip("/")
     if scheme in {"redis", "rediss"} and database and not database.isdecimal():
         if "@" in database:  # the rest of a password
-            return f"{_UNREADABLE}; use {_EXAMPLES[BROKER]}"
+            return _unreadable(BROKER)
         return f"'{database}' is not the number of a Redis database; use {_EXAMPLES[BROKER]}"
     return ""
 
@@ -146,8 +150,10 @@ def _wrong_store(scheme: str, host: str, path: str) -> str:
     if not separator or kind not in {"http", "https"}:
         return f"{ENDPOINT}={address_shown(endpoint) or endpoint!r} is no address; use https://host or http://host:port"
     try:
-        assert urlsplit(endpoint).port != 0
-    except (ValueError, AssertionError):
+        port = urlsplit(endpoint).port
+    except ValueError:
+        port = 0
+    if port == 0:
         return f"{ENDPOINT}={address_shown(endpoint)} has no port from 1 to 65535"
     if kind == "http" and env_text("AWS_ALLOW_HTTP").strip().lower() not in _ON:
         return f"{ENDPOINT} begins with http://, which is used only with AWS_ALLOW_HTTP=true"

@@ -11,13 +11,13 @@ import contextlib
 import ctypes
 import io
 import os
-import resource
 import signal
 import sys
 import time
 from collections.abc import Sequence
 
 from mlplatform.core.env import PROJECT_ROOT
+from mlplatform.core.open_files import open_files_allow
 from mlplatform.core.process_log import ProcessLog
 from mlplatform.core.startup.addresses import addresses_check, addresses_given
 from mlplatform.core.startup.banner import Banner
@@ -42,7 +42,7 @@ _MAX_OPEN_FILES = 65_536
 def main(arguments: Sequence[str]) -> int:
     """Runs the platform to its end: 0 when asked to end, 1 when it could not start or go on."""
     _end_with_parent()
-    _allow_many_connections()
+    open_files_allow(_MAX_OPEN_FILES)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may know fewer characters than a process writes
     try:
@@ -101,13 +101,6 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if str(os.getppid()) != parent_pid:
             raise SystemExit(f"mlplatform: the process that asked for it ({parent_pid}) is gone")
-
-
-def _allow_many_connections() -> None:
-    """The usual soft limit of 1,024 open files is what the gateway would run into first; children inherit this."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _flush_quietly() -> None:

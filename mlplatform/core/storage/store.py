@@ -189,14 +189,14 @@ class ObjectStore:
         if self._is_below_a_file(prefix_uri):
             return
         bucket, prefix = uri_split(prefix_uri)
-        for batch in obstore.list(self._backend, prefix=f"{bucket}/{prefix}"):
-            for item in batch:
-                if not is_staged(Path(item["path"]).name):
-                    yield StoredObject(f"s3://{item['path']}", int(item["size"]), "")
+        yield from self._listed(f"{bucket}/{prefix}")
 
     def everything(self) -> Iterator[StoredObject]:
         """Every object of the store, without digests, in no order."""
-        for batch in obstore.list(self._backend):
+        yield from self._listed()
+
+    def _listed(self, prefix: str | None = None) -> Iterator[StoredObject]:
+        for batch in obstore.list(self._backend, prefix=prefix):
             for item in batch:
                 if not is_staged(Path(item["path"]).name):
                     yield StoredObject(f"s3://{item['path']}", int(item["size"]), "")

@@ -20,7 +20,7 @@ from mlplatform.core.tabular.blocks import block_bytes
 from mlplatform.core.tabular.cells import FALSE, MISSING, TRUE, boolean_cell, number_cell, shown, text_cell
 from mlplatform.core.tabular.names import column_names_check, generated_names
 from mlplatform.core.tabular.records import record_blocks, record_pattern
-from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
+from mlplatform.core.tabular.schema import EMPTY_FILE, MAX_CELL_BYTES, ColumnType, all_numbers
 from mlplatform.core.tabular.text import text_array
 from mlplatform.core.text import text as _
 from mlplatform.core.text import text_of
@@ -81,7 +81,7 @@ class CsvReader:
                 yield self._utf8(piece)
                 empty = False
         if not begun:
-            raise DataError(_("the file is empty; a table with at least one row is needed"))
+            raise DataError(EMPTY_FILE)
         if empty:
             raise DataError(_("the file has a header but no data row"))
 

@@ -19,7 +19,7 @@ from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.blocks import block_bytes
 from mlplatform.core.tabular.cells import NOT_A_NUMBER, NOT_BOOLEAN, shown, text_cell
 from mlplatform.core.tabular.names import column_names_check, generated_names
-from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType, all_numbers
+from mlplatform.core.tabular.schema import EMPTY_FILE, MAX_CELL_BYTES, ColumnType, all_numbers
 from mlplatform.core.tabular.text import text_array
 from mlplatform.core.text import text as _
 
@@ -61,7 +61,7 @@ class JsonLinesReader:
             if lines:
                 yield lines
         if first:
-            raise DataError(_("the file is empty; a table with at least one row is needed"))
+            raise DataError(EMPTY_FILE)
 
     def advance(self, n_rows: int) -> None:
         """Says how many rows the block given last had."""

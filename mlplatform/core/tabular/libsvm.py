@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.cells import NOT_A_NUMBER, NOT_FINITE, shown
-from mlplatform.core.tabular.schema import MAX_COLUMNS, Batch
+from mlplatform.core.tabular.schema import EMPTY_FILE, MAX_COLUMNS, Batch
 from mlplatform.core.text import text as _
 
 SCAN_ROWS: Final = 10_000
@@ -102,7 +102,7 @@ def libsvm_rows(stream: BinaryIO, n_rows: int) -> Iterator[SparseRows]:
         yield rows_parse(held, first_row=row)
         row += len(held)
     if row == 1:
-        raise DataError(_("the file is empty; a table with at least one row is needed"))
+        raise DataError(EMPTY_FILE)
 
 
 def rows_parse(lines: Sequence[bytes], *, first_row: int = 1) -> SparseRows:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from mlplatform.core.errors import DataError
 from mlplatform.core.tabular.names import column_names_check
-from mlplatform.core.tabular.schema import MAX_CELL_BYTES, ColumnType
+from mlplatform.core.tabular.schema import EMPTY_FILE, MAX_CELL_BYTES, ColumnType
 from mlplatform.core.text import text as _
 
 BATCH_ROWS = 16_384
@@ -25,7 +25,7 @@ def parquet_open(stream: BinaryIO) -> pq.ParquetFile:
     magic = stream.read(4)
     stream.seek(0)
     if not magic:
-        raise DataError(_("the file is empty; a table with at least one row is needed"))
+        raise DataError(EMPTY_FILE)
     if magic != _MAGIC:
         raise DataError(_("the file is not Parquet: it does not begin with PAR1"))
     try:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from mlplatform.core.text import text as _
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 Format = Literal["csv", "parquet", "jsonlines"]
 ColumnType = Literal["integral", "fractional", "text", "boolean"]
 
+EMPTY_FILE: Final = _("the file is empty; a table with at least one row is needed")
 MAX_COLUMNS: Final = 10_000
 MAX_CELL_BYTES: Final = 1024 * 1024
 BOOLEAN_MAPPING: Final = {"false": 0, "true": 1}

@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -133,6 +133,19 @@ class Append:
         finally:
             os.close(self._file)
         return self._offset
+
+
+@contextmanager
+def uploads_held(folder: Path) -> Iterator[None]:
+    """Nobody else adds an upload to `folder` meanwhile: what was counted there still holds. Raises StorageFull."""
+    with storage_told(DATA_DIR):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def upload_new(folder: Path, uid: str, announced: Announced) -> UploadFile:

@@ -22,6 +22,7 @@ from mlplatform.core.keeping.machine import machine_sweep
 from mlplatform.core.keeping.sweeps import Lane, Swept, sweep
 from mlplatform.core.models import Role
 from mlplatform.core.people.access import Actor
+from mlplatform.core.tabular.schema import EMPTY_FILE
 from mlplatform.core.text import text as _
 from mlplatform.core.uploads.file import (
     NO_UPLOAD,
@@ -31,6 +32,7 @@ from mlplatform.core.uploads.file import (
     halves_remove,
     upload_find,
     upload_new,
+    uploads_held,
     uploads_in,
 )
 
@@ -82,21 +84,10 @@ def upload_create(*, actor: Actor, length: int, filename: str = "") -> UploadFil
     """
     actor.require(Role.EDITOR)
     _checked(length, filename)
-    there = [upload for upload in uploads_in(uploads_dir()) if not _is_expired(upload)]
-    most = settings.MLPLATFORM_UPLOADS_PER_USER
-    mine = sum(upload.announced.user == actor.user.pk for upload in there)
-    if mine >= most:
-        raise LimitExceeded(
-            _(
-                "You have {n} uploads that nothing was made of yet, and {most} is the most; finish or delete one, or "
-                "wait until they expire",
-                n=mine,
-                most=most,
-            )
-        )
-    disk_room_check(n_bytes=length + sum(_missing(upload) for upload in there))
-    announced = Announced(actor.project.pk, actor.user.pk, length, filename, time.time())
-    return upload_new(uploads_dir(), names.uid_new(), announced)
+    with uploads_held(uploads_dir()):
+        _room_check(actor, length)
+        announced = Announced(actor.project.pk, actor.user.pk, length, filename, time.time())
+        return upload_new(uploads_dir(), names.uid_new(), announced)
 
 
 def upload_get(*, actor: Actor, uid: str) -> UploadFile:
@@ -198,13 +189,28 @@ def _checked(length: int, filename: str) -> None:
             )
         )
     if length < 1:
-        raise InvalidRequest.for_field(
-            "Upload-Length", _("the file is empty; a table with at least one row is needed")
-        )
+        raise InvalidRequest.for_field("Upload-Length", EMPTY_FILE)
     if len(filename) > FILENAME_MAX:
         raise InvalidRequest.for_field(
             "Upload-Metadata", _("the name of the file is longer than {n} characters", n=FILENAME_MAX)
         )
+
+
+def _room_check(actor: Actor, length: int) -> None:
+    """Whether one more upload of the actor's, of so many bytes, has room among those that are there."""
+    there = [upload for upload in uploads_in(uploads_dir()) if not _is_expired(upload)]
+    most = settings.MLPLATFORM_UPLOADS_PER_USER
+    mine = sum(upload.announced.user == actor.user.pk for upload in there)
+    if mine >= most:
+        raise LimitExceeded(
+            _(
+                "You have {n} uploads that nothing was made of yet, and {most} is the most; finish or delete one, or "
+                "wait until they expire",
+                n=mine,
+                most=most,
+            )
+        )
+    disk_room_check(n_bytes=length + sum(_missing(upload) for upload in there))
 
 
 def _is_of(upload: UploadFile, actor: Actor) -> bool:

@@ -54,7 +54,7 @@ def test_more_of_the_same_is_done_at_the_next_turn(registered: Callable[..., Non
 def test_of_two_schedulers_one_runs_it(registered: Callable[..., None]) -> None:
     registered(_counted([]))
     SweepState.objects.create(name="x", due_at=clock.now())
-    found, seen_by_both = sweeps._SWEEPS["x"], SweepState.objects.get(name="x")
+    found, seen_by_both = sweeps._SWEEPS["x"], SweepState.objects.get(name="x").due_at
     assert sweeps._take(found, seen_by_both)
     assert not sweeps._take(found, seen_by_both)
 
@@ -65,7 +65,7 @@ def test_one_that_was_killed_is_due_again_after_its_lease(
     ran: list[str] = []
     registered(_counted(ran))
     SweepState.objects.create(name="x", due_at=clock.now())
-    assert sweeps._take(sweeps._SWEEPS["x"], SweepState.objects.get(name="x")), "and then it is killed"
+    assert sweeps._take(sweeps._SWEEPS["x"], SweepState.objects.get(name="x").due_at), "and then it is killed"
     assert sweeps_turn() == 0
     later = clock.now() + timedelta(seconds=sweeps.LEASE_S + 1)
     monkeypatch.setattr(clock, "now", lambda: later)

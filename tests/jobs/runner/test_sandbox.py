@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import stat
 import subprocess
@@ -12,20 +11,16 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
-from jobs.runner import control_groups
-from jobs.runner.control_groups import GroupLimits, control_group_make, place_find
-from jobs.runner.follow import Cause
 from jobs.runner.isolation import SandboxUnavailable, isolation
-from jobs.runner.launch import JobProcess, job_sandbox, marked_processes
+from jobs.runner.launch import JobProcess, job_sandbox
 from jobs.runner.pack import model_pack
-from jobs.runner.sandbox import N_PROCESSES, Sandbox
+from jobs.runner.sandbox import Sandbox
 from jobs.runner.workspace import ChannelSource, Workspace
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.storage.store import ObjectStore
-from tests.jobs.runner.scripted import Recorder, follow, start
+from tests.jobs.runner.scripted import follow, start
 from tests.polling import wait_until
 
 MIB = 1024**2
@@ -232,41 +227,6 @@ def test_an_input_cannot_be_changed_in_the_store(tmp_path: Path, either_way: str
         assert store.get_bytes(URI) == b"1,2\n3,4\n"
 
 
-@both_ways
-def test_the_exit_status_and_signals_are_told_apart(tmp_path: Path) -> None:
-    kinds = {
-        "raise SystemExit(3)": (3, "Exception"),
-        "import os; os.kill(os.getpid(), 9)": (-9, "KilledBySignal"),
-        "import os; os.kill(os.getpid(), 15)": (-15, "KilledBySignal"),
-        "import ctypes; ctypes.string_at(0)": (-11, "KilledBySignal"),
-        "import os; os.abort()": (-6, "KilledBySignal"),
-        "print('nothing')": (0, "NoModel"),
-    }
-    for number, (script, expected) in enumerate(kinds.items()):
-        # In a group of its own the kernel says of this job alone whether it was out of memory.
-        done = follow(tmp_path / str(number), script, group_limits=GroupLimits())
-        assert done.outcome.failure is not None
-        assert (done.ending.returncode, done.outcome.failure["kind"]) == expected, script
-
-
-@in_sandbox
-def test_a_signal_from_outside_is_the_jobs_end_wherever_it_strikes(tmp_path: Path) -> None:
-    """An operator's kill may strike bubblewrap, the first process of the namespace, or the program."""
-
-    def victims(process: JobProcess) -> list[int]:
-        return [process.pid, psutil.Process(process.pid).children()[0].pid, process.main_pid]
-
-    for position in range(3):
-        done = follow(
-            tmp_path / str(position),
-            "import time; print('on', flush=True); time.sleep(600)",
-            started=lambda process, position=position: os.kill(victims(process)[position], signal.SIGKILL),
-        )
-        assert done.ending.returncode == -9
-        assert (done.ending.cause, done.outcome.status) == (Cause.EXIT, "Failed")
-        assert not marked_processes(prefix=str(tmp_path / str(position)))
-
-
 @in_sandbox
 def test_a_program_that_was_never_started_is_a_fault_of_the_platform(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "attempt")
@@ -277,117 +237,6 @@ def test_a_program_that_was_never_started_is_a_fault_of_the_platform(tmp_path: P
         wait_until(process.exited, what="the end of bubblewrap")
         with process.output:
             process.reap()
-
-
-@both_ways
-def test_the_job_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
-    worker = (
-        "import sys\nfrom pathlib import Path\nfrom jobs.runner.workspace import Workspace\n"
-        "from tests.jobs.runner.scripted import start\n"
-        "workspace = Workspace(Path(sys.argv[1]))\nworkspace.make()\n"
-        "process = start(workspace, sys.argv[2])\n"
-        "print(process.output.readline().decode(), flush=True)\nsys.stdin.read()\n"
-    )
-    script = (
-        "import os, sys\nfrom jobs.runner.process import parent_follow\n"
-        "parent_follow(-1 if os.getppid() == 1 else os.getppid())\n"
-        "import subprocess\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
-        "print('on', flush=True)\nimport time\ntime.sleep(600)\n"
-    )
-    attempt = tmp_path / "attempt"
-    process = subprocess.Popen(
-        [sys.executable, "-c", worker, str(attempt), script],
-        cwd=PROJECT_ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"on\n"
-    started = marked_processes(prefix=str(attempt))
-    assert len(started) >= 2
-    process.kill()
-    process.communicate()
-    first = min((each for each, _ in started), key=lambda each: each.pid)
-    wait_until(lambda: not _lives(first), what="the end of the job")
-    if isolation().enclosed:  # elsewhere the child of a child is found by its marker, by the next worker
-        wait_until(lambda: not marked_processes(prefix=str(attempt)), what="the end of all it started")
-    for each, _ in marked_processes(prefix=str(attempt)):
-        each.kill()
-
-
-@both_ways
-def test_a_fork_bomb_is_contained(tmp_path: Path, either_way: str) -> None:
-    if either_way == "off" and os.geteuid() == 0 and place_find() is None:
-        pytest.skip("the kernel limits root's processes by control groups only, which cannot be made here")
-    done = follow(
-        tmp_path,
-        """
-        import os, time
-        n = 0
-        try:
-            while n < 100_000:
-                if os.fork() == 0:
-                    time.sleep(600)
-                n += 1
-        except OSError as error:
-            print("refused", error.errno, n, flush=True)
-        time.sleep(600)
-        """,
-        recorder=Recorder(lambda lines: Cause.STOP if lines else None),
-        grace_s=0,
-        group_limits=GroupLimits(n_processes=60),
-        max_runtime_s=120,
-    )
-    word, number, n = done.lines[0].split()
-    assert (word, number) == ("refused", "11")
-    assert int(n) < (60 if place_find() is not None else 100_000)
-    assert not marked_processes(prefix=str(tmp_path))
-    assert not list(_groups())
-
-
-def test_the_number_of_processes_is_limited_where_there_is_no_control_group(
-    tmp_path: Path, sandboxed: None
-) -> None:
-    done = follow(tmp_path, "import resource; print(resource.getrlimit(resource.RLIMIT_NPROC)[1])")
-    assert N_PROCESSES <= int(done.lines[0]) < 20 * N_PROCESSES
-    if isolation().own_user:
-        assert int(done.lines[0]) == N_PROCESSES
-
-
-@both_ways
-def test_memory_beyond_the_control_groups_limit_is_told_as_such(tmp_path: Path) -> None:
-    if place_find() is None:
-        pytest.skip("no control group can be made here")
-    done = follow(
-        tmp_path,
-        "block = bytearray(400 * 1024 * 1024)\nimport time; time.sleep(600)",
-        memory_bytes=150 * MIB,
-        group_limits=GroupLimits(memory_bytes=150 * MIB),
-    )
-    assert done.ending.cause is Cause.MEMORY_LIMIT
-    assert done.outcome.failure is not None
-    assert done.outcome.failure["kind"] == "OutOfMemory"
-    assert "its instance type has 150 MiB" in done.outcome.failure["reason"]
-    assert done.ending.runtime_s < 60
-    assert not list(_groups())
-
-
-def test_a_group_that_nobody_will_ever_look_at_again_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = place_find()
-    if place is None:
-        pytest.skip("no control group can be made here")
-    monkeypatch.setenv("MLPLATFORM_DATA_DIR", "/nonexistent/gone")
-    left = control_group_make("job-left", GroupLimits())
-    assert left is not None
-    monkeypatch.setenv("MLPLATFORM_DATA_DIR", "/nonexistent/other")
-    monkeypatch.setitem(control_groups._abandoned, "looked_at", 0.0)
-    for folder in left.folders:
-        os.utime(folder, (0, 0))
-    made = control_group_make("job-made", GroupLimits())
-    assert made is not None
-    assert not any(folder.exists() for folder in left.folders)
-    made.remove()
-    assert not any(folder.exists() for folder in made.folders)
 
 
 @both_ways
@@ -470,16 +319,3 @@ def test_the_setting_is_obeyed_or_refused(monkeypatch: pytest.MonkeyPatch, tmp_p
     )
     assert "'sandbox': 'off'" in told.stdout
     assert "'sandbox_missing': True" in told.stdout
-
-
-def _groups():
-    place = place_find()
-    for folder in set() if place is None else set(place.folders.values()):
-        yield from folder.glob(f"{control_groups._prefix()}job-attempt")
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -17,23 +17,33 @@ from mlplatform.core.models import LogStream
 from tests.jobs.training.cast import Cast, job_make
 
 
-def _reporter(lease: Lease, log_id: int) -> Reporter:
+def _reporter(lease: Lease, log_id: int, log_limit_bytes: int) -> Reporter:
     return Reporter(
         lease=lease,
         stream=LogStream.objects.get(pk=log_id),
         matcher=MetricMatcher([MetricDefinition("m", "m=([0-9.]+)")]),
-        log_limit_bytes=10_000,
+        log_limit_bytes=log_limit_bytes,
         shutting_down=lambda: False,
     )
 
 
+@pytest.mark.parametrize(
+    ("log_limit_bytes", "kept"),
+    [
+        (10_000, "m=0\nm=1\nm=2\n"),
+        (0, "[the log has reached its limit of 0 bytes; what follows is not kept]\n"),
+    ],
+    ids=["lines and points", "points alone"],
+)
 def test_a_batch_whose_commit_was_answered_by_nobody_is_not_delivered_again_when_the_database_is_back(
-    threads_cast: Cast, monkeypatch: pytest.MonkeyPatch
+    threads_cast: Cast, monkeypatch: pytest.MonkeyPatch, log_limit_bytes: int, kept: str
 ) -> None:
     job = job_make(threads_cast.alice)
     lease = training_job_claim(job_id=job.pk, owner="w")
     assert lease is not None
-    reporter = _reporter(lease, job.log_id)
+    reporter = _reporter(lease, job.log_id, log_limit_bytes)
+    reporter.write(LogLines.of("m=0", 0))
+    reporter._turn()
     away = False
     deliver = reporting.training_job_report
 
@@ -63,6 +73,6 @@ def test_a_batch_whose_commit_was_answered_by_nobody_is_not_delivered_again_when
         away = False
         for _ in range(2):
             reporter._turn()
-    assert log_read(stream=job.log).text == "m=1\nm=2\n"
-    assert job.metric_summaries.get().n_points == 2
+    assert log_read(stream=job.log).text == kept
+    assert job.metric_summaries.get().n_points == 3
     assert reporter.order() is None
