@@ -15,3 +15,4 @@ class EndpointsConfig(AppConfig):
         import_module("endpoints.runs_elsewhere")
         import_module("endpoints.sweeping")
         import_module("endpoints.doctor")
+        import_module("endpoints.doctor_capture")

@@ -25,18 +25,14 @@ from endpoints.relay.place import relay_info
 from endpoints.replicas import GROUP_PREFIX, ServerThreads, leftovers_kill
 from endpoints.served import HostPlace, ServedReplica
 from endpoints.services import replicas as rows
-from endpoints.services.async_sweep import async_sweep
 from endpoints.services.elastic import idle_sweep
-from endpoints.services.evaluations import evaluation_sweep
+from endpoints.services.lease_sweeps import LeaseSweeps
 from endpoints.services.placement import LEAVE_S, Placement
-from endpoints.services.replica_runs import SEEN_EVERY_S, run_sweep, runs_seen
+from endpoints.services.replica_runs import SEEN_EVERY_S, runs_seen
 from endpoints.services.rollout import rollout_steps
-from endpoints.services.tables import table_run_sweep
-from endpoints.services.transforms import transform_job_sweep, transform_resending
 from endpoints.wake import host_wake_socket
 from jobs.runner.control_groups import control_groups_clear, control_groups_found
 from jobs.runner.isolation import isolation
-from jobs.services.sweeping import Resending
 from mlplatform.core import clock
 from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.models import NodeKind
@@ -72,9 +68,7 @@ class Host:
         self._capacity = capacity
         self._started_at = clock.now()
         self._served: dict[int, ServedReplica] = {}
-        self._table_runs, self._evaluations = Resending(), Resending()
-        self._transform_jobs = transform_resending()
-        self._asynchronous = Resending()
+        self._leases = LeaseSweeps()
         self._wake = threading.Event()
         self._stopping = False
         self._revision = _UNKNOWN_REVISION
@@ -237,12 +231,7 @@ class Host:
         """What time alone brings about."""
         rows.replica_instants_mend()
         if time.monotonic() >= self._sweep_from:
-            rows.replica_sweep()
-            table_run_sweep(resending=self._table_runs)
-            evaluation_sweep(resending=self._evaluations)
-            transform_job_sweep(resending=self._transform_jobs)
-            async_sweep(resending=self._asynchronous)
-            run_sweep()
+            self._leases()
         next_idle_s = idle_sweep()
         if next_idle_s is not None:
             self._full_pass_at = min(self._full_pass_at, time.monotonic() + next_idle_s + _IDLE_LATE_S)
@@ -254,8 +243,8 @@ class Host:
                 break
             self._revision = _UNKNOWN_REVISION
         room = self._capacity - len(self._served)
-        if room > 0:
-            left = self._placement.left_to_others()
+        left = self._placement.left_to_others() if room > 0 else None
+        if left is not None:
             rows.replica_claim(host=self.name, queues=self._queues, limit=room, left_to_others=left)
             if left:
                 self._full_pass_at = min(self._full_pass_at, time.monotonic() + LEAVE_S)

@@ -7,16 +7,11 @@ from __future__ import annotations
 import time
 
 from endpoints.plan import HEALTH_WINDOW_S
-from endpoints.services.async_sweep import async_sweep
 from endpoints.services.elastic import idle_sweep
-from endpoints.services.evaluations import evaluation_sweep
 from endpoints.services.experiment_steps import experiments_due, experiments_step
-from endpoints.services.replica_runs import run_sweep
-from endpoints.services.replicas import replica_instants_mend, replica_sweep
+from endpoints.services.lease_sweeps import LeaseSweeps
+from endpoints.services.replicas import replica_instants_mend
 from endpoints.services.rollout import rollout_steps
-from endpoints.services.tables import table_run_sweep
-from endpoints.services.transforms import transform_job_sweep, transform_resending
-from jobs.services.sweeping import Resending
 from mlplatform.core.keeping.lease_sweeps import lease_sweep
 from mlplatform.core.keeping.sweeps import Lane, Swept, sweep
 from mlplatform.core.models import NodeKind
@@ -28,9 +23,7 @@ class HostlessSweep:
 
     def __init__(self) -> None:
         self._first_at: float | None = None
-        self._table_runs, self._evaluations = Resending(), Resending()
-        self._transform_jobs = transform_resending()
-        self._asynchronous = Resending()
+        self._leases = LeaseSweeps()
 
     def __call__(self) -> None:
         now = time.monotonic()
@@ -38,12 +31,7 @@ class HostlessSweep:
         if nodes_alive(kind=NodeKind.HOST).exists():
             return
         replica_instants_mend()
-        replica_sweep()
-        table_run_sweep(resending=self._table_runs)
-        evaluation_sweep(resending=self._evaluations)
-        transform_job_sweep(resending=self._transform_jobs)
-        async_sweep(resending=self._asynchronous)
-        run_sweep()
+        self._leases()
         idle_sweep()
         if now - self._first_at > HEALTH_WINDOW_S:
             rollout_steps()

@@ -38,7 +38,7 @@ class GatewayRelay:
                 key=self.key,
                 protocol=lambda: Connection(loop, address),
             )
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, ValueError) as error:
             said = str(error) or "no answer in time"
             raise CallFailed(f"{address}: {said}", is_delivered=False) from None
 

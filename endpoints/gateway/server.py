@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import resource
 import signal
 import socket
 from collections.abc import Mapping
@@ -43,6 +42,7 @@ from endpoints.serving.exchange import Exchange
 from endpoints.serving.http1 import HttpServer, Limits
 from endpoints.serving.lifeline import Lifeline, lifeline_wait
 from mlplatform.core.errors import NotAuthenticated, NotFound, PlatformError, ServiceUnavailable
+from mlplatform.core.open_files import open_files_allow
 from mlplatform.core.process_memory import freed_memory_keep
 
 logger = logging.getLogger(__name__)
@@ -286,7 +286,8 @@ def gateway_run(
         lifeline: Ends the process with its parent.
     """
     freed_memory_keep()
-    n_connections = min(_N_CONNECTIONS, _raise_file_limit() * 3 // 8)
+    # Connections are refused with an answer before files run out.
+    n_connections = min(_N_CONNECTIONS, open_files_allow(_N_FILES) * 3 // 8)
     config = replace(config, limits=replace(config.limits, n_connections=n_connections))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         gateway = runner.run(_made(config, load_table, flush, write_loads, recorder))
@@ -328,18 +329,6 @@ async def _run(
     logger.info("asked to end: answering what has begun")
     await gateway.stop()
     return 0
-
-
-def _raise_file_limit() -> int:
-    """How many files may be open. A connection handed on takes two, so the usual 1,024 would be the first to give
-    way; where no more are allowed, connections are refused with an answer before files run out.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = min(_N_FILES, hard) if hard != resource.RLIM_INFINITY else _N_FILES
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return _N_FILES if soft == resource.RLIM_INFINITY else soft
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted
 
 
 def _refuse(exchange: Exchange, error: PlatformError) -> None:

@@ -6,14 +6,13 @@ knows that there is a database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db import close_old_connections, transaction
+from django.db import transaction
 from django.db.models import Q
 
-from endpoints.capture.rule import CaptureRule
 from endpoints.elastic import Load
 from endpoints.gateway.histogram import Histogram
 from endpoints.gateway.routing import (
@@ -45,43 +44,43 @@ from endpoints.services.relay import host_places
 from endpoints.serving.address import Address
 from endpoints.wake import host_wake
 from mlplatform.core import clock
+from mlplatform.core.fresh_connection import fresh_connection
 from mlplatform.core.models import AccessKey, Membership
 from mlplatform.core.revisions import revision_value
 from mlplatform.core.status import EndpointStatus, ReplicaStatus
 
-T = TypeVar("T")
 _COUNTS = ("n_requests", "n_4xx", "n_5xx", "n_model_errors", "n_throttled", "n_cold")
 
 
+@fresh_connection()
 def load_table(known_version: Version | None) -> RoutingTable | None:
     """The newest table, or None while its version is the known one: then it is one small query."""
-    return _with_fresh_connection(_load_table, known_version)
-
-
-def flush(counts: Sequence[MinuteCounts]) -> None:
-    """Adds the counts to the rows of their minutes, all or nothing; those of deleted endpoints are dropped."""
-    _with_fresh_connection(_flush, counts)
-
-
-def write_loads(loads: Sequence[Load], met: Sequence[tuple[int, int]]) -> None:
-    """Writes down what elastic variants call for, and wakes the host of this machine."""
-    _with_fresh_connection(_write_loads, (loads, met))
-
-
-def _with_fresh_connection(work: Callable[[Any], T], argument: Any) -> T:
-    close_old_connections()
-    try:
-        return work(argument)
-    finally:
-        close_old_connections()
-
-
-def _load_table(known_version: Version | None) -> RoutingTable | None:
     # The version is read first: what changes while the rows are read is then loaded again the next time.
     version = revision_value()
     if version == known_version:
         return None
     return RoutingTable(version, tuple(_routes()), _keys())
+
+
+@fresh_connection()
+def flush(counts: Sequence[MinuteCounts]) -> None:
+    """Adds the counts to the rows of their minutes, all or nothing; those of deleted endpoints are dropped."""
+    with transaction.atomic():
+        wanted = {count.endpoint_id for count in counts}
+        known = set(Endpoint.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+        for count in counts:
+            if count.endpoint_id in known:
+                _add(count)
+
+
+@fresh_connection()
+def write_loads(loads: Sequence[Load], met: Sequence[tuple[int, int]]) -> None:
+    """Writes down what elastic variants call for, and wakes the host of this machine."""
+    if loads:
+        loads_write(loads=loads)
+        host_wake()
+    for variant_id, n_waiting in met:
+        waiting_count_write(variant_id=variant_id, n_waiting=n_waiting)
 
 
 def _routes() -> list[Route]:
@@ -108,7 +107,7 @@ def _routes() -> list[Route]:
         variants.setdefault(variant.config_id, []).append(
             RouteVariant(variant.name, variant.weight, replicas, elastic)
         )
-    captured = {capture.endpoint_id: _rule(capture) for capture in DataCapture.objects.filter(is_on=True)}
+    captured = {capture.endpoint_id: capture.rule for capture in DataCapture.objects.filter(is_on=True)}
     endpoints = Endpoint.objects.exclude(status=EndpointStatus.DELETING).select_related("project")
     return [
         Route(
@@ -122,17 +121,6 @@ def _routes() -> list[Route]:
         )
         for endpoint in endpoints
     ]
-
-
-def _rule(capture: DataCapture) -> CaptureRule:
-    return CaptureRule(
-        destination=capture.destination,
-        sampling_percent=capture.sampling_percent,
-        captures_input=capture.captures_input,
-        captures_output=capture.captures_output,
-        csv_content_types=tuple(capture.csv_content_types),
-        json_content_types=tuple(capture.json_content_types),
-    )
 
 
 def _elasticity(variant: ProductionVariant, failure: StartFailure | None) -> Elasticity | None:
@@ -159,15 +147,6 @@ def _failures() -> dict[int, StartFailure]:
     }
 
 
-def _write_loads(given: tuple[Sequence[Load], Sequence[tuple[int, int]]]) -> None:
-    loads, met = given
-    if loads:
-        loads_write(loads=loads)
-        host_wake()
-    for variant_id, n_waiting in met:
-        waiting_count_write(variant_id=variant_id, n_waiting=n_waiting)
-
-
 def _keys() -> dict[str, KeyRecord]:
     """Access keys that may be used: not revoked or expired, of an active user who is still a member."""
     roles = dict(_memberships())
@@ -192,15 +171,6 @@ def _keys() -> dict[str, KeyRecord]:
 def _memberships() -> list[tuple[tuple[int, int], str]]:
     rows = Membership.objects.values_list("user_id", "project_id", "role")
     return [((user_id, project_id), role) for user_id, project_id, role in rows]
-
-
-def _flush(counts: Sequence[MinuteCounts]) -> None:
-    with transaction.atomic():
-        wanted = {count.endpoint_id for count in counts}
-        known = set(Endpoint.objects.filter(pk__in=wanted).values_list("pk", flat=True))
-        for count in counts:
-            if count.endpoint_id in known:
-                _add(count)
 
 
 def _add(count: MinuteCounts) -> None:

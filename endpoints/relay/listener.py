@@ -65,7 +65,7 @@ class RelayListener:
         """
         self._sock = socket.create_server(
             (address.host, address.port),
-            family=socket.AF_INET6 if ":" in address.host else socket.AF_INET,
+            family=address.family,
             backlog=BACKLOG,
         )
         self._sock.setblocking(False)
@@ -116,13 +116,11 @@ class RelayListener:
                     lambda: asked, sock, ssl=self.encryption.context, ssl_handshake_timeout=self.within_s
                 )
                 await self._lead(asked, await asked.done)
-        except (OSError, TimeoutError, ConnectionError):
+        except BaseException as error:
             asked.abort()
             sock.close()
-        except BaseException:
-            asked.abort()
-            sock.close()
-            raise
+            if not isinstance(error, OSError):  # of the connection, or no more time for it
+                raise
 
     async def _lead(self, caller: _Greeting, asked: Asked) -> None:
         if len(self.spliced) >= 2 * self.connections_max:
@@ -139,25 +137,31 @@ class RelayListener:
         if path is None:
             return None
         end = self.end_new()
-        while True:
-            try:
-                with socket_path(str(path)) as place:
-                    await asyncio.get_running_loop().create_unix_connection(lambda: end, place)
-            except BlockingIOError:  # as many wait to be taken in as may: busy, not away
-                await asyncio.sleep(_PAUSE_S)
-            except BaseException as error:
-                self.spliced.discard(end)
-                if isinstance(error, OSError):
-                    return None
-                raise
-            else:
-                end.hold()
-                return end
+        try:
+            await _connect(end, path)
+        except BaseException as error:
+            self.spliced.discard(end)
+            if isinstance(error, OSError):
+                return None
+            raise
+        end.hold()
+        return end
 
     def end_new(self) -> SpliceEnd:
         end = SpliceEnd(on_lost=lambda: self.spliced.discard(end))
         self.spliced.add(end)
         return end
+
+
+async def _connect(end: SpliceEnd, path: Path) -> None:
+    """Raises OSError where nobody listens."""
+    while True:
+        try:
+            with socket_path(str(path)) as place:
+                await asyncio.get_running_loop().create_unix_connection(lambda: end, place)
+            return
+        except BlockingIOError:  # as many wait to be taken in as may: busy, not away
+            await asyncio.sleep(_PAUSE_S)
 
 
 class _Greeting(asyncio.Protocol):

@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import errno
 import logging
-import resource
 import socket
 import threading
 from collections.abc import Callable, Coroutine
@@ -19,7 +18,7 @@ import uvloop
 
 from endpoints.relay.listener import RelayListener
 from endpoints.relay.place import ADDRESS, RelayPlace
-from endpoints.serving.address import Address
+from mlplatform.core.open_files import open_files_allow
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ async def relay_serve(place: RelayPlace, *, key: bytes, folder: Path) -> None:
         folder: The folder of the machine's sockets.
     """
     said = ""
-    _allow_files()
+    open_files_allow(_N_FILES)
     relay = RelayListener(key=key, folder=folder)  # once: it makes a key and a certificate
     while True:
         try:
@@ -54,7 +53,7 @@ async def relay_serve(place: RelayPlace, *, key: bytes, folder: Path) -> None:
 def relay_check(place: RelayPlace) -> str:
     """Why this machine cannot listen there, whatever runs; empty where it can, or where the address is only taken."""
     try:
-        with socket.socket(_family(place.listens), socket.SOCK_STREAM) as probe:
+        with socket.socket(place.listens.family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((place.listens.host, place.listens.port))
     except OSError as error:
@@ -95,14 +94,6 @@ class LoopThread(threading.Thread):
         await self._main()
 
 
-def _allow_files() -> None:
-    """A spliced connection takes two, and the usual 1,024 would be the first to give way."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _N_FILES if hard == resource.RLIM_INFINITY else min(_N_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def _why(place: RelayPlace, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"{place.listens} is served by another process, the host or the gateway of this machine; we stand by"
@@ -118,7 +109,3 @@ def _say(words: str, said: str) -> str:
     if words != said:
         logger.log(logging.INFO if "stand by" in words else logging.WARNING, "%s", words)
     return words
-
-
-def _family(address: Address) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address.host else socket.AF_INET

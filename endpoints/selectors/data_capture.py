@@ -38,6 +38,15 @@ class CapturedHour:
 
 
 @dataclass(frozen=True)
+class CapturedTotal:
+    """What was captured of an endpoint ever."""
+
+    n_files: int
+    n_records: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class CapturedSide:
     """A request or an answer as it is shown. `text` is None where it is not text; `is_cut` where there is more."""
 
@@ -54,7 +63,7 @@ class CapturedRecord:
 
     event_id: str
     inference_id: str
-    at: str
+    at: datetime
     variant: str
     asked: CapturedSide | None
     answered: CapturedSide | None
@@ -108,6 +117,12 @@ def captured_hours(*, endpoint: Endpoint, limit: int = HOURS_MAX) -> list[Captur
     return [CapturedHour(*row) for row in rows[:limit]]
 
 
+def captured_total(*, endpoint: Endpoint) -> CapturedTotal:
+    files = CapturedFile.objects.filter(endpoint=endpoint).order_by()
+    counted = files.aggregate(n_files=Count("pk"), records=Sum("n_records"), size=Sum("size_bytes"))
+    return CapturedTotal(counted["n_files"], counted["records"] or 0, counted["size"] or 0)
+
+
 def captured_records_newest(*, endpoint: Endpoint, limit: int = 20) -> list[CapturedRecord]:
     """The newest records, decoded, the newest first: of the ends of the newest files. Raises TransientError."""
     found: list[CapturedRecord] = []
@@ -125,7 +140,7 @@ def record_shown(record: dict[str, Any], *, variant: str) -> CapturedRecord:
     return CapturedRecord(
         event_id=metadata["eventId"],
         inference_id=metadata.get("inferenceId", ""),
-        at=metadata["inferenceTime"],
+        at=datetime.fromisoformat(metadata["inferenceTime"]),
         variant=variant,
         asked=_side(data.get("endpointInput")),
         answered=_side(data.get("endpointOutput")),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import (
     Case,
@@ -15,7 +15,6 @@ from django.db.models import (
     DecimalField,
     ExpressionWrapper,
     Max,
-    Q,
     QuerySet,
     Sum,
     Value,
@@ -23,35 +22,16 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce, TruncDay
 
-from endpoints.models import ReplicaRun, TransformJob
-from endpoints.selectors.costs import (
-    DAYS_MAX,
-    ProjectCosts,
-    Spender,
-    Spent,
-    replica_run_end,
-    replica_run_price,
-    transform_job_cost,
-)
-from endpoints.selectors.serverless_costs import DayCost, serverless_costs, serverless_endpoints
+from endpoints.models import TransformJob
+from endpoints.selectors.cost_ledger import CostLedger
+from endpoints.selectors.costs import ProjectCosts, Spender, Spent, transform_job_cost
+from endpoints.selectors.endpoint_costs import endpoint_costs
 from jobs.models import SpentRecord, TrainingJob
 from jobs.pricing import Cost, Price, Prices, cost_of, cost_sum
 from jobs.selectors.prices import prices_now, training_job_cost
 from mlplatform.core import clock
 from mlplatform.core.people.access import Actor
 
-_OF_RUNS: Final = (
-    "endpoint_id",
-    "endpoint_uid",
-    "endpoint_name",
-    "instance_type",
-    "started_at",
-    "ready_at",
-    "seen_at",
-    "ended_at",
-    "price_per_hour",
-    "currency",
-)
 J = TypeVar("J", TrainingJob, TransformJob)
 
 
@@ -76,12 +56,12 @@ def project_costs(
         most: List so many at most; None for all.
     """
     prices = prices_now()
-    ledger = _Ledger(since, until, prices.currency)
+    ledger = CostLedger(since, until, prices.currency)
     wanted = _Wanted(search[:100].casefold(), kind, most)
     spent = [
         *_training(actor, wanted, prices, ledger),
         *_transforms(actor, wanted, prices, ledger),
-        *_endpoints(actor, since, until, prices, ledger),
+        *endpoint_costs(project=actor.project, prices=prices, ledger=ledger),
         *_deleted(actor, wanted, ledger),
     ]
     spent = [one for one in spent if wanted.has(one)]
@@ -110,29 +90,7 @@ class _Wanted:
         return self.search in one.name.casefold() and self.kind in ("", one.kind.value)
 
 
-class _Ledger:
-    """Amounts by kind, and by day and kind. Those of another currency, from before it was changed, cannot be added to a
-    day.
-    """
-
-    def __init__(self, since: datetime, until: datetime, currency: str) -> None:
-        self.since, self.until, self._currency = since, until, currency
-        self._amounts: dict[str, dict[Spender, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-        self.kinds = {kind: cost_sum((), currency=currency) for kind in Spender}
-        self.n_unlisted = 0
-
-    def add(self, at: datetime, kind: Spender, cost: Cost) -> None:
-        self.kinds[kind] = self.kinds[kind] + cost
-        if cost.currency == self._currency and cost.amount is not None:
-            self._amounts[f"{at.astimezone(UTC):%Y-%m-%d}"][kind] += cost.amount
-
-    def filled(self) -> dict[str, dict[Spender, Decimal]]:
-        n_days = min(DAYS_MAX, max(1, -(-(self.until - self.since) // timedelta(days=1))))
-        days = [f"{self.since + timedelta(days=index):%Y-%m-%d}" for index in range(n_days)]
-        return {day: {kind: self._amounts[day][kind] for kind in Spender} for day in days}
-
-
-def _training(actor: Actor, wanted: _Wanted, prices: Prices, ledger: _Ledger) -> Iterable[Spent]:
+def _training(actor: Actor, wanted: _Wanted, prices: Prices, ledger: CostLedger) -> Iterable[Spent]:
     """Training jobs; those of a tuning job together."""
     jobs = TrainingJob.objects.filter(project=actor.project, started_at__isnull=False)
     tuned: dict[str, list[tuple[str, Cost, datetime, int]]] = defaultdict(list)
@@ -160,7 +118,7 @@ def _training(actor: Actor, wanted: _Wanted, prices: Prices, ledger: _Ledger) ->
         yield Spent(Spender.TUNING, name, found[0][0], total, last, n=sum(n for *_rest, n in found))
 
 
-def _transforms(actor: Actor, wanted: _Wanted, prices: Prices, ledger: _Ledger) -> Iterable[Spent]:
+def _transforms(actor: Actor, wanted: _Wanted, prices: Prices, ledger: CostLedger) -> Iterable[Spent]:
     jobs = TransformJob.objects.filter(project=actor.project, started_at__isnull=False)
     for one in _ended_sums(jobs, prices, ledger):
         ledger.add(one.last_at, Spender.TRANSFORM, one.cost)
@@ -190,17 +148,17 @@ class _Sum:
     of: str
 
 
-def _in_time(jobs: QuerySet[J], ledger: _Ledger) -> QuerySet[J]:
+def _in_time(jobs: QuerySet[J], ledger: CostLedger) -> QuerySet[J]:
     return jobs.filter(ended_at__gte=ledger.since, ended_at__lt=ledger.until)
 
 
-def _running(jobs: QuerySet[J], ledger: _Ledger) -> QuerySet[J]:
+def _running(jobs: QuerySet[J], ledger: CostLedger) -> QuerySet[J]:
     """Those that run, where that time has the present."""
     has_present = ledger.since <= clock.now() < ledger.until
     return jobs.filter(ended_at__isnull=True) if has_present else jobs.none()
 
 
-def _ended_sums(jobs: QuerySet[J], prices: Prices, ledger: _Ledger, of: str = "") -> Iterable[_Sum]:
+def _ended_sums(jobs: QuerySet[J], prices: Prices, ledger: CostLedger, of: str = "") -> Iterable[_Sum]:
     """Of the jobs that ended in that time, summed up by the database; one query."""
     by = ["instance_type", "price_per_hour", "currency", *([of] if of else [])]
     days = _in_time(jobs, ledger).order_by().values(*by, day=TruncDay("ended_at", tzinfo=UTC))
@@ -215,7 +173,7 @@ def _ended_sums(jobs: QuerySet[J], prices: Prices, ledger: _Ledger, of: str = ""
 
 
 def _dearest(
-    jobs: QuerySet[J], kind: Spender, wanted: _Wanted, prices: Prices, ledger: _Ledger
+    jobs: QuerySet[J], kind: Spender, wanted: _Wanted, prices: Prices, ledger: CostLedger
 ) -> Iterable[J]:
     """The jobs that are listed, by what they cost; how many more there are is noted."""
     if wanted.kind not in ("", kind.value):
@@ -243,46 +201,7 @@ def _dearest(
     return found.only(*names).order_by(amount.desc(), "-pk")[: wanted.most]
 
 
-def _endpoints(
-    actor: Actor, since: datetime, until: datetime, prices: Prices, days: _Ledger
-) -> Iterable[Spent]:
-    now = clock.now()
-    runs = ReplicaRun.objects.filter(project=actor.project, started_at__lt=until, memory_mb__isnull=True)
-    runs = runs.filter(Q(ended_at__isnull=True) | Q(ended_at__gte=since))
-    found: dict[tuple[str, str], list[tuple[Any, Cost]]] = defaultdict(list)
-    for run in runs.order_by().values_list(*_OF_RUNS, named=True).iterator(chunk_size=1000):
-        begin, end = max(run.started_at, since), min(replica_run_end(run, now), until)
-        price = replica_run_price(run, prices)
-        total = cost_of(seconds=0, price=price)
-        for day, seconds in _by_day(begin, end):
-            part = cost_of(seconds=seconds, price=price)
-            days.add(day, Spender.ENDPOINT, part)
-            total = total + part
-        found[run.endpoint_uid, run.endpoint_name].append((run, total))
-    for (_uid, name), lives in found.items():
-        cost = cost_sum((cost for _run, cost in lives), currency=prices.currency)
-        last = max(min(replica_run_end(run, now), until) for run, _cost in lives)
-        kinds = ", ".join(sorted({run.instance_type for run, _cost in lives}))
-        exists = lives[0][0].endpoint_id is not None
-        yield Spent(Spender.ENDPOINT, name, kinds, cost, last, n=len(lives), exists=exists)
-    yield from _serverless(actor, since, until, prices, days)
-
-
-def _serverless(
-    actor: Actor, since: datetime, until: datetime, prices: Prices, days: _Ledger
-) -> Iterable[Spent]:
-    """Of endpoints that there are: what model servers worked."""
-    found: dict[str, list[DayCost]] = defaultdict(list)
-    endpoints = serverless_endpoints(actor.project)
-    for one in serverless_costs(endpoints=endpoints, prices=prices, since=since, until=until):
-        days.add(one.at, Spender.ENDPOINT, one.cost)
-        found[one.endpoint.name].append(one)
-    for name, parts in found.items():
-        total = cost_sum((part.cost for part in parts), currency=prices.currency)
-        yield Spent(Spender.ENDPOINT, name, "serverless", total, max(part.at for part in parts))
-
-
-def _deleted(actor: Actor, wanted: _Wanted, ledger: _Ledger) -> Iterable[Spent]:
+def _deleted(actor: Actor, wanted: _Wanted, ledger: CostLedger) -> Iterable[Spent]:
     """What was written down when it was deleted; several days of an endpoint together."""
     records = SpentRecord.objects.filter(project=actor.project, at__gte=ledger.since, at__lt=ledger.until)
     summed: dict[str, Any] = {"time": Sum("seconds"), "money": Sum("amount"), "last_at": Max("at")}
@@ -307,12 +226,3 @@ def _deleted(actor: Actor, wanted: _Wanted, ledger: _Ledger) -> Iterable[Spent]:
     for (kind, name, detail), parts in found.items():
         total = cost_sum((cost for cost, _at in parts), currency=parts[0][0].currency)
         yield Spent(Spender(kind), name, detail, total, max(at for _cost, at in parts), exists=False)
-
-
-def _by_day(begin: datetime, end: datetime) -> Iterable[tuple[datetime, float]]:
-    """The seconds of each day (UTC) between the two."""
-    while begin < end:
-        midnight = begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        until = min(midnight, end)
-        yield begin, (until - begin).total_seconds()
-        begin = until

@@ -51,8 +51,10 @@ def _with_waiting() -> list[int]:
 
 
 def _claimed() -> list[AsyncInvocation]:
-    held = AsyncInvocation.objects.filter(lease_expires_at__isnull=False).select_related("endpoint")
-    return list(held.filter(status=AsyncInvocationStatus.IN_PROGRESS)[:1000])
+    held = AsyncInvocation.objects.filter(
+        lease_expires_at__isnull=False, status=AsyncInvocationStatus.IN_PROGRESS
+    )
+    return list(held.select_related("endpoint")[:1000]) if held.exists() else []
 
 
 def _lost(row: AsyncInvocation) -> bool:

@@ -57,15 +57,7 @@ def capture_request_of(endpoint: Endpoint) -> CaptureRequest:
     kept = DataCapture.objects.filter(endpoint=endpoint).first()
     if kept is None:
         return CaptureRequest(is_on=False)
-    return CaptureRequest(
-        is_on=kept.is_on,
-        sampling_percent=kept.sampling_percent,
-        captures_input=kept.captures_input,
-        captures_output=kept.captures_output,
-        csv_content_types=tuple(kept.csv_content_types),
-        json_content_types=tuple(kept.json_content_types),
-        destination=kept.destination,
-    )
+    return CaptureRequest(is_on=kept.is_on, **asdict(kept.rule))
 
 
 def data_capture_update(*, actor: Actor, endpoint: str, **changes: Any) -> DataCapture:

@@ -28,10 +28,13 @@ class Placement:
         self._host = host
         self._left: dict[int, float] = {}
 
-    def left_to_others(self) -> frozenset[int]:
-        """The pending replicas that are not to be claimed now."""
+    def left_to_others(self) -> frozenset[int] | None:
+        """The pending replicas that are not to be claimed now; None where none is pending."""
         waiting = _waiting()
-        hosts = _hosts() if waiting else {}
+        if not waiting:
+            self._left = {}
+            return None
+        hosts = _hosts()
         theirs = frozenset[int]()
         if len(hosts) > 1:
             theirs = replicas_for_others(self._host, waiting=waiting, hosts=hosts)

@@ -17,6 +17,7 @@ from jobs.instance_types import instance_type_list
 from jobs.services.sweeping import Resending
 from mlplatform.core.env import data_dir
 from mlplatform.core.logs import log_end
+from mlplatform.core.models import LogStream
 from mlplatform.core.status import TERMINAL_TRANSFORM, FailureKind, TransformJobStatus
 
 TASK: Final = "endpoints.transform_job"
@@ -54,9 +55,8 @@ def transform_job_sweep(*, resending: Mapping[str, Resending] | None = None) -> 
         run_sweep(kind=kind, resending=resending[queue] if resending is not None else None)
         for queue, kind in KINDS.items()
     )
-    ended = TransformJob.objects.filter(status__in=TERMINAL_TRANSFORM, log__ended=False)
-    for job in ended.select_related("log")[:50]:
-        log_end(stream=job.log)
+    for log in LogStream.objects.filter(transform_job__status__in=TERMINAL_TRANSFORM, ended=False)[:50]:
+        log_end(stream=log)
     return lost
 
 

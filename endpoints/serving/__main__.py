@@ -34,7 +34,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line, as Django's part of the platform logs with `MLPLATFORM_LOG_FORMAT=json`."""
+    """One JSON object per line, where `--log-format json` asks for it."""
 
     def format(self, record: logging.LogRecord) -> str:
         content = {

@@ -31,6 +31,11 @@ class Address:
             return f"relay:{self.host}:{self.port}/{self.relay}"
         return f"unix:{self.path}" if self.path else f"tcp:{self.host}:{self.port}"
 
+    @property
+    def family(self) -> socket.AddressFamily:
+        """Of TCP sockets there."""
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
 
 def address_parse(text: str) -> Address:
     """`unix:/path`, a bare path, or `tcp:host:port` as an Address.
@@ -87,8 +92,7 @@ def socket_path(path: str) -> Iterator[str]:
 
 
 def _bind_tcp(address: Address) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address.host, address.port))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zoneinfo
 from dataclasses import dataclass
+from functools import cache
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -34,8 +35,14 @@ def page_settings(request: HttpRequest) -> PageSettings:
     zone = request.COOKIES.get(TIME_ZONE_COOKIE, "")
     return PageSettings(
         theme=theme if theme in Theme.values else Theme.SYSTEM.value,
-        time_zone=zone if zone in zoneinfo.available_timezones() else "",
+        time_zone=zone if zone in time_zones() else "",
     )
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """Names of all that there are. Found once: it takes a walk over the files of the database of time zones."""
+    return frozenset(zoneinfo.available_timezones())
 
 
 def preferences_get(*, user: User) -> Preferences:
@@ -78,7 +85,7 @@ def _check(*, language: str | None, theme: str | None, time_zone: str | None) ->
         errors.append(FieldError("language", f"{language[:20]!r} is not offered; use {', '.join(languages)}"))
     if theme is not None and theme not in Theme.values:
         errors.append(FieldError("theme", f"{theme[:20]!r} is not a theme; use {', '.join(Theme.values)}"))
-    if time_zone and time_zone not in zoneinfo.available_timezones():
+    if time_zone and time_zone not in time_zones():
         errors.append(
             FieldError("time_zone", f"{time_zone[:60]!r} is not a time zone; use one such as Asia/Tokyo")
         )

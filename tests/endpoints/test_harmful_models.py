@@ -25,7 +25,7 @@ from mlplatform.core.people.access import Actor, access_key_create
 from mlplatform.core.storage.objects import object_store
 from tests.endpoints.conftest import HostDriver, PublicGateway
 from tests.faults.load import Load
-from tests.live import Client
+from tests.rest_client import Client
 
 pytestmark = pytest.mark.slow
 POISON, LEAK, GOOD = b"667,1", b"669,1", b"1,2"

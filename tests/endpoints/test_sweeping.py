@@ -124,5 +124,5 @@ def test_it_is_among_the_sweeps_of_leases_and_one_that_breaks_does_not_break_the
     _host_was_silent_for(LEASE_S + 1)
     lease_sweeps_run()
     assert Replica.objects.get().status == "Pending"
-    monkeypatch.setattr(sweeping, "replica_sweep", broken)
+    monkeypatch.setattr(sweeping, "replica_instants_mend", broken)
     lease_sweeps_run()

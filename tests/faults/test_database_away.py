@@ -22,9 +22,10 @@ import pytest
 from tests.disks import MIB, Disk, disk_mounted
 from tests.faults.stage import HeldData
 from tests.journeys.street import Street, unique
-from tests.live import Answer, Client, LivePlatform, command_line
+from tests.live import LivePlatform, command_line
 from tests.polling import wait_until
 from tests.postgres import Postgres, postgres_running
+from tests.rest_client import Answer, Client
 
 pytestmark = [pytest.mark.slow]
 

@@ -133,7 +133,7 @@ def test_a_healthy_platform_is_in_order_in_every_part(patient: Patient) -> None:
     assert {each["level"] for each in report["findings"]} == {"ok"}
     assert {each["check"] for each in report["findings"]} >= {
         *("disk", "database", "broker", "store", "clock", "gateway", "scheduler", "settings", "exposure"),
-        *("workers", "jobs", "hosts", "endpoints", "table_runs", "evaluations"),
+        *("workers", "jobs", "hosts", "endpoints", "table_runs", "evaluations", "data_capture"),
     }
     assert patient.rest()["level"] == "ok"
     assert "Everything is in order" in patient.page()

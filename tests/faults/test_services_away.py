@@ -4,15 +4,10 @@ needs the one that is away is refused or waits, and nothing has to be started ag
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +15,7 @@ import pytest
 from mlplatform.core.startup.redis import redis_program
 from tests.faults.test_database_away import TABLE, TunedPlatform, _processes
 from tests.journeys.street import Street, unique
+from tests.object_stores import child_running, store_running
 from tests.polling import wait_until
 from tests.services import free_port
 
@@ -74,18 +70,6 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@contextlib.contextmanager
-def _service(argv: list[str], port: int, folder: Path) -> Iterator[None]:
-    folder.mkdir()
-    popen = subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: _listens(port), timeout_s=30, every_s=0.1, what=argv[0])
-        yield
-    finally:
-        popen.kill()
-        popen.wait()
-
-
 def _part(street: Street, name: str) -> str:
     return str(street.client.get("health/").json["components"][name]["status"])
 
@@ -97,10 +81,11 @@ def _predicts(street: Street) -> bool:
 def test_a_redis_and_a_store_that_go_away_are_waited_for_by_everything(tmp_path: Path) -> None:
     redis_port, store_port = free_port(), free_port()
     redis = [str(redis_program()), "--port", str(redis_port), "--bind", "127.0.0.1", "--save", ""]
-    moto = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(store_port)]
-    with _service(redis, redis_port, tmp_path / "redis"), _service(moto, store_port, tmp_path / "moto"):
-        bucket = urllib.request.Request(f"http://127.0.0.1:{store_port}/mlplatform", method="PUT")
-        urllib.request.urlopen(bucket, timeout=10).close()
+    with (
+        child_running(redis, tmp_path / "redis"),
+        store_running("127.0.0.1", tmp_path / "store", port=store_port),
+    ):
+        wait_until(lambda: _listens(redis_port), timeout_s=30, every_s=0.1, what="Redis")
         broker, store = Line(redis_port), Line(store_port)
         platform = TunedPlatform(
             tmp_path,

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,12 @@ import psutil
 import psycopg
 
 from mlplatform.core.startup.redis import redis_program
-from tests.live import ROOT, Client
+from tests.live import ROOT
 from tests.many.network import Machine, Network, network_of
+from tests.object_stores import child_running, store_running
 from tests.polling import wait_until
 from tests.postgres import postgres_running
+from tests.rest_client import Client
 
 RELAY_PORT = 9310
 START_WITHIN_S = 90.0
@@ -201,15 +202,13 @@ def cluster_running(*names: str) -> Iterator[Cluster]:
 def _redis(address: str, folder: Path) -> Iterator[str]:
     options = {"bind": address, "port": "6379", "protected-mode": "no", "save": "", "dir": str(folder)}
     argv = [str(redis_program()), *(part for name, value in options.items() for part in (f"--{name}", value))]
-    with _service(argv):
+    with child_running(argv, folder):
         yield f"redis://{address}:6379/0"
 
 
 @contextlib.contextmanager
 def _store(address: str, folder: Path) -> Iterator[dict[str, str]]:
-    url = f"http://{address}:9000"
-    with _service([sys.executable, "-m", "moto.server", "-H", address, "-p", "9000"], cwd=folder):
-        wait_until(lambda: _bucket_made(f"{url}/mlplatform"), timeout_s=30, what="an answer of the S3 store")
+    with store_running(address, folder) as url:
         yield {
             "OBJECT_STORE_URL": "s3://mlplatform",
             "AWS_ENDPOINT_URL": url,
@@ -218,31 +217,6 @@ def _store(address: str, folder: Path) -> Iterator[dict[str, str]]:
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "us-east-1",
         }
-
-
-def _bucket_made(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=5):
-            return True
-    except OSError:
-        return False
-
-
-@contextlib.contextmanager
-def _service(argv: list[str], cwd: Path | None = None) -> Iterator[None]:
-    child = subprocess.Popen(
-        argv,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        child.kill()
-        child.wait()
 
 
 def _is_of(process: psutil.Process, place: str) -> bool:

@@ -12,9 +12,10 @@ from typing import Any, cast
 import pytest
 
 from tests.journeys.street import Street
-from tests.live import Answer, LivePlatform
+from tests.live import LivePlatform
 from tests.many.cluster import Cluster, cluster_running
 from tests.many.network import Machine
+from tests.rest_client import Answer
 
 SCRIPT = """
 import os, pathlib, sys, time

@@ -40,8 +40,7 @@ DAY = timedelta(days=1)
 @pytest.fixture(autouse=True)
 def kept_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs on threads of the gateway's own runs here in the test's transaction."""
-    for module in ("endpoints.services.captured_files", "endpoints.gateway.tables"):
-        monkeypatch.setattr(f"{module}.close_old_connections", lambda: None)
+    monkeypatch.setattr("mlplatform.core.fresh_connection.close_old_connections", lambda: None)
 
 
 @pytest.fixture

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from endpoints.serving.address import Address
+from endpoints.serving.answers import refuse
+from endpoints.serving.http1 import HttpServer
 from tests.endpoints.loop_thread import LoopThread
+from tests.endpoints.serving.http1_echo import LIMITS, Echo, Served
 
 
 @pytest.fixture(scope="module")
@@ -23,3 +27,12 @@ def socket_dir() -> Iterator[Path]:
     """A folder with a path short enough for unix sockets, unlike pytest's own temporary folder."""
     with tempfile.TemporaryDirectory(prefix="mlp-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def served(loop_thread: LoopThread) -> Iterator[Served]:
+    echo = Echo()
+    server = loop_thread.make(lambda: HttpServer(echo, refuse=refuse, limits=LIMITS))
+    address = loop_thread.call(server.listen(Address(host="127.0.0.1")))
+    yield Served((address.host, address.port), echo, server)
+    loop_thread.call(server.drain(grace_s=0))

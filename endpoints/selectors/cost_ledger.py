@@ -1,0 +1,36 @@
+"""The amounts of a time, by kind of spending and by day. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from endpoints.selectors.costs import DAYS_MAX, Spender
+from jobs.pricing import Cost, cost_sum
+
+
+class CostLedger:
+    """Amounts from `since` to before `until` by kind, and by day and kind. Those of another currency, from before it
+    was changed, cannot be added to a day.
+
+    Attributes:
+        n_unlisted: How many were added up and are not listed one by one.
+    """
+
+    def __init__(self, since: datetime, until: datetime, currency: str) -> None:
+        self.since, self.until, self._currency = since, until, currency
+        self._amounts: dict[str, dict[Spender, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+        self.kinds = {kind: cost_sum((), currency=currency) for kind in Spender}
+        self.n_unlisted = 0
+
+    def add(self, at: datetime, kind: Spender, cost: Cost) -> None:
+        self.kinds[kind] = self.kinds[kind] + cost
+        if cost.currency == self._currency and cost.amount is not None:
+            self._amounts[f"{at.astimezone(UTC):%Y-%m-%d}"][kind] += cost.amount
+
+    def filled(self) -> dict[str, dict[Spender, Decimal]]:
+        """By day (UTC), without gaps."""
+        n_days = min(DAYS_MAX, max(1, -(-(self.until - self.since) // timedelta(days=1))))
+        days = [f"{self.since + timedelta(days=index):%Y-%m-%d}" for index in range(n_days)]
+        return {day: {kind: self._amounts[day][kind] for kind in Spender} for day in days}
