@@ -65,7 +65,8 @@ def _settings_check() -> None:
     try:
         assert settings.INSTALLED_APPS  # loads them
     except (OSError, ValueError) as error:
-        raise SystemExit(f"mlplatform: the settings cannot be used: {error} (docs/settings.md)") from None
+        print(f"mlplatform: the settings cannot be used: {error} (docs/settings.md)", file=sys.stderr)
+        raise SystemExit(os.EX_CONFIG) from None
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.live import Client, LivePlatform, command_line, platform_running
+from tests.live import LivePlatform, command_line, platform_running
 from tests.polling import wait_until
+from tests.rest_client import Client
 from tests.services import is_on
 
 pytestmark = [pytest.mark.live]

@@ -449,3 +449,12 @@ def test_a_command_of_a_person_does_not_wait(environment: Callable[..., None]) -
 
 def test_without_settings_nothing_is_asked() -> None:
     services_wait("worker", ask=lambda *_, **__: pytest.fail("was asked"))
+
+
+def test_a_variable_that_cannot_be_read_ends_a_process_as_a_wrong_address_does(tmp_path: Path) -> None:
+    wrong = {"MLPLATFORM_DATA_DIR": str(tmp_path), "MLPLATFORM_DISK_FLOOR_BYTES": "abc"}
+    popen = _start("web", **wrong)
+    _, said = popen.communicate(timeout=60)
+    assert popen.returncode == EXIT_WRONG, said
+    [line] = said.splitlines()
+    assert "MLPLATFORM_DISK_FLOOR_BYTES" in line and "abc" in line
