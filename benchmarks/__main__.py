@@ -9,11 +9,11 @@ and are written nowhere. The exit code is 1 where a benchmark could not be carri
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from benchmarks.collecting import Benchmark, Outcome, benchmark_run, benchmarks_find
+from benchmarks.options import options_parser
 from benchmarks.reporting import (
     DOCUMENT,
     document_text,
@@ -28,11 +28,7 @@ from mlplatform.core.env import PROJECT_ROOT
 
 def main(arguments: Sequence[str] | None = None) -> int:
     benchmarks = benchmarks_find()
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = options_parser(__doc__, prog="python -m benchmarks")
     parser.add_argument("names", nargs="*", metavar="NAME", help="all where none is given")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--list", action="store_true", help="what there is, and nothing more")

@@ -11,7 +11,6 @@ process of an evaluation.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +20,7 @@ import numpy as np
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score
 
+from benchmarks.options import options_parser
 from benchmarks.verdict import verdict
 from endpoints.evaluation.answers import Answered
 from endpoints.evaluation.class_scores import classes_score
@@ -32,9 +32,7 @@ BAR_S: Final = 1.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--rows", type=int, default=58_102)
     parser.add_argument("--k", type=int, default=100)
     parser.add_argument("--labels", type=int, default=7)

@@ -9,7 +9,6 @@ what it takes in process to make a record and to append it.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 from pathlib import Path
@@ -19,8 +18,10 @@ from typing import Final
 
 import uvloop
 
+from benchmarks.invocation_models import knn_of_iris
 from benchmarks.load import latencies
-from benchmarks.serving_stage import ENDPOINT, UNCAPTURED, ServingStage, knn_train, wait_answered
+from benchmarks.options import options_parser
+from benchmarks.serving_stage import ENDPOINT, UNCAPTURED, ServingStage, wait_answered
 from benchmarks.verdict import verdict
 from endpoints.capture.record import record_line
 from endpoints.capture.rule import CaptureRule, LiveCapture
@@ -33,9 +34,7 @@ ANSWER: Final = b'{"predictions": [{"predicted_label": 2.0}]}'
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--requests", type=int, default=50, help="per round and endpoint")
     options = parser.parse_args()
@@ -67,14 +66,13 @@ def _in_process(folder: Path, n: int = 20_000) -> None:
 
 
 def _through_the_gateway(folder: Path, n_rounds: int, n_requests: int) -> None:
-    values = {"k": "1", "feature_dim": "4", "sample_size": "150", "predictor_type": "classifier"}
-    model_dir = knn_train(folder / "ml", values, _write_iris)
+    model = knn_of_iris(folder)
     with (
-        ServingStage(folder, model_dir, captures=True) as stage,
+        ServingStage(folder, model.folder, captures=True) as stage,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         requests = {
-            name: stage.request(stage.public, ROW, endpoint=endpoint)
+            name: stage.request(stage.public, model.body, endpoint=endpoint)
             for name, endpoint in (("off", UNCAPTURED), ("on", ENDPOINT))
         }
         for request in requests.values():
@@ -88,14 +86,6 @@ def _through_the_gateway(folder: Path, n_rounds: int, n_requests: int) -> None:
     print(f"p50 at one connection: {off:.3f} ms without capture, {on:.3f} ms with; {on / off:.3f} times")
     print(f"{captured:,} records of {n_rounds * n_requests + 1:,} requests in the spool")
     verdict("p50 that data capture adds to an invocation", on - off, ADDED_BAR_MS, unit="ms")
-
-
-def _write_iris(path: Path) -> None:
-    from sklearn.datasets import load_iris
-
-    table = load_iris()
-    rows = zip(table.target.tolist(), table.data.tolist(), strict=True)
-    path.write_text("".join(f"{label},{','.join(map(str, features))}\n" for label, features in rows))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import os
 import sys
 import tempfile
 from collections import defaultdict
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -25,7 +26,8 @@ from typing import Any, Final
 
 import uvloop
 
-from benchmarks.covertype import COLUMNS, COVERTYPE, covertype_read
+from benchmarks.covertype import covertype_ensure, covertype_read, rows_write, schema_of
+from benchmarks.options import options_parser
 from benchmarks.serving_stage import ServingStage, call, knn_train, wait_answered
 from benchmarks.verdict import verdict
 from endpoints.serving.address import Address
@@ -39,17 +41,14 @@ Times = dict[str, list[float]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--samples", type=int, nargs="+", default=[200_000, 500_000])
     parser.add_argument("--batches", type=int, default=25)
     parser.add_argument("--singles", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--index", default="faiss.Flat")
     options = parser.parse_args()
-    if not COVERTYPE.exists():
-        sys.exit(f"{COVERTYPE} is not there")
+    covertype_ensure()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read once, when the libraries are imported
         os.environ[name] = str(options.threads)
     train, test = covertype_read()
@@ -61,15 +60,8 @@ def main() -> None:
 
 
 def _train(root: Path, rows: Any, n_samples: int, index: str) -> Path:
-    def write(path: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.csv as pacsv
-
-        pacsv.write_csv(pa.table(list(rows.T.copy()), COLUMNS), path)
-
-    schema = {"format": "csv", "columns": COLUMNS, "types": ["integral"] * len(COLUMNS), "label": 54}
     values = {"k": "100", "predictor_type": "classifier", "sample_size": str(n_samples), "index_type": index}
-    return knn_train(root, values, write, schema=schema)
+    return knn_train(root, values, partial(rows_write, rows), schema=schema_of("csv"))
 
 
 def _measure(folder: Path, model_dir: Path, rows: Any, options: argparse.Namespace) -> None:

@@ -12,7 +12,6 @@ start of a process and the reading; cross-validation is fitting alone, of which 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -27,6 +26,7 @@ from typing import Final
 import numpy as np
 from sklearn.datasets import load_diabetes
 
+from benchmarks.options import options_parser
 from benchmarks.verdict import verdict
 from jobs.algorithms.registry import algorithm_get
 from jobs.runner.launch import job_environment
@@ -40,9 +40,7 @@ Job = tuple[str, Mapping[str, str]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=442, help="more than 442: the rows again, with noise")

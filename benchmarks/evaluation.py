@@ -14,27 +14,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
 import uvloop
 
-from benchmarks.covertype import COLUMNS, COVERTYPE, covertype_read
+from benchmarks.covertype import COLUMNS, covertype_ensure, covertype_read, rows_write, schema_of
+from benchmarks.options import options_parser
 from benchmarks.serving_stage import ENDPOINT, PROJECT, ServingStage, knn_train, wait_answered
 from benchmarks.verdict import verdict
 
 BAR: Final = 1.5
 TOLERANCE: Final = 0.01
-SCHEMA: Final = {
-    "format": "parquet",
-    "columns": COLUMNS,
-    "types": ["integral"] * len(COLUMNS),
-    "label": len(COLUMNS) - 1,
-}
 
 
 @dataclass(frozen=True)
@@ -63,16 +58,13 @@ CONFIGURATIONS: Final = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--only", nargs="+", choices=CONFIGURATIONS, default=list(CONFIGURATIONS))
     parser.add_argument("--batches", type=int, default=100)
     parser.add_argument("--singles", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    if not COVERTYPE.exists():
-        sys.exit(f"{COVERTYPE} is not there")
+    covertype_ensure()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read once, when the libraries are imported
         os.environ[name] = str(options.threads)
     train, test = covertype_read()
@@ -86,7 +78,7 @@ def _measure(
 ) -> None:
     model_dir = _train(folder / "ml", train, wanted)
     data = folder / "test.parquet"
-    _write(data, test)
+    rows_write(test, data)
     with (
         ServingStage(folder, model_dir, n_threads=options.threads) as stage,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -170,21 +162,8 @@ class _Searches:
 
 
 def _train(root: Path, rows: Any, wanted: Configuration) -> Path:
-    def write(path: Path) -> None:
-        import pyarrow as pa
-        import pyarrow.csv as pacsv
-
-        pacsv.write_csv(pa.table(list(rows.T.copy()), COLUMNS), path)
-
     values = {"k": "100", "predictor_type": "classifier", "sample_size": str(wanted.sample_size)}
-    return knn_train(root, values | wanted.values, write, schema=SCHEMA | {"format": "csv"})
-
-
-def _write(path: Path, rows: Any) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    pq.write_table(pa.table(list(rows.T.copy()), COLUMNS), path)
+    return knn_train(root, values | wanted.values, partial(rows_write, rows), schema=schema_of("csv"))
 
 
 def _evaluate(folder: Path, stage: ServingStage, data: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -194,7 +173,7 @@ def _evaluate(folder: Path, stage: ServingStage, data: Path, options: argparse.N
     (folder / "run").mkdir()
     spec = EvaluationSpec(
         data=str(data),
-        schema=SCHEMA,
+        schema=schema_of("parquet"),
         socket=str(stage.runs.path),
         token=stage.token,
         project=PROJECT,

@@ -10,7 +10,6 @@ in percent of one core. Bars: 500 MB of PSS, 2 % of a core.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Final
 
 import psutil
 
+from benchmarks.options import options_parser
 from benchmarks.platform_processes import (
     MB,
     Memory,
@@ -40,19 +40,18 @@ WARM_IDLE_S: Final = 5
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--warm", action="store_true", help="warm processes stay")
     options = parser.parse_args()
     if not options.warm:
         os.environ["MLPLATFORM_WARM_IDLE_S"] = str(WARM_IDLE_S)
-    with tempfile.TemporaryDirectory(prefix="mlp-bench-", ignore_cleanup_errors=True) as folder:
-        started = platform_started(Path(folder), argparse.Namespace(base_url="", token=""))
-        with started:
-            time.sleep(SETTLE_S)
-            sys.exit(0 if _measure(platform_root(), options.seconds) else 1)
+    with (
+        tempfile.TemporaryDirectory(prefix="mlp-bench-", ignore_cleanup_errors=True) as folder,
+        platform_started(Path(folder)),
+    ):
+        time.sleep(SETTLE_S)
+        sys.exit(0 if _measure(platform_root(), options.seconds) else 1)
 
 
 def _measure(root: psutil.Process, seconds: float) -> bool:

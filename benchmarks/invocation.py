@@ -14,7 +14,6 @@ those of MLflow. Where a server cannot be installed, ours are measured and the e
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
@@ -31,6 +30,7 @@ import uvloop
 
 from benchmarks.invocation_models import MeasuredModel, knn_of_iris, xgboost_of_70_features
 from benchmarks.load import answered, latencies, rate
+from benchmarks.options import options_parser
 from benchmarks.rivals.environments import RivalMissing, environment_ensure
 from benchmarks.rivals.servers import mlflow_started, mlserver_started
 from benchmarks.serving_stage import ServingStage
@@ -76,9 +76,7 @@ class Measured:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--models", nargs="+", choices=_MODELS, default=list(_MODELS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=1000, help="per round and way")

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.installation import installation_make, measurer_new
+from benchmarks.options import options_parser
+from benchmarks.platform_processes import MB, memory_of
 from benchmarks.verdict import verdict
 
 if TYPE_CHECKING:
@@ -61,9 +62,7 @@ class Spent:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument(
         "--algorithms", nargs="+", choices=HYPERPARAMETERS, default=["xgboost", "knn", "catboost"]
     )
@@ -72,32 +71,10 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=1.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mlp-bench-", ignore_cleanup_errors=True) as folder:
-        os.environ["MLPLATFORM_DATA_DIR"] = folder
-        os.environ.setdefault("MLPLATFORM_LOG_LEVEL", "WARNING")
-        actor = _prepare()
+        installation_make(folder, log_level="WARNING")
+        actor, table = measurer_new(_table())
         for algorithm in options.algorithms:
-            _measure(actor, algorithm, options)
-
-
-def _prepare() -> Actor:
-    """A project with a table, in an installation of its own."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "mlplatform.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
-    from django.contrib.auth.models import User
-
-    from mlplatform.core.models import Role
-    from mlplatform.core.names import uri
-    from mlplatform.core.people.access import Actor, project_create
-    from mlplatform.core.storage.objects import object_store
-
-    user = User.objects.create_user("measurer")
-    project = project_create(user=user, name="measured")
-    object_store().put_bytes(_table(), uri(project.bucket, "table.csv"))
-    return Actor(user, project, Role.ADMIN)
+            _measure(actor, table, algorithm, options)
 
 
 def _table() -> bytes:
@@ -110,7 +87,7 @@ def _table() -> bytes:
     return "".join(",".join(f"{value:.6g}" for value in row) + "\n" for row in rows).encode()
 
 
-def _measure(actor: Actor, algorithm: str, options: argparse.Namespace) -> None:
+def _measure(actor: Actor, table: str, algorithm: str, options: argparse.Namespace) -> None:
     from jobs.services.warm_processes import WarmProcesses
     from jobs.services.worker_state import WorkerState
 
@@ -121,7 +98,7 @@ def _measure(actor: Actor, algorithm: str, options: argparse.Namespace) -> None:
         for turn in range(options.jobs // options.in_a_row + 1):
             for way in ("cold", "warm") if turn % 2 else ("warm", "cold"):
                 for _ in range(options.in_a_row):
-                    spent = _job(actor, worker, algorithm, warm if way == "warm" else None)
+                    spent = _job(actor, table, worker, algorithm, warm if way == "warm" else None)
                     if (
                         turn
                     ):  # the first of each is for the machine's caches, and makes the first warm process
@@ -132,16 +109,13 @@ def _measure(actor: Actor, algorithm: str, options: argparse.Namespace) -> None:
     _report(algorithm, times, memory_mb)
 
 
-def _job(actor: Actor, worker: Any, algorithm: str, warm: Any) -> Spent:
+def _job(actor: Actor, table: str, worker: Any, algorithm: str, warm: Any) -> Spent:
     from jobs.services.channels import ChannelRequest
     from jobs.services.execution import training_job_run
     from jobs.services.training import training_job_create
-    from mlplatform.core.names import uri
 
     unlabelled = algorithm in ("kmeans", "pca")
-    request = ChannelRequest(
-        uri=uri(actor.project.bucket, "table.csv"), content_type="text/csv" if not unlabelled else None
-    )
+    request = ChannelRequest(uri=table, content_type="text/csv" if not unlabelled else None)
     values = HYPERPARAMETERS[algorithm] | ({"feature_dim": str(N_FEATURES + 1)} if unlabelled else {})
     job = training_job_create(
         actor=actor, name=None, algorithm=algorithm, hyperparameters=values, channels={"train": request}
@@ -166,8 +140,7 @@ def _spent(job: TrainingJob) -> Spent:
 
 
 def _memory_mb(kind: WarmKind, warm: Any) -> float:
-    text = Path(f"/proc/{warm.pid_of(kind)}/smaps_rollup").read_text(encoding="ascii")
-    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
+    return memory_of(warm.pid_of(kind)).pss / MB
 
 
 def _report(algorithm: str, times: dict[str, list[Spent]], memory_mb: list[float]) -> None:

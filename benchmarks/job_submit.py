@@ -11,13 +11,13 @@ Bar: 300 ms.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+from benchmarks.options import options_parser
 from benchmarks.platform_stage import PROJECT, Rest, platform_options, platform_started
 from benchmarks.verdict import verdict
 
@@ -30,9 +30,7 @@ _HYPERPARAMETERS: Final[dict[str, dict[str, Any]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--algorithms", nargs="+", choices=_HYPERPARAMETERS, default=list(_HYPERPARAMETERS))
     parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--pause", type=float, default=2.0, help="seconds between two jobs")

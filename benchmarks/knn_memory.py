@@ -20,14 +20,14 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from time import sleep
 from typing import Final
 
-from benchmarks.covertype import COLUMNS, COVERTYPE, covertype_write
+from benchmarks.covertype import COLUMNS, covertype_ensure, covertype_write, schema_of
+from benchmarks.options import options_parser
+from benchmarks.serving_stage import call, wait_answered
 from benchmarks.verdict import verdict
 from endpoints.serving.address import Address
 from endpoints.serving.client import ConnectionPool
-from endpoints.serving.client_connection import CallFailed
 from jobs.runner.spec import ChannelSpec, JobSpec
 from jobs.runner.workspace import ChannelSource, Workspace
 from mlplatform.core.env import PROJECT_ROOT
@@ -48,9 +48,7 @@ INDEXES: Final[Mapping[str, dict[str, str]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--format", choices=("parquet", "csv"), default="parquet")
     parser.add_argument(
@@ -59,8 +57,7 @@ def main() -> None:
     parser.add_argument("--log", action="store_true", help="print the jobs' logs too")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if not COVERTYPE.exists():
-        sys.exit(f"{COVERTYPE} is not there")
+    covertype_ensure()
     if options.write:
         # In a process of its own: what this one has used at most would count as its children's.
         covertype_write(options.write, n_train=options.rows, n_test=N_TEST, format=options.format)
@@ -100,14 +97,15 @@ def _train(index: str, data: Path, root: Path, format: str, *, log: bool) -> flo
         folder = root / "input" / "data" / name
         folder.mkdir()
         os.link(data / f"{name}.{format}", folder / f"part-00000.{format}")
-    schema = {"format": format, "columns": COLUMNS, "types": ["integral"] * len(COLUMNS), "label": 54}
     spec = JobSpec(
         uid=uid_new(),
         name="covertype",
         attempt=1,
         algorithm="knn",
         root=root,
-        channels={name: ChannelSpec(schema=schema, content_type=kind) for name in ("train", "test")},
+        channels={
+            name: ChannelSpec(schema=schema_of(format), content_type=kind) for name in ("train", "test")
+        },
     )
     command = [sys.executable, "-m", "jobs.runner", str(spec.write())]
     with (root / "log").open("wb") as output:
@@ -128,7 +126,7 @@ def _serve(model_dir: Path, data: Path, socket: Path) -> float:
     process = subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL)
     try:
         rows = (data / "questions.csv").read_bytes().splitlines(keepends=True)
-        asyncio.run(_ask(ConnectionPool(Address(path=str(socket))), rows))
+        asyncio.run(_ask(Address(path=str(socket)), rows))
         status = Path(f"/proc/{process.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / _MB
     finally:
@@ -136,27 +134,20 @@ def _serve(model_dir: Path, data: Path, socket: Path) -> float:
         process.wait(10)
 
 
-async def _ask(pool: ConnectionPool, rows: list[bytes]) -> None:
-    for attempt in range(600):
-        try:
-            await _call(pool, rows[0])
-            break
-        except CallFailed:
-            if attempt == 599:
-                raise
-            sleep(0.05)
-    await _call(pool, b"".join(rows[:N_BATCH]))
-    for row in rows[:N_SINGLE]:
-        await _call(pool, row)
+async def _ask(address: Address, rows: list[bytes]) -> None:
+    await wait_answered(address, _request(rows[0]))
+    pool = ConnectionPool(address)
+    for body in (b"".join(rows[:N_BATCH]), *rows[:N_SINGLE]):
+        answer = await call(pool, _request(body))
+        if len(json.loads(answer.body)["predictions"]) != body.count(b"\n"):
+            raise RuntimeError(answer.body[:300].decode())
     pool.close()
 
 
-async def _call(pool: ConnectionPool, body: bytes) -> None:
+def _request(body: bytes) -> bytes:
     head = "POST /invocations HTTP/1.1\r\nHost: bench\r\nContent-Type: text/csv\r\n"
     head += f"Accept: application/json; verbose=true\r\nContent-Length: {len(body)}\r\n\r\n"
-    answer = await pool.call(head.encode() + body, limit_bytes=64 * 1024 * 1024, timeout_s=60)
-    if answer.status != 200 or len(json.loads(answer.body)["predictions"]) != body.count(b"\n"):
-        raise RuntimeError(f"{answer.status}: {answer.body[:300].decode()}")
+    return head.encode() + body
 
 
 if __name__ == "__main__":

@@ -14,14 +14,13 @@ clock does.
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 from collections.abc import Callable, Mapping
 from statistics import median
 from time import perf_counter, process_time
 from typing import Any, Final
 
+from benchmarks.options import options_parser
 from benchmarks.verdict import verdict
 
 K: Final = 100
@@ -44,9 +43,7 @@ Search = Callable[[Any], Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 500_000])
     parser.add_argument("--rounds", type=int, default=5, help="batches of each")
     parser.add_argument("--singles", type=int, default=200, help="single rows of each")
@@ -57,10 +54,9 @@ def main() -> None:
     options = parser.parse_args()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # read when the libraries below are imported
         os.environ[name] = "1"
-    from benchmarks.covertype import COVERTYPE, covertype_read
+    from benchmarks.covertype import covertype_ensure, covertype_read
 
-    if not COVERTYPE.exists():
-        sys.exit(f"{COVERTYPE} is not there")
+    covertype_ensure()
     import numpy as np
 
     train, test = (rows[:, :54].astype(np.float32) for rows in covertype_read())

@@ -2,7 +2,7 @@
 
     python -m benchmarks.lists_at_scale [--jobs 100000] [--points] [--rounds 10] [--only TEXT] [--url postgres://…]
 
-A private Postgres is started, migrated, filled (`benchmarks.lists_seed`) and removed again; `--url` names a database of
+A private Postgres is started, migrated, filled (`benchmarks.seeds`) and removed again; `--url` names a database of
 one's own, which is filled only where it is empty and stays. `--points` adds ten million metric points and a log of a
 million lines. Lists are found by walking the URL table. Each address is asked through Django's own stack:
 authentication, middleware, rendering, without the socket. Bars: 200 ms at the 95th percentile and 6 queries, those of
@@ -21,7 +21,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median, quantiles
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from benchmarks.installation import clients_of, installation_make
+from benchmarks.options import options_parser
+from benchmarks.verdict import verdict
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -78,15 +82,18 @@ class Measured:
         return quantiles(self.ms, n=20, method="inclusive")[-1] if len(self.ms) > 1 else self.ms[0]
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the bar of queries is for it."""
+        return self.face != "console" and self.list_path not in SEVERAL
+
+    @property
     def is_met(self) -> bool:
-        few = self.n_queries <= BAR_QUERIES or self.face == "console" or self.list_path in SEVERAL
+        few = self.n_queries <= BAR_QUERIES or not self.is_counted
         return self.status < 400 and self.p95_ms <= BAR_MS and few
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument(
         "--jobs", type=int, default=100_000, help="training jobs; everything else in proportion"
     )
@@ -102,7 +109,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mlp-bench-") as folder, _database(options.url) as url:
-        _django(url, folder)
+        installation_make(folder, database_url=url)
         _fill(options)
         measured = list(_measured(options))
     _report(measured, options)
@@ -119,18 +126,9 @@ def _database(url: str) -> Iterator[str]:
         yield cluster.database_new("lists")
 
 
-def _django(url: str, folder: str) -> None:
-    os.environ |= {"DATABASE_URL": url, "MLPLATFORM_DATA_DIR": folder, "MLPLATFORM_LOG_LEVEL": "ERROR"}
-    os.environ["DJANGO_SETTINGS_MODULE"] = "mlplatform.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
-
-
 def _fill(options: argparse.Namespace) -> None:
-    from benchmarks.lists_seed import Sizes, seed
+    from benchmarks.seeds import seed
+    from benchmarks.seeds.sizes import Sizes
     from jobs.models import TrainingJob
 
     if TrainingJob.objects.exists():
@@ -147,42 +145,37 @@ def _measured(options: argparse.Namespace) -> Iterator[Measured]:
     for one in list_addresses():
         if options.only not in one.path or (options.without and options.without in one.path):
             continue
-        client, headers = clients[one.face]
-        for address in _addresses(one, client, headers):
-            yield _measure(one, address, client, headers, options.rounds)
+        client = clients[one.face]
+        for address in _addresses(one, client):
+            yield _measure(one, address, client, options.rounds)
 
 
-def _clients() -> dict[str, tuple[Client, dict[str, str]]]:
+def _clients() -> dict[str, Client]:
     """A member's browser, the same person's access key, and an operator's browser."""
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from benchmarks.lists_seed import PERSON
-    from mlplatform.core.models import Project
-    from mlplatform.core.people.access import access_key_create
+    from benchmarks.seeds.people import PERSON
+    from mlplatform.core.models import Project, Role
+    from mlplatform.core.people.access import Actor
 
     person = User.objects.get(username=PERSON)
     operator, _made = User.objects.get_or_create(username="operator", is_staff=True, is_superuser=True)
-    key, secret = access_key_create(user=person, project=Project.objects.get(name=_PLACES["project"]))
-    browser, console = (Client(raise_request_exception=False, SERVER_NAME="localhost") for _ in range(2))
-    browser.force_login(person)
+    project = Project.objects.get(name=_PLACES["project"])
+    browser, rest = clients_of(Actor(person, project, Role.ADMIN))
+    console = Client(raise_request_exception=False, SERVER_NAME="localhost")
     console.force_login(operator)
-    bearer = {"Authorization": f"Bearer {key.key_id}.{secret}"}
-    return {
-        "page": (browser, {}),
-        "REST": (Client(raise_request_exception=False, SERVER_NAME="localhost"), bearer),
-        "console": (console, {}),
-    }
+    return {"page": browser, "REST": rest, "console": console}
 
 
-def _addresses(one: ListAddress, client: Client, headers: Mapping[str, str]) -> Iterator[str]:
+def _addresses(one: ListAddress, client: Client) -> Iterator[str]:
     """The list as it is, with all that it offers, the next page and one from its middle."""
     from tests.list_addresses import address_of, deep_cursor, next_cursor, queries_offered
 
     kind = one.path.removeprefix("/api/v1/projects/{project}/").partition("/")[0]
     path = one.path.format(**_PLACES, name=_NAMES.get(kind, ""))
     yield path
-    answer = client.get(path, headers=dict(headers))
+    answer = client.get(path)
     if one.face == "REST":
         cursor = answer.json().get("next") if answer.status_code == 200 else ""
         queries: list[Mapping[str, str]] = [*one.queries, *([{"limit": "100"}] if cursor else [])]
@@ -200,21 +193,19 @@ def _addresses(one: ListAddress, client: Client, headers: Mapping[str, str]) -> 
         yield address_of(path, {"cursor": deep_cursor(cursor, oldest)})
 
 
-def _measure(
-    one: ListAddress, address: str, client: Client, headers: Mapping[str, str], rounds: int
-) -> Measured:
+def _measure(one: ListAddress, address: str, client: Client, rounds: int) -> Measured:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
-    client.get(address, headers=dict(headers))
+    client.get(address)
     with CaptureQueriesContext(connection) as captured:
-        status = client.get(address, headers=dict(headers)).status_code
+        status = client.get(address).status_code
     asked = list(captured.captured_queries)
     took: list[float] = []
     own: list[float] = []
     for _ in range(rounds):
         began_at, own_at = perf_counter(), process_time()
-        client.get(address, headers=dict(headers))
+        client.get(address)
         own.append(1000 * (process_time() - own_at))
         took.append(1000 * (perf_counter() - began_at))
     slowest = max(asked, key=lambda query: float(query["time"]), default={"time": "0", "sql": ""})
@@ -238,7 +229,7 @@ def _report(measured: list[Measured], options: argparse.Namespace) -> None:
         )
     _misses([one for one in measured if not one.is_met], options)
     for face in ("page", "REST", "console"):
-        _verdict(face, [one for one in measured if one.face == face])
+        _verdicts(face, [one for one in measured if one.face == face])
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{options.rounds} rounds each; load {load}; Python {sys.version.split()[0]}")
 
@@ -255,17 +246,15 @@ def _misses(missed: list[Measured], options: argparse.Namespace) -> None:
             print(f"          {one.slowest_sql[:1500]}")
 
 
-def _verdict(face: str, found: list[Any]) -> None:
+def _verdicts(face: str, found: list[Measured]) -> None:
     if not found:
         return
+    verdict(f"lists, {face}: slowest p95", max(one.p95_ms for one in found), BAR_MS, unit="ms")
+    counted = [one.n_queries for one in found if one.is_counted]
+    if counted:
+        verdict(f"lists, {face}: most queries", max(counted), BAR_QUERIES)
     n_met = sum(one.is_met for one in found)
-    slowest = max(one.p95_ms for one in found)
-    most = max(one.n_queries for one in found)
-    bar = f"{BAR_MS:.0f} ms" if face == "console" else f"{BAR_MS:.0f} ms and {BAR_QUERIES} queries"
-    print(
-        f"lists, {face}: slowest p95 {slowest:.0f} ms, most queries {most}, {n_met} of {len(found)} addresses within "
-        f"the bar of {bar}: {'met' if n_met == len(found) else 'missed'}"
-    )
+    verdict(f"lists, {face}: addresses within their bars", n_met, len(found), at_least=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ Bars: 1.10 times the time, 1 s from print to reader, 1 s to open.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any, Final
 
+from benchmarks.options import options_parser
 from benchmarks.platform_stage import PROJECT, Rest, platform_options, platform_started
 from benchmarks.verdict import verdict
 
@@ -52,9 +52,7 @@ _SAID: Final = re.compile(r"seconds=([0-9.e-]+) at=(\d+)")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--turns", type=int, default=5)
     platform_options(parser)

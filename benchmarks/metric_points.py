@@ -22,11 +22,11 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks.installation import clients_of, installation_make, measurer_new
+from benchmarks.options import options_parser
 from benchmarks.verdict import verdict
 
 if TYPE_CHECKING:
-    from django.test import Client
-
     from jobs.models import TrainingJob
     from mlplatform.core.people.access import Actor
 
@@ -40,9 +40,7 @@ _AT_MS: Final = 1_790_000_000_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--points", type=int, default=1_000_000, help="of each job")
     parser.add_argument("--jobs", type=int, default=10)
     parser.add_argument(
@@ -78,7 +76,7 @@ def _measure(database: str, n_points: int, n_jobs: int) -> None:
 
     written_s = _write(jobs[0], n_points)
     _copy(jobs[0], jobs[1:])
-    page, rest = _clients(actor)
+    page, rest = clients_of(actor)
     print(
         f"{database}: {n_points * n_jobs:,} points; written in {written_s / n_points * 1e6:.1f} µs each",
         flush=True,
@@ -112,26 +110,11 @@ def _values(answer: Any) -> list[float]:
 
 
 def _prepare(n_jobs: int) -> tuple[Actor, list[TrainingJob]]:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "mlplatform.settings"
-    import django
-    from django.core.management import call_command
-
-    django.setup()
-    call_command("migrate", verbosity=0)
-    from django.contrib.auth.models import User
-
+    installation_make(os.environ["MLPLATFORM_DATA_DIR"], database_url=os.environ.get("DATABASE_URL", ""))
     from jobs.services.channels import ChannelRequest
     from jobs.services.training import training_job_create
-    from mlplatform.core.models import Role
-    from mlplatform.core.names import uri
-    from mlplatform.core.people.access import Actor, project_create
-    from mlplatform.core.storage.objects import object_store
 
-    user = User.objects.create_user("measurer")
-    project = project_create(user=user, name="measured")
-    actor = Actor(user, project, Role.ADMIN)
-    table = uri(project.bucket, "table.csv")
-    object_store().put_bytes(b"0,1,2\n1,2,3\n", table)
+    actor, table = measurer_new(b"0,1,2\n1,2,3\n")
     jobs = [
         training_job_create(
             actor=actor,
@@ -174,19 +157,6 @@ def _copy(job: TrainingJob, others: list[TrainingJob]) -> None:
                 f"SELECT %s, name, first_step, points FROM {table} WHERE job_id = %s",
                 [other.pk, job.pk],
             )
-
-
-def _clients(actor: Actor) -> tuple[Client, Client]:
-    """The person's browser, and the same person's access key."""
-    from django.test import Client
-
-    from mlplatform.core.people.access import access_key_create
-
-    page = Client(SERVER_NAME="localhost")
-    page.force_login(actor.user)
-    key, secret = access_key_create(user=actor.user, project=actor.project)
-    bearer = {"Authorization": f"Bearer {key.key_id}.{secret}"}
-    return page, Client(SERVER_NAME="localhost", headers=bearer)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
@@ -73,13 +74,12 @@ class Rest:
 
 
 @contextmanager
-def platform_started(folder: Path, options: argparse.Namespace) -> Iterator[Rest]:
+def platform_started(folder: Path, options: argparse.Namespace | None = None) -> Iterator[Rest]:
     """The platform of `platform_options`, else one with its data in `folder`, ended at the end."""
-    if options.base_url:
+    if options is not None and options.base_url:
         yield Rest(options.base_url, options.token)
         return
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     manage = [sys.executable, "manage.py"]
     environment = os.environ | {"MLPLATFORM_DATA_DIR": str(folder / "data")}
     with (folder / "up.log").open("wb") as log:
@@ -93,6 +93,17 @@ def platform_started(folder: Path, options: argparse.Namespace) -> Iterator[Rest
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
+
+
+def free_port() -> int:
+    """A TCP port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def instant(text: str) -> float:
+    """Seconds since 1970 of a time in an answer."""
+    return datetime.fromisoformat(text).timestamp()
 
 
 def _wait_healthy(port: int, process: subprocess.Popen[bytes], log: Path) -> None:

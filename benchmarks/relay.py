@@ -21,7 +21,8 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.serving_stage import call, free_port, wait_answered
+from benchmarks.platform_stage import free_port
+from benchmarks.serving_stage import call, wait_answered
 from benchmarks.verdict import verdict
 from endpoints.gateway.relay import GatewayRelay
 from endpoints.relay.handshake import relay_key
@@ -64,15 +65,10 @@ def main() -> int:
 async def _measure(folder: Path, port: int) -> int:
     here = Address(path=str(_socket(folder)))
     there = Address(host="127.0.0.1", port=port, relay=replica_name(UID))
-    await wait_answered(here, _REQUEST)
     relay = GatewayRelay(key=_KEY)
+    await wait_answered(here, _REQUEST)
+    await wait_answered(there, _REQUEST, connect=relay.connect)
     pools = [ConnectionPool(here), ConnectionPool(there, connect=relay.connect)]
-    while True:
-        try:
-            await call(pools[1], _REQUEST)
-            break
-        except Exception:
-            await asyncio.sleep(0.05)
     p50_ms: list[list[float]] = [[], []]
     rate: list[list[float]] = [[], []]
     for _ in range(_ROUNDS):

@@ -9,13 +9,13 @@ which is told everything again. Bar: 50 ms a suggestion.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from statistics import median, quantiles
 from time import perf_counter
 from typing import Any, Final
 
+from benchmarks.options import options_parser
 from benchmarks.verdict import verdict
 from jobs.tuning.asker import Asker, History, Told
 
@@ -24,9 +24,7 @@ AT_A_TIME: Final = 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--parameters", type=int, default=10)
     options = parser.parse_args()

@@ -11,7 +11,6 @@ much of that is the import of the two libraries. Bars: 0.6 of the time, and 1.5 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -31,6 +30,7 @@ import numpy as np
 import xgboost
 from sklearn.datasets import load_diabetes
 
+from benchmarks.options import options_parser
 from benchmarks.serving_stage import ServingStage, call, wait_answered
 from benchmarks.verdict import verdict
 from endpoints.serving.client import ConnectionPool
@@ -76,9 +76,7 @@ assert len(frameworks_import(Path(SCRIPT), folder=Path(SCRIPT).parent)) == 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--calls", type=int, default=2000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mlp-bench-") as text:

@@ -10,18 +10,16 @@ at the median, and warm requests as fast as on the ordinary endpoint (ratio at m
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-import numpy as np
 from sklearn.datasets import load_diabetes
 
-from benchmarks.platform_stage import PROJECT, WITHIN_S, Rest, platform_options, platform_started
+from benchmarks.options import options_parser
+from benchmarks.platform_stage import PROJECT, WITHIN_S, Rest, instant, platform_options, platform_started
 from benchmarks.verdict import verdict
 
 COLD_BAR_S: Final = 1.5
@@ -38,9 +36,7 @@ MEMBERS: Final = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--memory-mb", type=int, default=6144)
@@ -59,18 +55,7 @@ def main() -> None:
 
 def _deploy(rest: Rest, memory_mb: int) -> bytes:
     """Trains the ensemble and serves it twice; one row to ask with."""
-    X, y = load_diabetes(return_X_y=True)
-    lines = [",".join(f"{cell:.7g}" for cell in row) for row in np.column_stack((y, X)).tolist()]
-    names = ["progression", *(f"x{number}" for number in range(X.shape[1]))]
-    content = "\n".join([",".join(names), *lines]).encode()
-    boundary = "benchmark-of-serverless"
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in (("name", "measured-diabetes"), ("label", names[0]))
-    ]
-    parts += [f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="diabetes.csv"\r\n\r\n']
-    form = "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
-    rest.send("POST", f"{PROJECT}/datasets/", form, f"multipart/form-data; boundary={boundary}")
+    rest.call("POST", f"{PROJECT}/datasets/", {"name": "measured-diabetes", "sample": "diabetes"})
     request = {
         "name": "measured-ensemble",
         "algorithm": "ensemble",
@@ -86,7 +71,7 @@ def _deploy(rest: Rest, memory_mb: int) -> bytes:
         variant = {"model": "measured", **how}
         rest.call("POST", f"{PROJECT}/endpoints/", {"name": name, "variants": [variant]})
         rest.until(f"{PROJECT}/endpoints/{name}/", "status", "InService")
-    return ",".join(f"{cell:.7g}" for cell in X[0].tolist()).encode()
+    return ",".join(f"{cell:.7g}" for cell in load_diabetes().data[0].tolist()).encode()
 
 
 def _cold(rest: Rest, row: bytes) -> dict[str, float]:
@@ -100,7 +85,7 @@ def _cold(rest: Rest, row: bytes) -> dict[str, float]:
     began_at = time.time()
     seconds, headers = rest.invoke(SERVERLESS, row)
     run = rest.call("GET", f"{path}replica-runs/?limit=1")["items"][0]
-    demanded, started, ready = (_instant(run[name]) for name in ("demanded_at", "started_at", "ready_at"))
+    demanded, started, ready = (instant(run[name]) for name in ("demanded_at", "started_at", "ready_at"))
     waited_ms = float(headers["x-mlplatform-cold-start"])
     return {
         "request to answer": seconds * 1000,
@@ -110,10 +95,6 @@ def _cold(rest: Rest, row: bytes) -> dict[str, float]:
         "waited (header)": waited_ms,
         "ready to answer": (began_at + seconds - ready) * 1000,
     }
-
-
-def _instant(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
 
 
 def _report_cold(rounds: list[dict[str, float]]) -> None:

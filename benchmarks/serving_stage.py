@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from benchmarks.platform_stage import free_port
 from endpoints.capture.recorder import Recorder
 from endpoints.capture.rule import CaptureRule
 from endpoints.capture.spool import Spool, SpoolLimits
@@ -26,7 +26,7 @@ from endpoints.gateway.server import GatewayConfig, gateway_run
 from endpoints.gateway.tally import MinuteCounts
 from endpoints.run_token import run_token_new
 from endpoints.serving.address import Address
-from endpoints.serving.client import Answer, CallFailed, ConnectionPool
+from endpoints.serving.client import Answer, CallFailed, Connect, ConnectionPool, connect
 from jobs.runner.spec import ChannelSpec, JobSpec
 from jobs.runner.workspace import ChannelSource, Workspace
 from mlplatform.core.env import PROJECT_ROOT
@@ -108,11 +108,13 @@ async def call(pool: ConnectionPool, request: bytes) -> Answer:
     return answer
 
 
-async def wait_answered(address: Address, request: bytes, *, within_s: float = 60.0) -> None:
+async def wait_answered(
+    address: Address, request: bytes, *, within_s: float = 60.0, connect: Connect = connect
+) -> None:
     """Calls until there is an answer: the processes are starting."""
     deadline = time.monotonic() + within_s
     while True:
-        pool = ConnectionPool(address)
+        pool = ConnectionPool(address, connect=connect)
         try:
             await call(pool, request)
             return
@@ -172,12 +174,6 @@ def model_train(
 def _start(module: str, *arguments: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL)
-
-
-def free_port() -> int:
-    """A TCP port that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _gateway(folder: Path, port: int, *, captures: bool) -> int:

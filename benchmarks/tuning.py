@@ -10,17 +10,16 @@ trial beyond its own fit, and 1.5 times the wall time of the bare loop.
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 from statistics import mean
 from time import perf_counter
 from typing import Any, Final
 
-from benchmarks.platform_stage import PROJECT, Rest, platform_options, platform_started
+from benchmarks.options import options_parser
+from benchmarks.platform_stage import PROJECT, Rest, instant, platform_options, platform_started
 from benchmarks.verdict import verdict
 
 OVERHEAD_BAR_S: Final = 0.4
@@ -32,9 +31,7 @@ _WITHIN_S: Final = 1800.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=1500, help="of boosting: how long a fit takes")
     platform_options(parser)
@@ -81,12 +78,8 @@ def _tune(rest: Rest, n_trials: int, n_rounds: int) -> tuple[float, list[dict[st
     if job["status"] != "Completed" or job["n_valued"] != n_trials:
         raise RuntimeError(f"it is {job['status']}: {job['failure_reason']}, {job['trial_status_counts']}")
     trials = rest.call("GET", f"{PROJECT}/tuning-jobs/{NAME}/trials/?order=number&limit=100")["items"]
-    last_at = max(_instant(trial["ended_at"]) for trial in trials)
-    return last_at - _instant(job["created_at"]), trials
-
-
-def _instant(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
+    last_at = max(instant(trial["ended_at"]) for trial in trials)
+    return last_at - instant(job["created_at"]), trials
 
 
 def _fit_s(rest: Rest, job: str) -> float:

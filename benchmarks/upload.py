@@ -10,7 +10,6 @@ is looked at five times a second. Bar: 64 MB, for sending and for reading.
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import os
@@ -28,6 +27,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from benchmarks.options import options_parser
 from benchmarks.platform_processes import MB, memory_by_name, platform_root
 from benchmarks.platform_stage import PROJECT, Rest, platform_started
 from benchmarks.verdict import verdict
@@ -77,9 +77,7 @@ class Watch(threading.Thread):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = options_parser(__doc__)
     parser.add_argument("--gigabytes", type=float, default=5.0, help="of 10^9 bytes")
     options = parser.parse_args()
     n_bytes = int(options.gigabytes * 1e9)
@@ -87,8 +85,7 @@ def main() -> None:
         free = shutil.disk_usage(folder).free
         if free < n_bytes + ROOM_BYTES:
             sys.exit(f"{folder} has {free:,} bytes free; {n_bytes + ROOM_BYTES:,} are needed")
-        started = platform_started(Path(folder), argparse.Namespace(base_url="", token=""))
-        with started as rest:
+        with platform_started(Path(folder)) as rest:
             sys.exit(0 if _measure(rest, n_bytes) else 1)
 
 

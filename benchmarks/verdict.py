@@ -7,15 +7,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
 MET, MISSED = "met", "missed"
 _SEPARATOR: Final = " | "
-_IN_PROSE: Final = re.compile(
-    r"(?P<what>.*?)[\s,;:(]+bar:? (?P<bar>.+?)[\s,;:)]+(?P<outcome>(?:met|missed)\b.*)", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -50,14 +46,9 @@ def verdict(what: str, measured: float, bar: float, *, unit: str = "", at_least:
 
 
 def verdict_parse(line: str) -> Verdict | None:
-    """The bar that a printed line is about, also where it is prose (`12 ms, bar 10 ms: missed`); None for none."""
+    """The bar that a printed line is about; None for none."""
     parts = line.strip().split(_SEPARATOR)
-    if len(parts) == 4 and parts[3].startswith((MET, MISSED)):
-        return Verdict(*parts)
-    prose = _IN_PROSE.fullmatch(line.strip())
-    if prose is None:
-        return None
-    return Verdict(prose["what"], "", prose["bar"], prose["outcome"].lower())
+    return Verdict(*parts) if len(parts) == 4 and parts[3].startswith((MET, MISSED)) else None
 
 
 def _amount(value: float, unit: str) -> str:

@@ -6,7 +6,6 @@ difference between the answers. Bar: ours is twice as fast.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import xgboost as xgb
 from sklearn.datasets import load_breast_cancer
 
+from benchmarks.options import options_parser
 from benchmarks.verdict import verdict
 from jobs.algorithms.xgboost.booster import LoadedBooster, booster_write
 
@@ -25,7 +25,7 @@ _CALLS = 2000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=100)
     rounds = parser.parse_args().rounds
     X, y = load_breast_cancer(return_X_y=True)

@@ -81,11 +81,6 @@ def missing() -> str:
     return os.environ.get(MISSING, "")
 
 
-def broker_port_new() -> int:
-    """A port where the tests of this process may start a Redis."""
-    return free_port()
-
-
 def platform_services() -> dict[str, str]:
     """Variables of one live platform more: a new database, and a part of the Redis. Empty on SQLite."""
     if not is_on():

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tests.services import broker_port_new, is_on, services_ensure
+from tests.services import free_port, is_on, services_ensure
 
 _data_dir = tempfile.mkdtemp(prefix="mlplatform-test-")
 atexit.register(shutil.rmtree, _data_dir, ignore_errors=True)
@@ -36,4 +36,4 @@ from mlplatform.settings import *  # noqa: E402, F403  must see the variables ab
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow on purpose
 MLPLATFORM_STORE_PATIENCE_S = 1  # tests of a store that is away do not wait five minutes
 if is_on():
-    CELERY_BROKER_URL = f"redis://127.0.0.1:{broker_port_new()}/0"  # for a Redis that a test starts
+    CELERY_BROKER_URL = f"redis://127.0.0.1:{free_port()}/0"  # for a Redis that a test starts

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.platform_stage import free_port
 from benchmarks.rivals.environments import environment_ensure
-from benchmarks.serving_stage import free_port
 from endpoints.serving.address import Address
 
 _RUNTIMES: Final = Path(__file__).parent / "runtimes"

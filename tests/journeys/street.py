@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.live import Answer, Client, LivePlatform
+from tests.live import LivePlatform
 from tests.polling import wait_until
+from tests.rest_client import Answer, Client
 
 JOB_WITHIN_S = 60.0
 ENDPOINT_WITHIN_S = 30.0

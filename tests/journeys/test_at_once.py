@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.journeys.street import Street, unique
-from tests.live import Answer
+from tests.rest_client import Answer
 
 N_AT_ONCE = 8
 

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.journeys.street import Street, refused, unique
-from tests.live import Answer
+from tests.rest_client import Answer
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 JSON = "application/json"

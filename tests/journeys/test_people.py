@@ -9,7 +9,7 @@ import urllib.request
 from http.cookiejar import CookieJar
 
 from tests.journeys.street import Street
-from tests.live import Answer
+from tests.rest_client import Answer
 
 FORGED = {"X-Forwarded-For": "6.6.6.6", "X-Real-IP": "6.6.6.6", "Forwarded": "for=6.6.6.6"}
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from tests.journeys.street import Street, refused, unique
-from tests.live import Client
+from tests.rest_client import Client
 
 ACCURACY = 37 / 38
 

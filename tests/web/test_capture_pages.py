@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from endpoints.models import DataCapture, Endpoint
+from endpoints.models import CapturedFile, DataCapture, Endpoint
+from endpoints.selectors.data_capture import HOURS_MAX
 from mlplatform.core import clock
 from mlplatform.core.models import AuditEvent
 from mlplatform.core.names import uri
@@ -14,6 +17,8 @@ from mlplatform.core.storage.objects import object_store
 from mlplatform.core.text import text, to_json
 from tests.endpoints.capture.cast import captured_file, endpoint_bare, record
 from tests.web.conftest import Visitor
+from tests.web.reading import error_beside
+from tests.web.test_endpoint_pages import ROW
 
 FORM = {
     "enabled": "1",
@@ -98,6 +103,19 @@ def test_what_was_captured_is_shown_decoded_and_downloaded(alice: Visitor, endpo
     assert alice.get("captured-file-download", name="iris", uid=file.uid).status_code == 404
 
 
+def test_the_totals_are_of_more_hours_than_the_figure_shows(alice: Visitor, endpoint: Endpoint) -> None:
+    newest = captured_file(endpoint, record("1"))
+    older = [captured_earlier(newest, hours) for hours in range(1, HOURS_MAX + 10)]
+    CapturedFile.objects.bulk_create(older)
+    assert page(alice).count(f'<span class="tile-value">{1 + len(older)}</span>') == 2  # records, files
+
+
+def captured_earlier(file: CapturedFile, hours: int) -> CapturedFile:
+    same = CapturedFile.objects.get(pk=file.pk)
+    same.pk, same.uid, same.hour = None, f"{hours}", file.hour - timedelta(hours=hours)
+    return same
+
+
 def test_a_store_that_takes_nothing_is_told_on_the_page(alice: Visitor, endpoint: Endpoint) -> None:
     alice.post("endpoint-capture", FORM, name="iris")
     said = to_json(text("Captured records wait: {reason}", reason="the disk is full"))
@@ -106,6 +124,7 @@ def test_a_store_that_takes_nothing_is_told_on_the_page(alice: Visitor, endpoint
     )
     found = page(alice)
     assert "Captured records wait: the disk is full" in found and "1,234" in found and "Stopped" in found
+    assert "Nothing has been stored yet" not in found and "Switch data capture on" not in found
 
 
 def test_another_project_s_capture_is_as_if_it_never_was(
@@ -114,3 +133,27 @@ def test_another_project_s_capture_is_as_if_it_never_was(
     file = captured_file(endpoint, record("1"))
     assert charlie.get("endpoint-capture", name="iris").status_code == 404
     assert charlie.get("captured-file-download", name="iris", uid=file.uid).status_code == 404
+
+
+@pytest.mark.parametrize(("percent", "kept"), [("20", 20), ("101", None), ("many", None)])
+def test_a_new_endpoint_captures_from_its_first_request_on(
+    alice_at_street: Visitor, percent: str, kept: int | None
+) -> None:
+    asked = {"name": "kept", "capture": "1", "capture_percent": percent, **ROW}
+    answer = alice_at_street.post("endpoint-new", asked)
+    if kept is None:
+        assert answer.status_code == 400 and not Endpoint.objects.filter(name="kept").exists()
+        assert error_beside(html.unescape(answer.content.decode()), "capture_percent").endswith(
+            "from 1 to 100"
+        )
+        return
+    assert answer.status_code == 302
+    assert (DataCapture.objects.get().is_on, DataCapture.objects.get().sampling_percent) == (True, kept)
+    preview = alice_at_street.post("endpoint-new", asked | {"intent": "preview"}, htmx=True)
+    assert '"sampling_percentage": 20' in html.unescape(preview.content.decode())
+
+
+def test_a_new_endpoint_captures_nothing_unless_it_is_asked_for(alice_at_street: Visitor) -> None:
+    asked = {"name": "unkept", "capture_percent": "20", **ROW}
+    assert alice_at_street.post("endpoint-new", asked).status_code == 302
+    assert not DataCapture.objects.exists()

@@ -7,7 +7,7 @@ import pytest
 from endpoints.models import Endpoint, EndpointConfig, Model
 from mlplatform.core.models import Role
 from tests.web.conftest import Visitor, visitor
-from tests.web.test_endpoint_pages import error_beside, text_of
+from tests.web.reading import error_beside, text_of
 
 
 @pytest.fixture

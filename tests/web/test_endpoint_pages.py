@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 import shlex
-from typing import Any
 
 import pytest
 
@@ -16,6 +14,7 @@ from mlplatform.core import clock
 from mlplatform.core.models import Project, Role
 from mlplatform.core.status import EndpointStatus
 from tests.web.conftest import Visitor, visitor
+from tests.web.reading import error_beside, text_of
 
 ROW = {
     "variant.name": "AllTraffic",
@@ -44,20 +43,6 @@ def in_service(alice_at_street: Visitor) -> Endpoint:
     endpoint.status, endpoint.live = EndpointStatus.IN_SERVICE, endpoint.wanted
     endpoint.save()
     return endpoint
-
-
-def text_of(response: Any) -> str:
-    return html.unescape(response.content.decode())
-
-
-def error_beside(page: str, name: str) -> str:
-    """The error in the field of the control of that name."""
-    for field in page.split('<div class="field')[1:]:
-        if f'name="{name}"' in field and "aria-invalid" in field:
-            found = re.search(r'<p class="error"[^>]*>.*?<span>(.*?)</span></p>', field, re.S)
-            assert found, field
-            return found.group(1)
-    raise AssertionError(f"no error beside {name}")
 
 
 # Models

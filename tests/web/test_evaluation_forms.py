@@ -15,7 +15,7 @@ from mlplatform.core.status import EndpointStatus, EvaluationStatus
 from mlplatform.core.text import text as said
 from tests.web.conftest import Visitor, visitor
 from tests.web.evaluations import evaluation_made
-from tests.web.test_endpoint_pages import error_beside
+from tests.web.reading import error_beside
 from tests.web.test_evaluation_pages import page_of
 
 

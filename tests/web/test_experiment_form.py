@@ -18,7 +18,7 @@ from mlplatform.web.forms.experiments import ExperimentForm
 from tests.jobs.training.cast import dataset_make
 from tests.web.conftest import Visitor
 from tests.web.experiments import Grid, experiment_make
-from tests.web.test_training_job_pages import control, described, text_of
+from tests.web.reading import control, described, text_of
 
 Form = dict[str, Any]
 

@@ -17,8 +17,8 @@ from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.status import CellStatus
 from tests.web.conftest import Visitor
 from tests.web.experiments import FLAT, Grid, experiment_make
+from tests.web.reading import text_of
 from tests.web.test_street_pages import Reader
-from tests.web.test_training_job_pages import text_of
 
 HALFWAY = (
     CellStatus.COMPLETED,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import re
@@ -19,6 +18,7 @@ from mlplatform.core.models import AuditEvent
 from mlplatform.web.script_files import EDITED_FILES_MAX
 from tests.jobs.training.cast import dataset_make
 from tests.web.conftest import Visitor
+from tests.web.reading import text_of
 
 TRAIN = "import os\n\nprint('loss=1')\n"
 
@@ -49,10 +49,6 @@ def form(alice: Visitor) -> dict[str, Any]:
         "environment": "",
         "tags": "",
     }
-
-
-def text_of(response: Any) -> str:
-    return html.unescape(response.content.decode())
 
 
 def hidden(page: str, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import re
 import tarfile
@@ -20,6 +19,7 @@ from mlplatform.core.storage.objects import object_store
 from tests.jobs.training.cast import dataset_make
 from tests.jobs.training.cast import job_make as knn_make
 from tests.web.conftest import Visitor
+from tests.web.reading import text_of
 
 FILES = {
     "train.py": b"import os\n\nimport nonexistent  # <b>\n",
@@ -58,10 +58,6 @@ def failed(visitor: Visitor) -> TrainingJob:
         "exit_code": 1,
     }
     return job_of(visitor, status="Failed", secondary_status="Failed", ended_at=clock.now(), failure=failure)
-
-
-def text_of(response: Any) -> str:
-    return html.unescape(response.content.decode())
 
 
 def test_the_code_tab_shows_every_line_with_its_address(alice: Visitor, bob: Visitor) -> None:

@@ -15,7 +15,8 @@ from mlplatform.core.models import LogStream
 from mlplatform.core.status import EndpointStatus
 from mlplatform.web.charts.replica_runs import replica_runs_figure
 from tests.web.conftest import Visitor
-from tests.web.test_endpoint_pages import ROW, error_beside, text_of
+from tests.web.reading import error_beside, text_of
+from tests.web.test_endpoint_pages import ROW
 
 AT = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
 SERVERLESS = ROW | {

@@ -26,7 +26,7 @@ from mlplatform.web.tuning_fields import default_name, metric_choices
 from mlplatform.web.tuning_size import grid_points, rungs_of, tuning_size
 from tests.jobs.training.cast import dataset_make
 from tests.web.conftest import Visitor
-from tests.web.test_training_job_pages import text_of
+from tests.web.reading import text_of
 from tests.web.tuning import Trials, tuning_make
 
 Form = dict[str, Any]

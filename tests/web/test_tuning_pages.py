@@ -13,7 +13,7 @@ import pytest
 from jobs.models import TrainingJob, TuningJob
 from mlplatform.core.status import TrialStatus
 from tests.web.conftest import Visitor
-from tests.web.test_training_job_pages import text_of
+from tests.web.reading import text_of
 from tests.web.tuning import RANGES, Trials, halfway, tuning_make
 
 TABS = ("overview", "trials", "charts", "api")
