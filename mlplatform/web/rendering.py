@@ -16,6 +16,12 @@ def wants_fragment(request: HttpRequest) -> bool:
     return bool(htmx and not htmx.boosted and not htmx.history_restore_request)
 
 
+def fragment_target(request: HttpRequest) -> str:
+    """The id of the element that htmx asks for; empty where a browser asks for the page."""
+    htmx = getattr(request, "htmx", None)
+    return str(htmx.target or "") if htmx else ""
+
+
 def page_response(
     request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200
 ) -> HttpResponse:

@@ -50,8 +50,8 @@ export class Resumable {
       if (answer.offset !== undefined) {
         offset = this.#sent = answer.offset;
         wait = WAIT_FIRST_S;
-      } else if (this.#paused) {
-        offset = null;
+      } else if (this.#paused || this.#cancelled) {
+        offset = null; // and the next turn waits, or ends it
       } else if (answer.status === 404 && this.#address) {
         this.forget();
         offset = null;

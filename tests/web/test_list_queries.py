@@ -23,13 +23,9 @@ pytestmark = pytest.mark.django_db
 N_QUERIES: Final = 6
 MORE_ALLOWED: Final = {
     "/projects/{project}/": 32,
-    "/projects/{project}/costs/": 20,
+    "/projects/{project}/costs/": 17,
     "/projects/{project}/workers/": 12,
-    "/projects/{project}/compare/": 8,
     "/projects/{project}/endpoints/{endpoint}/async/": 14,
-    "/projects/{project}/endpoints/{endpoint}/lives/": 9,
-    "/projects/{project}/tuning-jobs/{tuning_job}/?tab=trials": 9,
-    "/projects/{project}/datasets/{dataset}/?tab=versions": 7,
 }
 """Pages that show several things beside a list, or one thing with a list of others: a fixed number of queries too."""
 NAMES: Final = {

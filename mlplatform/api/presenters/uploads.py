@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from mlplatform.api.presenters.instants import instant
-from mlplatform.api.serializers.uploads import EXPIRES, LENGTH, OFFSET, VERSION
+from mlplatform.api.serializers.uploads import EXPIRES, LENGTH, OFFSET
 from mlplatform.core.uploads.file import UploadFile
 from mlplatform.core.uploads.services import expires_at
 
@@ -25,7 +25,6 @@ def upload_json(upload: UploadFile) -> dict[str, Any]:
 
 def upload_headers(upload: UploadFile) -> dict[str, str]:
     return {
-        VERSION: "1.0.0",
         OFFSET: str(upload.offset),
         LENGTH: str(upload.announced.length),
         EXPIRES: format_datetime(_expires(upload), usegmt=True),

@@ -17,6 +17,7 @@ from endpoints.models import ProductionVariant
 from endpoints.services.endpoints import ServerlessRequest, VariantRequest
 from mlplatform.core.errors import FieldError, InvalidRequest
 from mlplatform.web.forms.async_inference import AsyncForm
+from mlplatform.web.forms.data_capture import NewCaptureForm
 from mlplatform.web.forms.training_jobs import folded
 
 INSTANCES, SERVERLESS = "instances", "serverless"
@@ -45,6 +46,7 @@ class EndpointForm:
     description: str = ""
     variants: list[dict[str, str]] = field(default_factory=list)
     asynchronous: AsyncForm = field(default_factory=AsyncForm)
+    capture: NewCaptureForm = field(default_factory=NewCaptureForm)
 
     @classmethod
     def from_post(cls, post: QueryDict) -> EndpointForm:
@@ -53,6 +55,7 @@ class EndpointForm:
             description=post.get("description", "").strip(),
             variants=[row for row in _rows(post) if row["name"] or row["model"]],
             asynchronous=AsyncForm.from_post(post),
+            capture=NewCaptureForm.from_post(post),
         )
 
     @classmethod
@@ -88,7 +91,7 @@ class EndpointForm:
         body: dict[str, Any] = {"name": self.name, "variants": [_body(row) for row in self.variants]}
         if self.description:
             body["description"] = self.description
-        body |= self.asynchronous.body()
+        body |= self.asynchronous.body() | self.capture.body()
         return (
             f"curl -X POST {base_url}/api/v1/projects/{project}/endpoints/ \\\n"
             '  -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\\n'

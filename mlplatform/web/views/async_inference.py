@@ -27,6 +27,7 @@ from mlplatform.core.errors import PlatformError
 from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated, translated_error
 from mlplatform.web.access import page_actor
+from mlplatform.web.rendering import fragment_target
 
 
 @require_http_methods(["GET", "POST"])
@@ -34,7 +35,7 @@ def endpoint_async(request: HttpRequest, project: str, name: str) -> HttpRespons
     actor = page_actor(request, project)
     endpoint = endpoint_get(actor=actor, name=name)
     if request.method == "GET":
-        if getattr(request, "htmx", False) and request.htmx.target == "async-queue":  # type: ignore[attr-defined]
+        if fragment_target(request) == "async-queue":
             return render(request, "endpoints/_async_queue.html", _queue_context(endpoint))
         return _page(request, actor, endpoint)
     body = request.POST.get("body", "").replace("\r\n", "\n")

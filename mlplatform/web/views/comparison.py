@@ -25,7 +25,7 @@ from mlplatform.web.comparison_page import (
     scatter_part,
 )
 from mlplatform.web.comparison_query import ComparisonQuery
-from mlplatform.web.rendering import redirect_response
+from mlplatform.web.rendering import fragment_target, redirect_response
 
 _PARTS = {
     "comparison-curves": (curves_part, "comparison/_curves.html"),
@@ -39,7 +39,7 @@ def comparison(request: HttpRequest, project: str) -> HttpResponse:
     """The whole page, or the part that a script asks for. Its address is always the canonical one."""
     actor = page_actor(request, project)
     asked = ComparisonQuery.of(request.GET)
-    target = request.htmx.target if getattr(request, "htmx", False) else ""  # type: ignore[attr-defined]
+    target = fragment_target(request)
     address = asked.url(request.path)
     if not target and asked.pressed:
         return redirect(address)

@@ -17,6 +17,7 @@ from endpoints.selectors.data_capture import (
     captured_file_list,
     captured_hours,
     captured_records_newest,
+    captured_total,
     data_capture_of,
 )
 from endpoints.selectors.endpoints import endpoint_get
@@ -36,6 +37,7 @@ from mlplatform.web.access import page_actor
 from mlplatform.web.charts.capture import captured_figure
 from mlplatform.web.forms.data_capture import CaptureForm
 from mlplatform.web.forms.training_jobs import errors_by_field
+from mlplatform.web.rendering import fragment_target
 
 FILES_SHOWN = 20
 RECORDS_SHOWN = 20
@@ -46,7 +48,7 @@ def endpoint_capture(request: HttpRequest, project: str, name: str) -> HttpRespo
     actor = page_actor(request, project)
     endpoint = endpoint_get(actor=actor, name=name)
     if request.method == "GET":
-        if getattr(request, "htmx", False) and request.htmx.target == "capture-state":  # type: ignore[attr-defined]
+        if fragment_target(request) == "capture-state":
             return render(request, "endpoints/_capture_state.html", _state(actor, endpoint, request))
         asked = capture_request_of(endpoint)
         form = CaptureForm.from_request(asked, destination=capture_destination_default(actor.project))
@@ -102,14 +104,11 @@ def _page(
 
 def _state(actor: Actor, endpoint: Endpoint, request: HttpRequest) -> dict[str, Any]:
     capture = data_capture_of(endpoint=endpoint)
-    hours = captured_hours(endpoint=endpoint)
     return {
         "endpoint": endpoint,
         "capture": capture,
         "problem": translated(capture.problem_words) if capture else "",
-        "hours": hours[:24],
-        "n_records": sum(hour.n_records for hour in hours),
-        "size_bytes": sum(hour.size_bytes for hour in hours),
+        "total": captured_total(endpoint=endpoint),
         "files": captured_file_list(
             actor=actor, endpoint=endpoint.name, limit=FILES_SHOWN, cursor=request.GET.get("cursor")
         ),

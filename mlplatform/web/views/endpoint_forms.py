@@ -19,6 +19,7 @@ from mlplatform.core.people.access import Actor
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.forms.async_inference import AsyncForm
+from mlplatform.web.forms.data_capture import NEW_PERCENT
 from mlplatform.web.forms.endpoints import EndpointForm, weights_from_post
 from mlplatform.web.forms.training_jobs import errors_by_field, errors_of_new
 
@@ -40,6 +41,7 @@ def endpoint_new(request: HttpRequest, project: str) -> HttpResponse:
             variants=form.variant_requests(),
             description=form.description,
             async_inference=form.asynchronous.request(),
+            data_capture=form.capture.request(),
         )
     except PlatformError as error:
         return _form_page(request, actor, form, error=error)
@@ -106,10 +108,11 @@ def _form_page(
         "memory_steps": [str(step) for step in MEMORY_STEPS_MB],
         "error": error,
         "errors": errors,
+        "capture_error": errors.get(NEW_PERCENT, ""),
         "unplaced": [
             one
             for one in (error.errors if error else ())
-            if one.field not in ("name", "description") and one.field.count(".") < 2
+            if one.field not in ("name", "description", NEW_PERCENT) and one.field.count(".") < 2
         ],
         "api_call": _api_call(request, actor, form),
     }

@@ -22,6 +22,7 @@ from mlplatform.web.access import page_actor
 from mlplatform.web.charts.confusion import confusion_rows
 from mlplatform.web.dataset_fit import datasets_with_reasons
 from mlplatform.web.forms.training_jobs import errors_by_field
+from mlplatform.web.rendering import fragment_target
 
 ROWS_PER_PAGE = 100
 FEATURES_SHOWN = 20
@@ -66,7 +67,7 @@ def table_run_detail(request: HttpRequest, project: str, name: str, uid: str) ->
         "following": offset + ROWS_PER_PAGE if len(rows) == ROWS_PER_PAGE else None,
         "confusion": confusion_rows(summary) if done and "confusion" in summary else None,
     }
-    if getattr(request, "htmx", False) and request.htmx.target == "table-run":  # type: ignore[attr-defined]
+    if fragment_target(request) == "table-run":
         response = render(request, "endpoints/_table_progress.html", context)
         if run.status != TableRunStatus.IN_PROGRESS:
             response["HX-Refresh"] = "true"

@@ -53,7 +53,7 @@ from mlplatform.web.answers import Answer, answer_of
 from mlplatform.web.charts.endpoints import latency_figure, requests_figure
 from mlplatform.web.charts.replica_runs import replica_runs_figure
 from mlplatform.web.failures import plain_line
-from mlplatform.web.rendering import redirect_response
+from mlplatform.web.rendering import fragment_target, redirect_response
 from mlplatform.web.replica_ends import replica_end_words
 from mlplatform.web.views.confirm import confirm_page, confirmed
 from mlplatform.web.views.training_job_logs import log_answer, log_download_answer, log_stream_answer
@@ -84,14 +84,14 @@ def endpoint_list_view(request: HttpRequest, project: str) -> HttpResponse:
         "any_active": any(endpoint.status not in SETTLED for endpoint in page.items),
         "filtered": any(request.GET.get(name) for name in ("search", "status")),
     }
-    fragment = getattr(request, "htmx", False) and request.htmx.target == "endpoints"  # type: ignore[attr-defined]
+    fragment = fragment_target(request) == "endpoints"
     return render(request, "endpoints/_list.html" if fragment else "endpoints/list.html", context)
 
 
 @require_GET
 def endpoint_detail(request: HttpRequest, project: str, name: str) -> HttpResponse:
     actor = page_actor(request, project)
-    polled = getattr(request, "htmx", False) and request.htmx.target == "endpoint-state"  # type: ignore[attr-defined]
+    polled = fragment_target(request) == "endpoint-state"
     try:
         endpoint = endpoint_get(actor=actor, name=name)
     except NotFound:

@@ -24,6 +24,7 @@ from mlplatform.core.text import text as _
 from mlplatform.web.access import page_actor
 from mlplatform.web.evaluation_page import detail_context
 from mlplatform.web.evaluation_quality import asked_k, own_k
+from mlplatform.web.rendering import fragment_target
 from mlplatform.web.row_files import FORMS, rows_file
 from mlplatform.web.shortlist import search_text
 
@@ -46,7 +47,7 @@ def evaluation_list_page(request: HttpRequest, project: str) -> HttpResponse:
         "any_active": any(not one.ended for one in page.items),
         "filtered": any(request.GET.get(name) for name in ("search", "status", "endpoint")),
     }
-    fragment = getattr(request, "htmx", False) and request.htmx.target == "evaluations"  # type: ignore[attr-defined]
+    fragment = fragment_target(request) == "evaluations"
     return render(request, "evaluations/_list.html" if fragment else "evaluations/list.html", context)
 
 
@@ -55,7 +56,7 @@ def evaluation_detail(request: HttpRequest, project: str, name: str) -> HttpResp
     actor = page_actor(request, project)
     evaluation = evaluation_get(actor=actor, name=name)
     context = detail_context(request, actor, evaluation)
-    if getattr(request, "htmx", False) and request.htmx.target == "evaluation-state":  # type: ignore[attr-defined]
+    if fragment_target(request) == "evaluation-state":
         response = render(request, "evaluations/_poll.html", context)
         if evaluation.ended:
             response["HX-Refresh"] = "true"

@@ -30,7 +30,7 @@ from mlplatform.core.models import Role
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.experiment_cells import CellView, cell_counts, cell_views
-from mlplatform.web.rendering import page_response, redirect_response
+from mlplatform.web.rendering import fragment_target, page_response, redirect_response
 from mlplatform.web.shortlist import search_text
 from mlplatform.web.views.experiment_detail import TEMPLATES, detail_context
 from mlplatform.web.views.experiment_form import SAMPLE_PRESET
@@ -66,14 +66,16 @@ def experiment_list_view(request: HttpRequest, project: str) -> HttpResponse:
         "sample_preset": SAMPLE_PRESET,
     }
     return render(
-        request, f"experiments/{'_list' if _target(request) == 'experiments' else 'list'}.html", context
+        request,
+        f"experiments/{'_list' if fragment_target(request) == 'experiments' else 'list'}.html",
+        context,
     )
 
 
 @require_GET
 def experiment_detail(request: HttpRequest, project: str, name: str) -> HttpResponse:
     actor = page_actor(request, project)
-    target = _target(request)
+    target = fragment_target(request)
     try:
         experiment = experiment_get(actor=actor, name=name)
     except NotFound:
@@ -167,9 +169,3 @@ def _goes(experiment: Experiment) -> list[str]:
 def _first(names: list[str]) -> str:
     shown = ", ".join(names[:NAMED_MAX])
     return f"{shown}, …" if len(names) > NAMED_MAX else shown
-
-
-def _target(request: HttpRequest) -> str:
-    """The element that htmx asks for; nothing where a browser asks for the page."""
-    htmx = getattr(request, "htmx", None)
-    return str(htmx.target or "") if htmx else ""

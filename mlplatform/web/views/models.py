@@ -24,7 +24,7 @@ from mlplatform.web.access import page_actor
 from mlplatform.web.forms.models import ArchiveForm, ArchiveUploadForm, ArchiveUriForm
 from mlplatform.web.forms.training_jobs import errors_of_new, folded
 from mlplatform.web.model_code import model_code_context
-from mlplatform.web.rendering import page_response, redirect_response
+from mlplatform.web.rendering import fragment_target, page_response, redirect_response
 from mlplatform.web.views.confirm import confirm_page
 
 _FORMS: dict[str, type[ArchiveForm]] = {"upload": ArchiveUploadForm, "uri": ArchiveUriForm}
@@ -39,7 +39,7 @@ def model_list_view(request: HttpRequest, project: str) -> HttpResponse:
         order=request.GET.get("order") or "-created",
         cursor=request.GET.get("cursor"),
     )
-    fragment = getattr(request, "htmx", False) and request.htmx.target == "models"  # type: ignore[attr-defined]
+    fragment = fragment_target(request) == "models"
     context = {"page": page, "filtered": bool(request.GET.get("search"))}
     return render(request, "models/_list.html" if fragment else "models/list.html", context)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
-
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
@@ -24,7 +22,13 @@ from mlplatform.web.access import page_user
 from mlplatform.web.forms.session import OwnPasswordForm
 from mlplatform.web.forms.training_jobs import errors_by_field
 from mlplatform.web.models import Preferences, Theme
-from mlplatform.web.preferences import cookie_set, preferences_get, preferences_set, preferences_to_cookies
+from mlplatform.web.preferences import (
+    cookie_set,
+    preferences_get,
+    preferences_set,
+    preferences_to_cookies,
+    time_zones,
+)
 from mlplatform.web.views.session import safe_next
 
 
@@ -93,7 +97,7 @@ def _page(
     context = {
         "preferences": values,
         "themes": Theme.choices,
-        "time_zones": sorted(zoneinfo.available_timezones()),
+        "time_zones": sorted(time_zones()),
         "errors": errors_by_field(error.errors) if error else {},
         "sessions": session_list(user=page_user(request)),
         "this_session": request.session.session_key,

@@ -29,6 +29,7 @@ from mlplatform.core.models import Role
 from mlplatform.core.translation import translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.training_jobs import metric_figure, metric_groups
+from mlplatform.web.rendering import fragment_target
 from mlplatform.web.views.confirm import confirm_page
 from mlplatform.web.views.training_job_detail import TABS, detail_context
 
@@ -50,7 +51,7 @@ def training_job_list(request: HttpRequest, project: str) -> HttpResponse:
         "any_active": any(not job.ended for job in page.items),
         "filtered": any(request.GET.get(name) for name in ("search", "status", "algorithm")),
     }
-    fragment = getattr(request, "htmx", False) and request.htmx.target == "training-jobs"  # type: ignore[attr-defined]
+    fragment = fragment_target(request) == "training-jobs"
     return render(request, "training_jobs/_list.html" if fragment else "training_jobs/list.html", context)
 
 
@@ -60,7 +61,7 @@ def training_job_detail(request: HttpRequest, project: str, name: str) -> HttpRe
     job = training_job_get(actor=actor, name=name)
     tab = request.GET.get("tab", "overview")
     context = detail_context(request, actor, job, tab if tab in TABS else "overview")
-    polled = getattr(request, "htmx", False) and request.htmx.target == "job-state"  # type: ignore[attr-defined]
+    polled = fragment_target(request) == "job-state"
     return render(request, "training_jobs/_poll.html" if polled else "training_jobs/detail.html", context)
 
 

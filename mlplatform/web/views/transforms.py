@@ -33,6 +33,7 @@ from mlplatform.core.translation import translated
 from mlplatform.web.access import page_actor
 from mlplatform.web.failures import failure_cause
 from mlplatform.web.forms.transforms import TransformForm
+from mlplatform.web.rendering import fragment_target
 from mlplatform.web.shortlist import search_text
 from mlplatform.web.views.training_job_logs import log_answer, log_download_answer, log_stream_answer
 
@@ -56,7 +57,7 @@ def transform_jobs(request: HttpRequest, project: str) -> HttpResponse:
         "any_active": any(not one.ended for one in page.items),
         "filtered": any(request.GET.get(name) for name in ("search", "status", "model")),
     }
-    fragment = getattr(request, "htmx", False) and request.htmx.target == "transform-jobs"  # type: ignore[attr-defined]
+    fragment = fragment_target(request) == "transform-jobs"
     return render(request, "transforms/_list.html" if fragment else "transforms/list.html", context)
 
 
@@ -65,7 +66,7 @@ def transform_job(request: HttpRequest, project: str, name: str) -> HttpResponse
     actor = page_actor(request, project)
     job = transform_job_get(actor=actor, name=name)
     context = _context(request, actor, job)
-    if getattr(request, "htmx", False) and request.htmx.target == "transform-state":  # type: ignore[attr-defined]
+    if fragment_target(request) == "transform-state":
         response = render(request, "transforms/_poll.html", context)
         if job.ended:
             response["HX-Refresh"] = "true"

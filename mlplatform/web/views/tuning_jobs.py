@@ -25,7 +25,7 @@ from mlplatform.core.translation import translated, translated_error
 from mlplatform.web.access import page_actor
 from mlplatform.web.charts.tuning import importance_figure
 from mlplatform.web.forms.training_jobs import errors_by_field, folded
-from mlplatform.web.rendering import page_response, redirect_response
+from mlplatform.web.rendering import fragment_target, page_response, redirect_response
 from mlplatform.web.shortlist import search_text
 from mlplatform.web.tuning_trials import list_counts, trials_ordered, trials_table
 from mlplatform.web.views.tuning_charts import contour_context
@@ -50,14 +50,14 @@ def tuning_jobs(request: HttpRequest, project: str) -> HttpResponse:
         "any_active": any(not one.ended for one in page.items),
         "filtered": any(request.GET.get(name) for name in ("search", "status", "strategy")),
     }
-    fragment = _target(request) == "tuning-jobs"
+    fragment = fragment_target(request) == "tuning-jobs"
     return render(request, f"tuning_jobs/{'_list' if fragment else 'list'}.html", context)
 
 
 @require_GET
 def tuning_job(request: HttpRequest, project: str, name: str) -> HttpResponse:
     actor = page_actor(request, project)
-    target = _target(request)
+    target = fragment_target(request)
     try:
         found = tuning_job_get(actor=actor, name=name)
     except NotFound:
@@ -164,9 +164,3 @@ def _extend_page(
 def _page(project: str, name: str, tab: str) -> str:
     url = reverse("web:tuning_job", kwargs={"project": project, "name": name})
     return f"{url}?tab={tab}" if tab in TABS else url
-
-
-def _target(request: HttpRequest) -> str:
-    """The element that htmx asks for; nothing where a browser asks for the page."""
-    htmx = getattr(request, "htmx", None)
-    return str(htmx.target or "") if htmx else ""
