@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import http.cookiejar
 import json
+import os
 import re
 import signal
 import socket
@@ -342,6 +343,6 @@ def test_settings_that_cannot_be_read_are_told_in_a_line(tmp_path: Path, environ
         text=True,
         timeout=60,
     )
-    assert done.returncode == 1
+    assert done.returncode == os.EX_CONFIG
     assert "MLPLATFORM_UPLOAD_LIMIT_BYTES='a lot' is not a whole number" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr

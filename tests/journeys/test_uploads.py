@@ -26,7 +26,9 @@ def test_an_upload_outlives_its_connections_and_the_web_process(street: Street) 
     headers = {"Upload-Length": str(len(TABLE)), "Upload-Metadata": "filename dC5jc3Y="}
     place = asked(street, "POST", "/api/v1/projects/default/uploads/", headers)["Location"]
     # Broken off: what has come is kept.
-    begin(street, place, 0, TABLE[:THIRD]).close()
+    broken = begin(street, place, 0, TABLE[:THIRD])
+    wait_until(lambda: offset(street, place) > 0, timeout_s=20, what="what the first sends")
+    broken.close()
     wait_until(lambda: is_free(street, place), timeout_s=20, what="the end of the first connection")
     first = offset(street, place)
     assert 0 < first <= THIRD
