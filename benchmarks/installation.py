@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from mlplatform.core.people.access import Actor
 
 
-def installation_make(folder: str | Path, *, database_url: str = "", log_level: str = "ERROR") -> None:
+def installation_make(folder: str | Path, *, database_url: str = "") -> None:
     """Loads Django with its data in `folder` and migrates its database: an SQLite file there, or a named one."""
     os.environ.pop("DATABASE_URL", None)
     os.environ |= {"MLPLATFORM_DATA_DIR": str(folder), "DJANGO_SETTINGS_MODULE": "mlplatform.settings"}
-    os.environ.setdefault("MLPLATFORM_LOG_LEVEL", log_level)
+    os.environ.setdefault("MLPLATFORM_LOG_LEVEL", "ERROR")
     if database_url:
         os.environ["DATABASE_URL"] = database_url
     import django

@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=1.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mlp-bench-", ignore_cleanup_errors=True) as folder:
-        installation_make(folder, log_level="WARNING")
+        installation_make(folder)
         actor, table = measurer_new(_table())
         for algorithm in options.algorithms:
             _measure(actor, table, algorithm, options)

@@ -30,17 +30,15 @@ import numpy as np
 import xgboost
 from sklearn.datasets import load_diabetes
 
+from benchmarks.one_or_two_calls import BOTH, calls_compare
 from benchmarks.options import options_parser
-from benchmarks.serving_stage import ServingStage, call, wait_answered
+from benchmarks.serving_stage import ServingStage
 from benchmarks.verdict import verdict
-from endpoints.serving.client import ConnectionPool
 from endpoints.unix_http import unix_call
 from mlplatform.core.env import PROJECT_ROOT
 
-RATIO_BAR: Final = 0.6
 START_BAR_S: Final = 1.5
 _STARTS: Final = 7
-_WARM_UP: Final = 200
 _MEMBERS: Final = {
     "xgboost": """
 
@@ -81,13 +79,13 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mlp-bench-") as text:
         folder = Path(text)
-        row, mean = _train(folder / "both")
+        row, mean = _train(folder / BOTH)
         for name in _MEMBERS:
             _member(folder, name)
-        _start_times(folder / "both")
+        _start_times(folder / BOTH)
         with ExitStack() as stack:
-            stages = {name: stack.enter_context(_stage(folder, name)) for name in ("both", *_MEMBERS)}
-            asyncio.run(_compare(stages, row, mean, options.calls))
+            stages = {name: stack.enter_context(_stage(folder, name)) for name in (BOTH, *_MEMBERS)}
+            asyncio.run(calls_compare(stages, row, mean, _prediction, n_calls=options.calls))
 
 
 def _train(folder: Path) -> tuple[bytes, float]:
@@ -108,8 +106,8 @@ def _train(folder: Path) -> tuple[bytes, float]:
 def _member(folder: Path, name: str) -> None:
     (folder / name / "code").mkdir(parents=True)
     for file in _FILES[name]:
-        shutil.copy(folder / "both" / file, folder / name / file)
-    script = (folder / "both" / "code" / "inference.py").read_text()
+        shutil.copy(folder / BOTH / file, folder / name / file)
+    script = (folder / BOTH / "code" / "inference.py").read_text()
     (folder / name / "code" / "inference.py").write_text(script + _MEMBERS[name])
 
 
@@ -120,36 +118,12 @@ def _stage(folder: Path, name: str) -> ServingStage:
 
 
 def _options(name: str) -> list[str]:
-    return ["--algorithm", "script", "--framework", "python" if name == "both" else name]
+    return ["--algorithm", "script", "--framework", "python" if name == BOTH else name]
 
 
-async def _compare(stages: dict[str, ServingStage], row: bytes, mean: float, n_calls: int) -> None:
-    requests = {name: stage.request(stage.public, row) for name, stage in stages.items()}
-    for name, stage in stages.items():
-        await wait_answered(stage.public, requests[name])
-    pools = {name: ConnectionPool(stage.public) for name, stage in stages.items()}
-
-    async def ask(name: str) -> float:
-        answer = json.loads((await call(pools[name], requests[name])).body)
-        return float(np.ravel(answer["predictions"] if isinstance(answer, dict) else answer)[0])
-
-    one, two = [], []
-    for position in range(-_WARM_UP, n_calls):
-        began_at = perf_counter()
-        together = await ask("both")
-        between = perf_counter()
-        apart = (await ask("xgboost") + await ask("catboost")) / 2
-        ended_at = perf_counter()
-        assert abs(together - mean) < 1e-4 and abs(apart - mean) < 1e-4, (together, apart, mean)
-        if position >= 0:
-            one.append(between - began_at)
-            two.append(ended_at - between)
-    for pool in pools.values():
-        pool.close()
-    ratio = median(one) / median(two)
-    print(f"one call of the ensemble  {median(one) * 1e3:6.3f} ms (median of {n_calls})")
-    print(f"two calls, one after the other {median(two) * 1e3:6.3f} ms")
-    verdict("one call of the ensemble to two calls", ratio, RATIO_BAR)
+def _prediction(body: bytes) -> float:
+    answer = json.loads(body)
+    return float(np.ravel(answer["predictions"] if isinstance(answer, dict) else answer)[0])
 
 
 def _start_times(model_dir: Path) -> None:
@@ -173,7 +147,7 @@ def _python(program: str) -> float:
 def _server_start(model_dir: Path) -> float:
     socket = Path(tempfile.mkdtemp(prefix="mlp-")) / "s"
     argv = [sys.executable, "-m", "endpoints.serving", "--socket", str(socket), "--model-dir", str(model_dir)]
-    argv += [*_options("both"), "--parent-pid", str(os.getpid())]
+    argv += [*_options(BOTH), "--parent-pid", str(os.getpid())]
     began_at = perf_counter()
     process = subprocess.Popen(argv, cwd=PROJECT_ROOT, stdout=subprocess.DEVNULL)
     try:

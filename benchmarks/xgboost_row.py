@@ -7,21 +7,18 @@ difference between the answers. Bar: ours is twice as fast.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 
 import numpy as np
 import xgboost as xgb
 from sklearn.datasets import load_breast_cancer
 
+from benchmarks.one_row import CALLS, one_row_us
 from benchmarks.options import options_parser
 from benchmarks.verdict import verdict
 from jobs.algorithms.xgboost.booster import LoadedBooster, booster_write
 
 BAR = 2.0
-_CALLS = 2000
 
 
 def main() -> None:
@@ -36,32 +33,16 @@ def main() -> None:
         booster_write(booster, Path(folder))
         ours = LoadedBooster(Path(folder), n_threads=1)
     rows = [X[position : position + 1] for position in range(len(X))]
-    theirs_us, ours_us = _alternating(booster.inplace_predict, ours.scores, rows)
+    theirs_us, ours_us = one_row_us(booster.inplace_predict, ours.scores, rows)
     expected = booster.predict(xgb.DMatrix(X))
     difference = max(
         abs(float(ours.scores(row)[0] - value)) for row, value in zip(rows, expected, strict=True)
     )
-    print(f"{rounds} trees, {X.shape[1]} features, one thread, {_CALLS} calls of one row each")
+    print(f"{rounds} trees, {X.shape[1]} features, one thread, {CALLS} calls of one row each")
     print(f"inplace_predict  {theirs_us:8.1f} µs")
     print(f"ours             {ours_us:8.1f} µs")
     verdict("one row, ours against inplace_predict", theirs_us / ours_us, BAR, unit="times", at_least=True)
     print(f"largest difference from Booster.predict {difference:g}")
-
-
-def _alternating(
-    theirs: Callable[[np.ndarray], np.ndarray],
-    ours: Callable[[np.ndarray], np.ndarray],
-    rows: list[np.ndarray],
-) -> tuple[float, float]:
-    """Median microseconds of both, called in turn so that a busy machine is as busy for either."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for call in range(_CALLS):
-        row = rows[call % len(rows)]
-        for held, predict in zip(times, (theirs, ours), strict=True):
-            began_at = perf_counter()
-            predict(row)
-            held.append((perf_counter() - began_at) * 1e6)
-    return median(times[0]), median(times[1])
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ CatBoost writes to standard output and into the working directory unless told no
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -12,6 +14,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.algorithms.catboost.one_row import LEAF_VALUES_MAX, ObliviousTrees, probabilities_of
 from jobs.algorithms.pandas_later import pandas_later
 from mlplatform.core.errors import ModelError
 
@@ -75,7 +78,10 @@ def ensemble_write(model: Any, model_dir: Path) -> None:
 
 
 class LoadedEnsemble:
-    """A model that answers, from several threads at once."""
+    """A model that answers, from several threads at once.
+
+    One row is answered by hand where the trees allow for it: see `one_row`.
+    """
 
     def __init__(self, model_dir: Path, *, n_threads: int) -> None:
         """Raises ModelError."""
@@ -85,13 +91,18 @@ class LoadedEnsemble:
             raise ModelError(f"The model's file {FILE} cannot be read: {_words(error)}") from error
         self._n_threads = n_threads
         self.n_features = len(self._model.feature_names_)
+        self._trees = _oblivious_trees(self._model)
 
     def values(self, X: Floats) -> Floats:
         """Predicted numbers, float32 [n]."""
+        if self._trees is not None and _is_one_full_row(X):
+            return self._trees.raw(X[0]).astype(np.float32)
         return self._predict(X, "RawFormulaVal")
 
     def probabilities(self, X: Floats) -> Floats:
         """Of every class, float32 [n, c]."""
+        if self._trees is not None and _is_one_full_row(X):
+            return probabilities_of(self._trees.raw(X[0])).astype(np.float32)[np.newaxis]
         return self._predict(X, "Probability")
 
     def _predict(self, X: Floats, kind: str) -> Floats:
@@ -102,6 +113,24 @@ class LoadedEnsemble:
             np.ascontiguousarray(X, np.float32), prediction_type=kind, thread_count=n_threads
         )
         return cast(Floats, np.asarray(found, np.float32))
+
+
+def _is_one_full_row(X: Floats) -> bool:
+    return len(X) == 1 and not np.isnan(X).any()
+
+
+def _oblivious_trees(model: Any) -> ObliviousTrees | None:
+    """None where CatBoost must be asked for single rows too."""
+    n_outputs = max(1, len(model.classes_)) if len(model.classes_) != 2 else 1
+    if int(np.sum(model.get_tree_leaf_counts())) * n_outputs > LEAF_VALUES_MAX:
+        return None
+    with tempfile.TemporaryDirectory(prefix="mlp-catboost-") as folder:
+        path = Path(folder, "model.json")
+        try:
+            model.save_model(str(path), format="json")
+            return ObliviousTrees(json.loads(path.read_bytes()))
+        except (catboost.CatBoostError, OSError, ValueError):
+            return None
 
 
 def _words(error: Exception) -> str:
