@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import json
+import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.algorithms.lean_import import hidden
+from jobs.algorithms.xgboost.one_row import BoostedTrees, OtherModel
 from jobs.algorithms.xgboost.own_metrics import own_metric
+from jobs.algorithms.xgboost.ubjson import ubjson_read
 from mlplatform.core.errors import ModelError
 
 with hidden("pandas", "sklearn"):  # 1.2 of 1.5 seconds, and two thirds of the memory
     import xgboost as xgb
+
+logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
 Scores = Mapping[str, Mapping[str, list[float] | list[tuple[float, float]]]]
@@ -37,7 +43,17 @@ _CONFIG: Final = json.dumps(
         "cache_id": 0,
     }
 ).encode()
-
+MODEL_BYTES_MAX: Final = 2**22
+"""Of a model's file whose trees are read to answer single rows by hand, some 100,000 nodes."""
+TREES_MAX: Final = 1000
+"""Reading so many trees takes 35 ms when a model is loaded, and 4 MiB of nodes 20 ms more."""
+_UBJSON: Final = b"{L"
+_N_TREES: Final = re.compile(rb"num_treesSL.{8}([0-9]+)", re.DOTALL)
+"""In XGBoost's UBJSON, where a text follows its length in eight bytes."""
+_N_PROBES: Final = 32
+"""Rows that are answered both ways before single rows are answered by hand."""
+_TOLERANCE: Final = 1e-6
+"""How far both answers may lie apart, as a share of them."""
 
 ONE_THREAD_VALUES: Final = 40_000
 """Up to so many values (rows by columns) a second thread costs more than it brings: for 3,500 values a fit takes 1.6
@@ -133,27 +149,77 @@ def _words(error: Exception) -> str:
 class LoadedBooster:
     """A booster that answers, from several threads at once.
 
-    One row goes through XGBoost's C interface with buffers made once a thread, since what Python does around it takes
-    several times longer than the trees; it is asked with one thread, which is faster for one row than several.
+    One row is answered by hand where the model allows for it: see `one_row`. Else it goes through XGBoost's C interface
+    with buffers made once a thread, since what Python does around it takes several times longer than the trees; it is
+    asked with one thread, which is faster for one row than several. Which of the two is found out with the first row.
     """
 
     def __init__(self, model_dir: Path, *, n_threads: int) -> None:
         """Raises ModelError."""
-        self._booster = _load(model_dir, n_threads)
-        self._for_one = self._booster if n_threads == 1 else _load(model_dir, 1)
+        text = _read(model_dir)
+        self._booster = _load(text, n_threads)
         self.n_features = int(self._booster.num_features())
-        self._local = threading.local()
+        self._n_threads = n_threads
+        self._text: bytes | None = text  # until the first row
+        self._answer_one: Callable[[Floats], Floats] | None = None
+        self._choosing = threading.Lock()
 
     def scores(self, X: Floats) -> Floats:
         """What the objective answers: float32 [n], or [n, c] with multi:softprob. NaN is a missing value."""
         if len(X) == 1:
-            row: _OneRow | None = getattr(self._local, "row", None)
-            if row is None:
-                row = self._local.row = _OneRow(self._for_one, self.n_features)
-            return row.scores(X)
+            answer = self._answer_one or self._choose()
+            return answer(np.asarray(X[0], np.float32))
         if len(X) == 0:
             return self.scores(np.zeros((1, self.n_features), np.float32))[:0]
         return cast(Floats, self._booster.inplace_predict(np.ascontiguousarray(X, np.float32)))
+
+    def _choose(self) -> Callable[[Floats], Floats]:
+        with self._choosing:
+            if self._answer_one is None:
+                trees = _trees_by_hand(self._booster, self._text or b"")
+                self._answer_one = self._through_library() if trees is None else trees.scores
+                self._text = None
+            return self._answer_one
+
+    def _through_library(self) -> Callable[[Floats], Floats]:
+        booster, local = self._booster, threading.local()
+        if self._n_threads != 1:
+            booster = _load(bytes(booster.save_raw("ubj")), 1)
+
+        def answer(row: Floats) -> Floats:
+            asked: _OneRow | None = getattr(local, "row", None)
+            if asked is None:
+                asked = local.row = _OneRow(booster, self.n_features)
+            return asked.scores(row)
+
+        return answer
+
+
+def _trees_by_hand(booster: Any, text: bytes) -> BoostedTrees | None:
+    """Of a booster and its file; None where XGBoost must be asked for single rows too."""
+    if len(text) > MODEL_BYTES_MAX:
+        return None
+    if not text.startswith(_UBJSON):
+        text = bytes(booster.save_raw("ubj"))
+    n_trees = _N_TREES.search(text)
+    if n_trees and int(n_trees[1]) > TREES_MAX:
+        return None
+    try:
+        trees = BoostedTrees(ubjson_read(text))
+        rows = trees.probes(_N_PROBES)
+        ours, expected = np.concatenate([trees.scores(row) for row in rows]), booster.inplace_predict(rows)
+        if ours.shape != expected.shape:
+            raise ValueError(f"its answers are {ours.shape}, not {expected.shape}")
+    except OtherModel:
+        return None
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        logger.warning("XGBoost answers single rows itself, its model cannot be read: %r", error)
+        return None
+    if not np.allclose(ours, expected, rtol=_TOLERANCE, atol=np.finfo(np.float32).tiny, equal_nan=True):
+        difference = np.abs(ours - expected).max()
+        logger.warning("XGBoost answers single rows itself, by hand they differ by up to %g", difference)
+        return None
+    return trees
 
 
 class _OneRow:
@@ -175,8 +241,8 @@ class _OneRow:
         self._places = (ctypes.byref(self._shape), ctypes.byref(self._n_dims), ctypes.byref(self._result))
         self._call = _LIBRARY.XGBoosterPredictFromDense
 
-    def scores(self, X: Floats) -> Floats:
-        self._row[0] = X[0]
+    def scores(self, row: Floats) -> Floats:
+        self._row[0] = row
         failed = self._call(self._booster.handle, self._interface, _CONFIG, None, *self._places)
         if failed:
             raise RuntimeError(f"XGBoost could not predict: {_LIBRARY.XGBGetLastError()!r}")
@@ -186,13 +252,18 @@ class _OneRow:
         return np.array(self._result[:n], np.float32).reshape(1, n)
 
 
-def _load(model_dir: Path, n_threads: int) -> Any:
+def _read(model_dir: Path) -> bytes:
     try:
-        booster = xgb.Booster({"nthread": n_threads, "verbosity": 0})
-        booster.load_model(bytearray((model_dir / FILE).read_bytes()))
-        booster.set_param({"nthread": n_threads, "verbosity": 0})
+        return (model_dir / FILE).read_bytes()
     except OSError as error:
         raise ModelError(f"The model has no readable file {FILE}: {error.strerror or error}") from error
+
+
+def _load(text: bytes, n_threads: int) -> Any:
+    try:
+        booster = xgb.Booster({"nthread": n_threads, "verbosity": 0})
+        booster.load_model(bytearray(text))
+        booster.set_param({"nthread": n_threads, "verbosity": 0})
     except xgb.core.XGBoostError as error:
         raise ModelError(f"The model's file {FILE} cannot be read: {_words(error)}") from error
     return booster
