@@ -1,13 +1,15 @@
 """The ensemble as one job process against two separate job processes, one after the other: wall time and bytes read.
 
-    python -m benchmarks.ensemble [--rounds 5] [--folds 5] [--rows 442] [--trees 100]
+    python -m benchmarks.ensemble [--rounds 5] [--folds 5] [--rows 442] [--trees 100] [--threads 2]
 
 Data: scikit-learn's diabetes set, through a named pipe, so that what a job reads of it is counted where it is written.
 `plain`: xgboost and catboost as jobs of their own against the ensemble without cross-validation. `cross-validated`: two
-jobs with one member each against the ensemble of both, all with the same folds. One thread each; the sides take turns,
-so that a busy machine is as busy for either. The blend's answers are compared with the mean of the two plain models'.
-Bars: the ensemble takes at most 0.75 of the wall time and reads at most 0.5 of the bytes. What one job saves is the
-start of a process and the reading; cross-validation is fitting alone, of which one job saves nothing.
+jobs with one member each against the ensemble of both, all with the same folds. Every job has as many threads as one of
+`local.cpu` has here, or `--threads`; the sides take turns, so that a busy machine is as busy for either. The blend's
+answers are compared with the mean of the two plain models'. Bars: the ensemble takes at most 0.75 of the wall time and
+reads at most 0.5 of the bytes. One job saves the start of a process and the reading, and where it has several threads
+its members are fitted beside each other. With `--threads 1` cross-validation is fitting alone, of which it saves
+nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
@@ -29,6 +32,7 @@ from sklearn.datasets import load_diabetes
 from benchmarks.options import options_parser
 from benchmarks.verdict import verdict
 from jobs.algorithms.registry import algorithm_get
+from jobs.instance_types import instance_type_get
 from jobs.runner.launch import job_environment
 from jobs.runner.spec import ChannelSpec, JobSpec
 
@@ -45,10 +49,14 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=442, help="more than 442: the rows again, with noise")
     parser.add_argument("--trees", type=int, default=100)
+    parser.add_argument("--threads", type=int, default=instance_type_get("local.cpu").vcpus)
     options = parser.parse_args()
     X, y = _rows(options.rows)
     text = "".join(",".join(f"{cell:.9g}" for cell in row) + "\n" for row in np.column_stack((y, X)).tolist())
-    print(f"{len(X)} rows, {X.shape[1]} features, {len(text):,} bytes, {options.trees} trees a member")
+    print(
+        f"{len(X)} rows, {X.shape[1]} features, {len(text):,} bytes, {options.trees} trees a member, "
+        f"{options.threads} threads a job"
+    )
     own = {"xgboost": {"num_round": str(options.trees)}, "catboost": {"iterations": str(options.trees)}}
     of_member = {
         kind: {f"{kind}__{name}": value for name, value in values.items()} for kind, values in own.items()
@@ -56,9 +64,8 @@ def main() -> None:
     both = {"task": "regressor", "members": ",".join(own), **of_member["xgboost"], **of_member["catboost"]}
     with tempfile.TemporaryDirectory(prefix="mlp-bench-") as folder:
         root = Path(folder)
-        _compare(
-            root / "plain", text, [("ensemble", {**both, "n_folds": "0"})], list(own.items()), options.rounds
-        )
+        plain: list[Job] = [("ensemble", {**both, "n_folds": "0"})]
+        _compare(root / "plain", text, plain, list(own.items()), options)
         _agree(root / "plain", X)
         folds = str(options.folds)
         separate: list[Job] = [
@@ -66,7 +73,7 @@ def main() -> None:
             for kind, values in of_member.items()
         ]
         together: list[Job] = [("ensemble", {**both, "n_folds": folds})]
-        _compare(root / "cross-validated", text, together, separate, options.rounds)
+        _compare(root / "cross-validated", text, together, separate, options)
 
 
 def _rows(n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,14 +84,15 @@ def _rows(n: int) -> tuple[np.ndarray, np.ndarray]:
     return (X[repeated] + noise).astype(np.float32), y[repeated].astype(np.float32)
 
 
-def _compare(root: Path, text: str, one: Sequence[Job], two: Sequence[Job], rounds: int) -> None:
+def _compare(root: Path, text: str, one: Sequence[Job], two: Sequence[Job], options: Namespace) -> None:
     walls: dict[str, list[float]] = {"one": [], "two": []}
     n_bytes = {"one": 0, "two": 0}
-    for turn in range(rounds):
+    for turn in range(options.rounds):
         for side, jobs in (("one", one), ("two", two)):
             began_at = perf_counter()
             n_bytes[side] = sum(
-                _run(root / side / str(turn) / str(number), job, text) for number, job in enumerate(jobs)
+                _run(root / side / str(turn) / str(number), job, text, n_threads=options.threads)
+                for number, job in enumerate(jobs)
             )
             walls[side].append(perf_counter() - began_at)
     wall, read = median(walls["one"]) / median(walls["two"]), n_bytes["one"] / n_bytes["two"]
@@ -96,7 +104,7 @@ def _compare(root: Path, text: str, one: Sequence[Job], two: Sequence[Job], roun
     verdict(f"{root.name}: bytes read by one job to those by two", read, BYTES_BAR)
 
 
-def _run(root: Path, job: Job, text: str) -> int:
+def _run(root: Path, job: Job, text: str, *, n_threads: int) -> int:
     """One job process from start to end. Returns how many bytes of the channel it took."""
     for folder in ("input/config", "input/data", "model", "output/data", "tmp"):
         (root / folder).mkdir(parents=True)
@@ -107,7 +115,7 @@ def _run(root: Path, job: Job, text: str) -> int:
         attempt=1,
         algorithm=algorithm,
         root=root,
-        n_threads=1,
+        n_threads=n_threads,
         channels={"train": ChannelSpec(schema=None, input_mode="Pipe")},
     )
     spec.hyperparameters_file.write_text(json.dumps(dict(values)))

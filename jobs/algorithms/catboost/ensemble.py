@@ -5,6 +5,7 @@ CatBoost writes to standard output and into the working directory unless told no
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
 from collections.abc import Callable, Mapping
@@ -80,7 +81,8 @@ def ensemble_write(model: Any, model_dir: Path) -> None:
 class LoadedEnsemble:
     """A model that answers, from several threads at once.
 
-    One row is answered by hand where the trees allow for it: see `one_row`.
+    One row is answered by hand where the trees allow for it: see `one_row`. They are laid out for the first such row,
+    so that who asks for many at once does not pay for it.
     """
 
     def __init__(self, model_dir: Path, *, n_threads: int) -> None:
@@ -91,18 +93,22 @@ class LoadedEnsemble:
             raise ModelError(f"The model's file {FILE} cannot be read: {_words(error)}") from error
         self._n_threads = n_threads
         self.n_features = len(self._model.feature_names_)
-        self._trees = _oblivious_trees(self._model)
+
+    @functools.cached_property
+    def trees(self) -> ObliviousTrees | None:
+        """For one row; None where CatBoost must be asked for it too."""
+        return _oblivious_trees(self._model)
 
     def values(self, X: Floats) -> Floats:
         """Predicted numbers, float32 [n]."""
-        if self._trees is not None and _is_one_full_row(X):
-            return self._trees.raw(X[0]).astype(np.float32)
+        if _is_one_full_row(X) and self.trees is not None:
+            return self.trees.raw(X[0]).astype(np.float32)
         return self._predict(X, "RawFormulaVal")
 
     def probabilities(self, X: Floats) -> Floats:
         """Of every class, float32 [n, c]."""
-        if self._trees is not None and _is_one_full_row(X):
-            return probabilities_of(self._trees.raw(X[0])).astype(np.float32)[np.newaxis]
+        if _is_one_full_row(X) and self.trees is not None:
+            return probabilities_of(self.trees.raw(X[0])).astype(np.float32)[np.newaxis]
         return self._predict(X, "Probability")
 
     def _predict(self, X: Floats, kind: str) -> Floats:
@@ -120,7 +126,6 @@ def _is_one_full_row(X: Floats) -> bool:
 
 
 def _oblivious_trees(model: Any) -> ObliviousTrees | None:
-    """None where CatBoost must be asked for single rows too."""
     n_outputs = max(1, len(model.classes_)) if len(model.classes_) != 2 else 1
     if int(np.sum(model.get_tree_leaf_counts())) * n_outputs > LEAF_VALUES_MAX:
         return None

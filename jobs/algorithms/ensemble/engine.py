@@ -83,19 +83,18 @@ def _train(
     *,
     sample_row: list[float] | None,
 ) -> Description:
-    trainings = Trainings(context, members, rows, labels)
     scores: dict[str, dict[str, float]] = {}
-    if context.hyperparameters["n_folds"]:
-        answers, folds = trainings.cross_validate()
-        scores = trainings.score(answers, folds)
+    folders = member_folders(members, context.model_dir)
+    with Trainings(context, members, rows, labels, folders=folders) as trainings:
+        answers = trainings.cross_validate()
+        if context.hyperparameters["n_folds"]:
+            scores = trainings.score(answers)
         blend = trainings.blend(answers, rows.y)
-    else:
-        blend = trainings.blend([], rows.y)
-    weights = {member.name: weight for member, weight in zip(members, blend.weights, strict=True)}
-    listed = ", ".join(f"{name} {weight:.6g}" for name, weight in weights.items())
-    context.log(f"Blend {context.hyperparameters['blend']}: {listed}, constant {blend.constant:.6g}")
-    context.model_facts({"ensemble": {"weights": weights, "cross_validated": scores}})
-    trainings.train_all(member_folders(members, context.model_dir))
+        weights = {member.name: weight for member, weight in zip(members, blend.weights, strict=True)}
+        listed = ", ".join(f"{name} {weight:.6g}" for name, weight in weights.items())
+        context.log(f"Blend {context.hyperparameters['blend']}: {listed}, constant {blend.constant:.6g}")
+        context.model_facts({"ensemble": {"weights": weights, "cross_validated": scores}})
+        trainings.train_all()
     return Description(
         members=members,
         blend=blend,

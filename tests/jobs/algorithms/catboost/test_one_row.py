@@ -25,7 +25,7 @@ def loaded(folder: Path, loader: Any, **parameters: Any) -> tuple[LoadedEnsemble
 
 
 def by_hand(found: LoadedEnsemble) -> bool:
-    return found._trees is not None
+    return found.trees is not None
 
 
 def rows_of(X: np.ndarray, model: Any) -> np.ndarray:
