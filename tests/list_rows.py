@@ -33,6 +33,8 @@ from jobs.models import (
     TuningTrial,
 )
 from mlplatform.core import clock
+from mlplatform.core.log_lines import LogLines
+from mlplatform.core.logs import log_append
 from mlplatform.core.models import AccessKey, AuditEvent, LogStream, Membership, Node, Project, Role, Session
 from mlplatform.core.names import uid_new
 
@@ -100,6 +102,7 @@ def _served(project: Project, user: User, number: int, job: TrainingJob, version
         project=project,
         endpoint_name=endpoint.name,
         variant="a",
+        replica_uid=_log().uid,
         started_at=_ago(number),
     )
     _made(TableRun, **first, dataset_version=version, created_by=user, status="Completed", summary={})
@@ -156,7 +159,9 @@ def _made(table: type[models.Model], /, **values: Any) -> Any:
 
 
 def _log() -> LogStream:
-    return LogStream.objects.create(uid=uid_new())
+    stream = LogStream.objects.create(uid=uid_new())
+    log_append(stream=stream, lines=[LogLines.of("it begins", 1_790_000_000_000)])
+    return stream
 
 
 def _first(model: type[models.Model]) -> Any:

@@ -26,6 +26,7 @@ def seeds(sizes: Sizes) -> Iterator[Rows]:
         number=f"1 + (i - 1) / {n}",
         uid=uid("v"),
         uri="'s3://b/datasets/' || i",
+        profile_uri="'s3://seeded/profiles/' || i",
         filename="'covtype.csv'",
         content_type="'text/csv'",
         size_bytes="1000000 + i",

@@ -14,8 +14,8 @@ from django.db.models import Count
 
 from endpoints.models import AsyncInvocation, Endpoint
 from endpoints.selectors.endpoints import endpoint_get
-from jobs.selectors.instances import queue_use
 from mlplatform.core.errors import Conflict, FieldError, InvalidRequest, NotFound
+from mlplatform.core.nodes import queues_served
 from mlplatform.core.pages import LIMIT_DEFAULT, Page, page_of
 from mlplatform.core.people.access import Actor
 from mlplatform.core.status import AsyncInvocationStatus
@@ -42,24 +42,20 @@ def async_queue(*, endpoint: Endpoint) -> AsyncQueue:
     """The queue of an endpoint."""
     rows = AsyncInvocation.objects.filter(endpoint=endpoint).order_by()
     counts = dict(rows.values_list("status").annotate(n=Count("pk")))
+    n_pending = counts.get(AsyncInvocationStatus.PENDING, 0)
     waiting = rows.filter(status=AsyncInvocationStatus.PENDING).order_by("pk")
     return AsyncQueue(
-        n_pending=counts.get(AsyncInvocationStatus.PENDING, 0),
+        n_pending=n_pending,
         n_in_progress=counts.get(AsyncInvocationStatus.IN_PROGRESS, 0),
         n_completed=counts.get(AsyncInvocationStatus.COMPLETED, 0),
         n_failed=counts.get(AsyncInvocationStatus.FAILED, 0),
-        oldest_at=waiting.values_list("created_at", flat=True).first(),
+        oldest_at=waiting.values_list("created_at", flat=True).first() if n_pending else None,
     )
 
 
-def async_waiting_reason(*, endpoint: Endpoint) -> str | None:
+def async_waiting_reason(*, waiting: AsyncQueue) -> str | None:
     """Why nothing is taken from the queue although requests wait; None where something is, or it is normal."""
-    rows = AsyncInvocation.objects.filter(endpoint=endpoint).order_by()
-    if not rows.filter(status=AsyncInvocationStatus.PENDING).exists():
-        return None
-    if rows.filter(status=AsyncInvocationStatus.IN_PROGRESS).exists():
-        return None
-    if queue_use(queue=QUEUE).n_workers == 0:
+    if waiting.n_pending and not waiting.n_in_progress and QUEUE not in queues_served():
         return _(
             "No worker serves the queue “{queue}”. Requests are answered when one is started: "
             ".venv/bin/python manage.py worker --queues {queue}",

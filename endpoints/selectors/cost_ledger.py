@@ -1,13 +1,29 @@
-"""The amounts of a time, by kind of spending and by day. Pure."""
+"""The amounts of a time, by kind of spending and by day, and what of it is listed. Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from endpoints.selectors.costs import DAYS_MAX, Spender
+from endpoints.selectors.costs import DAYS_MAX, Spender, Spent
 from jobs.pricing import Cost, cost_sum
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is listed: names with `search` in them (its case folded), one kind or all (""), `most` of them or all."""
+
+    search: str
+    kind: str
+    most: int | None
+
+    def wants(self, kind: Spender) -> bool:
+        return self.kind in ("", kind.value)
+
+    def has(self, one: Spent) -> bool:
+        return self.search in one.name.casefold() and self.wants(one.kind)
 
 
 class CostLedger:

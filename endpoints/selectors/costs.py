@@ -21,15 +21,17 @@ from django.db.models import (
 )
 
 from endpoints.models import Endpoint, Experiment, ReplicaRun, TransformJob
-from endpoints.selectors.serverless_costs import serverless_costs
+from endpoints.selectors.serverless_costs import endpoint_serverless_costs
 from jobs.models import TrainingJob, TuningJob
 from jobs.pricing import Cost, Price, Prices, cost_of, cost_sum
-from jobs.selectors.prices import prices_now, training_jobs_cost
+from jobs.selectors.prices import job_cost, prices_now, training_jobs_cost
 from mlplatform.core import clock
 
 DAYS_MAX = 366
 SPENT_MAX = 1000
 """So many of what was spent an answer lists; a file has all."""
+SEEN_WITHIN = timedelta(minutes=2)
+"""A replica without an end whose host saw it longer ago than this is alive no more."""
 
 
 class Spender(StrEnum):
@@ -74,24 +76,14 @@ class ProjectCosts:
 def endpoint_cost(endpoint: Endpoint, prices: Prices | None = None) -> Cost:
     """Since it was created."""
     held = prices or prices_now()
-    worked = serverless_costs(endpoints=[endpoint], prices=held)
+    worked = endpoint_serverless_costs(endpoint=endpoint, prices=held)
     lives = _lives_costs([endpoint.uid], held)
     return cost_sum([*lives, *(one.cost for one in worked)], currency=held.currency)
 
 
 def transform_job_cost(job: TransformJob, prices: Prices | None = None) -> Cost:
     """Of one transform job: at the price of its end, or so far at that of now."""
-    held = prices or prices_now()
-    price = (
-        Price(job.price_per_hour, job.currency)
-        if job.price_per_hour is not None
-        else held.of(job.instance_type)
-    )
-    if job.ended:
-        return cost_of(seconds=job.billable_s or 0, price=price)
-    begun = job.started_at
-    seconds = 0.0 if begun is None else max(0.0, (clock.now() - begun).total_seconds())
-    return cost_of(seconds=round(seconds) * job.instance_count, price=price)
+    return job_cost(job, prices or prices_now())
 
 
 def experiment_cost(experiment: Experiment, prices: Prices | None = None) -> Cost:
@@ -145,4 +137,4 @@ def replica_run_end(run: ReplicaRun, now: datetime) -> datetime:
     if run.ended_at is not None:
         return run.ended_at
     seen = run.seen_at or run.ready_at or run.started_at
-    return now if now - seen < timedelta(minutes=2) else seen
+    return now if now - seen < SEEN_WITHIN else seen

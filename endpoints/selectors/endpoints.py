@@ -25,6 +25,7 @@ __all__ = [
     "endpoint_counts",
     "endpoint_get",
     "endpoint_list",
+    "endpoint_row_get",
     "endpoint_sample_row",
     "endpoint_snippets",
     "endpoint_traffic",
@@ -56,11 +57,18 @@ def endpoint_list(
 
 
 def endpoint_get(*, actor: Actor, name: str, locked: bool = False) -> Endpoint:
-    """Raises NotFound, alike for an endpoint of another project and for none.
+    """With the variants of its configurations. Raises NotFound, alike for an endpoint of another project and for none.
 
     Args:
         locked: Inside a transaction: nobody else changes the row until it ends.
     """
+    found = endpoint_row_get(actor=actor, name=name, locked=locked)
+    _variants_load([found])
+    return found
+
+
+def endpoint_row_get(*, actor: Actor, name: str, locked: bool = False) -> Endpoint:
+    """The same without variants."""
     endpoints = Endpoint.objects.select_for_update(of=("self",)) if locked else Endpoint.objects
     found = (
         endpoints.select_related("project", "created_by", "wanted", "live")
@@ -69,7 +77,6 @@ def endpoint_get(*, actor: Actor, name: str, locked: bool = False) -> Endpoint:
     )
     if found is None:
         raise NotFound(_("There is no endpoint “%(name)s”") % {"name": name[:63]})
-    _variants_load([found])
     return found
 
 

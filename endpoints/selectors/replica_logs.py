@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint, Replica, ReplicaRun
@@ -69,19 +70,21 @@ def _of(replica: Replica) -> ReplicaLog:
     )
 
 
-def _gone(endpoint: Endpoint, streams: Iterable[LogStream]) -> list[ReplicaLog]:
-    found = list(streams)
-    lives = ReplicaRun.objects.filter(endpoint=endpoint, replica_uid__in=[stream.uid for stream in found])
-    last = {run.replica_uid: run for run in lives.order_by("started_at", "pk")}
+def _gone(endpoint: Endpoint, streams: QuerySet[LogStream]) -> list[ReplicaLog]:
+    """With what is known of the last life of each."""
+    lives = ReplicaRun.objects.filter(endpoint=endpoint, replica_uid=OuterRef("uid"))
+    last = lives.order_by("-started_at", "-pk")
+    found: Any = streams.annotate(
+        variant=Subquery(last.values("variant")[:1]), life_ended_at=Subquery(last.values("ended_at")[:1])
+    )
     return [
         ReplicaLog(
             uid=stream.uid,
-            variant=last[stream.uid].variant,
+            variant=stream.variant,
             index=None,
             status=ReplicaStatus.GONE,
-            ended_at=last[stream.uid].ended_at,
+            ended_at=stream.life_ended_at,
             log=stream,
         )
         for stream in found
-        if stream.uid in last
     ]

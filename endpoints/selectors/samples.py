@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Sequence
 
-from endpoints.models import Endpoint, Model
+from endpoints.models import Endpoint, Model, ProductionVariant
 from jobs.models import DatasetVersion, TrainingInput
 from mlplatform.core.errors import NotFound, TransientError
 from mlplatform.core.storage.objects import object_store
@@ -20,13 +20,13 @@ TRAIN_CHANNEL = "train"
 
 def endpoint_sample_row(*, endpoint: Endpoint) -> str:
     """The first training row as CSV without its label; zeros where that data is gone; empty if nothing is known."""
-    variant = (endpoint.live or endpoint.wanted).variants.select_related("model").order_by("pk").first()
+    variant = _first_variant(endpoint)
     return model_sample_row(model=variant.model) if variant else ""
 
 
 def endpoint_sample_is_real(*, endpoint: Endpoint) -> bool:
     """Whether that row is one of the training data."""
-    variant = (endpoint.live or endpoint.wanted).variants.select_related("model").order_by("pk").first()
+    variant = _first_variant(endpoint)
     return variant is not None and _training_row(variant.model) is not None
 
 
@@ -37,6 +37,12 @@ def model_sample_row(*, model: Model) -> str:
     if row is None and isinstance(n_features, int):
         row = ["0"] * n_features
     return _csv(row) if row else ""
+
+
+def _first_variant(endpoint: Endpoint) -> ProductionVariant | None:
+    """Of those that the endpoint came with (`endpoint_get`)."""
+    config = endpoint.live or endpoint.wanted
+    return min(config.variants.all(), key=lambda variant: variant.pk, default=None)
 
 
 def _training_row(model: Model) -> list[str] | None:

@@ -5,62 +5,67 @@ The minutes are of endpoints that there are; what a deleted one cost was written
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db.models import F, Max, QuerySet, Sum
 from django.db.models.functions import TruncDay
 
 from endpoints.models import Endpoint, EndpointMetric
-from jobs.pricing import Cost, Price, Prices, cost_of
+from jobs.pricing import Cost, Prices, cost_of
 from mlplatform.core.models import Project
 
 
 @dataclass(frozen=True)
 class DayCost:
-    """Of one variant on one day; `at` is the last minute in which it worked."""
+    """Of one variant on one day (UTC); `at` is the last minute in which it worked."""
 
-    endpoint: Endpoint
+    endpoint_name: str
     at: datetime
     cost: Cost
 
 
-def serverless_costs(
-    *,
-    endpoints: Iterable[Endpoint],
-    prices: Prices,
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> list[DayCost]:
-    """By endpoint, variant and day (UTC); one query. Endpoints come with their configurations' variants."""
-    known = {endpoint.pk: endpoint for endpoint in endpoints}
-    held = {pk: _memory_prices(endpoint, prices) for pk, endpoint in known.items()}
-    worked = EndpointMetric.objects.filter(endpoint__in=known, busy_ms__gt=0)
-    if since is not None:
-        worked = worked.filter(minute_at__gte=since)
-    if until is not None:
-        worked = worked.filter(minute_at__lt=until)
-    by_day = worked.order_by().values("endpoint", "variant", day=TruncDay("minute_at", tzinfo=UTC))
+def endpoint_serverless_costs(*, endpoint: Endpoint, prices: Prices) -> list[DayCost]:
+    """Since it was created; one query. The endpoint comes with its configurations' variants."""
+    config = endpoint.live or endpoint.wanted
+    memory = {variant.name: variant.serverless_memory_mb for variant in config.variants.all()}
+    minutes = EndpointMetric.objects.filter(endpoint=endpoint, busy_ms__gt=0)
     return [
-        DayCost(
-            known[one["endpoint"]], one["last_at"], cost_of(seconds=one["busy_ms_sum"] / 1000, price=price)
-        )
-        for one in by_day.annotate(busy_ms_sum=Sum(F("busy_ms")), last_at=Max("minute_at"))
-        if (price := held[one["endpoint"]].get(one["variant"])) is not None
+        _day_cost(endpoint.name, memory_mb, busy_ms, last_at, prices)
+        for variant, _day, busy_ms, last_at in _by_day(minutes, "variant")
+        if (memory_mb := memory.get(variant)) is not None
     ]
 
 
-def serverless_endpoints(project: Project) -> QuerySet[Endpoint]:
-    """The project's endpoints with a serverless variant, with what `serverless_costs` reads."""
-    found = Endpoint.objects.filter(project=project, live__variants__serverless_memory_mb__isnull=False)
-    return found.select_related("live", "wanted").prefetch_related("live__variants").distinct()
+def project_serverless_costs(
+    *, project: Project, prices: Prices, since: datetime, until: datetime
+) -> Iterator[DayCost]:
+    """What the project's endpoints worked from `since` to before `until`; one query."""
+    name, memory = "endpoint__live__variants__name", "endpoint__live__variants__serverless_memory_mb"
+    minutes = EndpointMetric.objects.filter(
+        **{
+            "endpoint__project": project,
+            "busy_ms__gt": 0,
+            "minute_at__gte": since,
+            "minute_at__lt": until,
+            name: F("variant"),
+            f"{memory}__isnull": False,
+        }
+    )
+    by = ("endpoint__name", "variant", memory)
+    return (
+        _day_cost(endpoint_name, memory_mb, busy_ms, last_at, prices)
+        for endpoint_name, _variant, memory_mb, _day, busy_ms, last_at in _by_day(minutes, *by)
+    )
 
 
-def _memory_prices(endpoint: Endpoint, prices: Prices) -> dict[str, Price]:
-    config = endpoint.live or endpoint.wanted
-    return {
-        variant.name: prices.of_memory(variant.serverless_memory_mb)
-        for variant in config.variants.all()
-        if variant.serverless_memory_mb is not None
-    }
+def _by_day(minutes: QuerySet[EndpointMetric], *by: str) -> Any:
+    """Rows of `by`, the day, milliseconds of work, and the last minute in which there was any."""
+    days = minutes.order_by().annotate(day=TruncDay("minute_at", tzinfo=UTC)).values_list(*by, "day")
+    return days.annotate(worked_ms=Sum("busy_ms"), last_at=Max("minute_at"))
+
+
+def _day_cost(name: str, memory_mb: int, busy_ms: int, at: datetime, prices: Prices) -> DayCost:
+    return DayCost(name, at, cost_of(seconds=busy_ms / 1000, price=prices.of_memory(memory_mb)))

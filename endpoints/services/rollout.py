@@ -34,7 +34,7 @@ from endpoints.plan import (
     WantedVariant,
     endpoint_plan,
 )
-from endpoints.selectors.serverless_costs import serverless_costs
+from endpoints.selectors.serverless_costs import endpoint_serverless_costs
 from endpoints.services.async_invocations import async_invocations_end
 from endpoints.services.elastic import elastic_begin, is_elastic, replicas_most
 from endpoints.services.replica_logs import replica_log_keep, replica_logs_delete
@@ -259,7 +259,7 @@ class _Rollout:
         replica_logs_delete(endpoint=endpoint)
         self._left_configs |= {endpoint.wanted_id, endpoint.live_id or endpoint.wanted_id}
         name = endpoint.name
-        for one in serverless_costs(endpoints=[endpoint], prices=prices_now()):
+        for one in endpoint_serverless_costs(endpoint=endpoint, prices=prices_now()):
             spent_keep(
                 project=endpoint.project,
                 kind="endpoint",

@@ -91,7 +91,7 @@ class TrainingJob(models.Model):
                 fields=["project", "-created_at", "-id", "name", "status", "algorithm", "instance_type"],
                 name="jobs_listed",
             ),
-            # And costs and sizes of all from this one.
+            # And costs and sizes of all from this one, with which of them are trials.
             models.Index(
                 fields=[
                     "project",
@@ -102,6 +102,7 @@ class TrainingJob(models.Model):
                     "currency",
                     "instance_type",
                     "artifact_bytes",
+                    "id",
                 ],
                 name="jobs_billed",
             ),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
 
 from jobs.instance_types import InstanceType, instance_type_get, instance_type_list
 from jobs.models import PriceSheet, TrainingJob
@@ -39,21 +42,42 @@ def instance_type_priced(name: str) -> InstanceType:
     return prices_now().priced(instance_type_get(name))
 
 
-def training_job_cost(job: TrainingJob, prices: Prices) -> Cost:
-    """What a job has cost: at the price of its end, or so far at the price of now.
+class BilledJob(Protocol):
+    """What the cost of a job depends on; `billable_s` counts the seconds of every instance."""
 
-    `billable_s` counts the seconds of every instance; a job that nobody has begun costs nothing.
-    """
+    @property
+    def instance_type(self) -> str: ...
+    @property
+    def instance_count(self) -> int: ...
+    @property
+    def started_at(self) -> datetime | None: ...
+    @property
+    def ended(self) -> bool: ...
+    @property
+    def billable_s(self) -> int | None: ...
+    @property
+    def price_per_hour(self) -> Decimal | None: ...
+    @property
+    def currency(self) -> str: ...
+
+
+def job_cost(job: BilledJob, prices: Prices) -> Cost:
+    """At the price of its end, or so far at the price of now; a job that nobody has begun costs nothing."""
+    price = (
+        prices.of(job.instance_type)
+        if job.price_per_hour is None
+        else Price(job.price_per_hour, job.currency)
+    )
     if job.ended:
-        price = (
-            Price(job.price_per_hour, job.currency)
-            if job.price_per_hour is not None
-            else prices.of(job.instance_type)
-        )
         return cost_of(seconds=job.billable_s or 0, price=price)
     begun = job.started_at
     seconds = 0.0 if begun is None else max(0.0, (clock.now() - begun).total_seconds())
-    return cost_of(seconds=round(seconds) * job.instance_count, price=prices.of(job.instance_type))
+    return cost_of(seconds=round(seconds) * job.instance_count, price=price)
+
+
+def training_job_cost(job: TrainingJob, prices: Prices) -> Cost:
+    """Of one training job."""
+    return job_cost(job, prices)
 
 
 def training_jobs_cost(jobs: Iterable[TrainingJob], prices: Prices | None = None) -> Cost:

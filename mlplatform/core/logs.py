@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 import re2
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from mlplatform.core import clock
 from mlplatform.core.errors import InvalidRequest
@@ -113,9 +116,25 @@ def log_part(*, stream: LogStream, after: int = 0, limit_bytes: int = READ_BYTES
 
 def log_tail(*, stream: LogStream, n_lines: int = 200) -> LogSlice:
     """The last lines."""
-    fresh = LogStream.objects.get(pk=stream.pk)
-    first = max(1, fresh.n_lines - n_lines + 1)
-    return log_lines(stream=fresh, first_line=first, n_lines=n_lines)
+    return log_tails(streams=[LogStream.objects.get(pk=stream.pk)], n_lines=n_lines)[0]
+
+
+def log_tails(*, streams: Sequence[LogStream], n_lines: int = 200) -> list[LogSlice]:
+    """The last lines of each, as long as `streams` have it; one query, however many they are."""
+    begin = {stream.pk: max(0, stream.n_lines - n_lines) for stream in streams}
+    pieces = {stream.pk: _Pieces(stream) for stream in streams}
+    kept = [stream for stream in streams if stream.n_lines and not stream.removed_at]
+    if kept:
+        held = reduce(or_, (_holding(stream, begin[stream.pk], stream.n_lines) for stream in kept))
+        for chunk in (
+            LogChunk.objects.filter(held).order_by("stream_id", "first_line").iterator(chunk_size=16)
+        ):
+            of_stream = pieces[chunk.stream_id]
+            of_stream.add_lines(chunk, begin[chunk.stream_id], of_stream.stream.n_lines)
+    return [
+        _removed(stream) if stream.removed_at else pieces[stream.pk].slice(at=stream.n_bytes)
+        for stream in streams
+    ]
 
 
 def log_lines(*, stream: LogStream, first_line: int, n_lines: int) -> LogSlice:
@@ -123,16 +142,12 @@ def log_lines(*, stream: LogStream, first_line: int, n_lines: int) -> LogSlice:
     fresh = LogStream.objects.get(pk=stream.pk)
     if fresh.removed_at:
         return _removed(fresh)
-    first_line = max(1, first_line)
-    begin, end = first_line - 1, first_line - 1 + n_lines
-    before = fresh.chunks.filter(first_line__lte=begin).order_by("-first_line")
-    holding = before.values_list("first_line", flat=True).first() or 0
-    chunks = fresh.chunks.filter(first_line__gte=holding, first_line__lt=end)
+    begin = max(0, first_line - 1)
+    end = begin + n_lines
     pieces = _Pieces(fresh)
-    for chunk in chunks.order_by("first_line").iterator(chunk_size=16):
-        lines = bytes(chunk.data).split(b"\n")[:-1]
-        low, high = max(0, begin - chunk.first_line), min(chunk.n_lines, end - chunk.first_line)
-        pieces.add_lines(chunk, lines, low, high)
+    chunks = LogChunk.objects.filter(_holding(fresh, begin, end)).order_by("first_line")
+    for chunk in chunks.iterator(chunk_size=16):
+        pieces.add_lines(chunk, begin, end)
     return pieces.slice(at=fresh.n_bytes)
 
 
@@ -202,6 +217,13 @@ def _chunks_from(stream: LogStream, after: int) -> QuerySet[LogChunk]:
     return stream.chunks.filter(offset__gte=holding or 0).order_by("offset")
 
 
+def _holding(stream: LogStream, begin: int, end: int) -> Q:
+    """The chunks with the lines from index `begin` to before `end`."""
+    before = LogChunk.objects.filter(stream=stream, first_line__lte=begin).order_by("-first_line")
+    first = Coalesce(Subquery(before.values("first_line")[:1]), 0)
+    return Q(stream=stream, first_line__gte=first, first_line__lt=end)
+
+
 def _removed(stream: LogStream) -> LogSlice:
     """What is left of a log whose lines were removed: nothing, and nothing follows."""
     return LogSlice("", stream.n_bytes, True, stream.n_lines + 1, [], stream.truncated, stream.removed_at)
@@ -211,7 +233,7 @@ class _Pieces:
     """Collects lines of consecutive chunks into one slice."""
 
     def __init__(self, stream: LogStream) -> None:
-        self._stream = stream
+        self.stream = stream
         self._data: list[bytes] = []
         self._times: list[int] = []
         self._first: int | None = None
@@ -227,9 +249,12 @@ class _Pieces:
         skipped = data.count(b"\n", 0, skip_bytes)
         self._extend(chunk, data[skip_bytes:], skipped, chunk.n_lines, chunk.offset + chunk.n_bytes)
 
-    def add_lines(self, chunk: LogChunk, lines: list[bytes], low: int, high: int) -> None:
+    def add_lines(self, chunk: LogChunk, begin: int, end: int) -> None:
+        """Those of its lines that are from index `begin` of the log to before `end`."""
+        low, high = max(0, begin - chunk.first_line), min(chunk.n_lines, end - chunk.first_line)
         if low >= high:
             return
+        lines = bytes(chunk.data).split(b"\n")[:-1]
         data = b"".join(line + b"\n" for line in lines[low:high])
         before = sum(len(line) + 1 for line in lines[:low])
         self._extend(chunk, data, low, high, chunk.offset + before + len(data))
@@ -250,10 +275,10 @@ class _Pieces:
         return LogSlice(
             text=b"".join(self._data).decode("utf-8", "replace"),
             next=following,
-            end=self._stream.ended and following >= self._stream.n_bytes,
-            first_line=self._first if self._first is not None else self._stream.n_lines + 1,
+            end=self.stream.ended and following >= self.stream.n_bytes,
+            first_line=self._first if self._first is not None else self.stream.n_lines + 1,
             line_times_ms=self._times,
-            truncated=self._stream.truncated,
+            truncated=self.stream.truncated,
         )
 
 

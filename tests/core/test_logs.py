@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -22,7 +23,9 @@ from mlplatform.core.logs import (
     log_search,
     log_stream_create,
     log_stream_delete,
+    log_streams_remove,
     log_tail,
+    log_tails,
 )
 from mlplatform.core.models import LogChunk, LogStream
 
@@ -99,6 +102,41 @@ def test_the_tail_reads_on_where_it_ends(long_stream: LogStream) -> None:
     tail = log_tail(stream=long_stream, n_lines=10)
     assert (tail.first_line, tail.text.count("\n"), tail.next) == (2991, 10, long_stream.n_bytes)
     assert log_tail(stream=long_stream, n_lines=10_000).first_line == 1
+
+
+@pytest.mark.parametrize("n_lines", [1, 7, 200, 2500, 9999])
+def test_the_tails_of_several_logs_are_read_together(
+    long_stream: LogStream, n_lines: int, django_assert_num_queries: Any
+) -> None:
+    short, empty, removed = log_stream_create(), log_stream_create(), log_stream_create()
+    log_append(stream=short, lines=_lines("one", "two", "three"))
+    log_append(stream=removed, lines=_lines("kept", "long enough"))
+    log_end(stream=removed)
+    assert log_streams_remove(stream_ids=[removed.pk], limit=10) > 0
+    removed.refresh_from_db()
+    streams = [short, removed, long_stream, empty]
+    with django_assert_num_queries(1):
+        tails = log_tails(streams=streams, n_lines=n_lines)
+    whole = [b"".join(log_download(stream=stream)).decode().splitlines(True) for stream in streams]
+    assert [tail.text for tail in tails] == [
+        "".join(whole[0][-n_lines:]),
+        "",
+        "".join(whole[2][-n_lines:]),
+        "",
+    ]
+    assert tails == [log_tail(stream=stream, n_lines=n_lines) for stream in streams]
+    assert tails[1].removed_at is not None and [tail.next for tail in tails] == [
+        stream.n_bytes for stream in streams
+    ]
+
+
+def test_a_tail_ends_where_the_log_ended_when_it_was_looked_up(stream: LogStream) -> None:
+    log_append(stream=stream, lines=_lines("one", "two"))
+    known = LogStream.objects.get(pk=stream.pk)
+    log_append(stream=stream, lines=_lines("three"))
+    [tail] = log_tails(streams=[known])
+    assert tail.text == "one\ntwo\n"
+    assert log_read(stream=stream, after=tail.next).text == "three\n"
 
 
 def test_a_log_without_lines_reads_as_nothing(stream: LogStream) -> None:

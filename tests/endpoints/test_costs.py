@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from endpoints.models import Endpoint, EndpointConfig, EndpointMetric, Experiment, Model, ProductionVariant
+from endpoints.models import Endpoint, EndpointMetric, Experiment
 from endpoints.selectors.cost_table import cost_period, cost_table
 from endpoints.selectors.costs import Spender, endpoint_cost, experiment_cost
 from endpoints.selectors.project_costs import project_costs
@@ -24,6 +24,7 @@ from mlplatform.core.errors import AccessDenied, InvalidRequest, NotFound
 from mlplatform.core.models import AuditEvent
 from mlplatform.core.names import uid_new
 from mlplatform.core.people.access import Actor
+from tests import spending
 from tests.spending import job_made, run_made
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -93,7 +94,7 @@ def test_serverless_endpoints_are_summed_up_by_the_database(
             EndpointMetric.objects.create(
                 endpoint=endpoint, variant="AllTraffic", minute_at=at, busy_ms=50_000
             )
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(8):
         costs = spent(alice)
     assert [one.cost.amount for one in costs.spent] == [Decimal("0.003")] * 3
     assert costs.spent[0].last_at == NOON + timedelta(minutes=1)
@@ -143,32 +144,7 @@ def test_a_replica_whose_host_died_costs_until_it_was_seen_last(alice: Actor) ->
 
 
 def endpoint_made(actor: Actor, name: str = "small", **variant: Any) -> Endpoint:
-    model = Model.objects.create(
-        project=actor.project,
-        name=name,
-        uid=uid_new(),
-        algorithm="knn",
-        artifact_uri="s3://x/y",
-        artifact_sha256="0" * 64,
-        artifact_bytes=1,
-        created_by=actor.user,
-        created_at=NOON,
-    )
-    config = EndpointConfig.objects.create(
-        project=actor.project, name=name, created_by=actor.user, created_at=NOON
-    )
-    ProductionVariant.objects.create(config=config, name="AllTraffic", model=model, **variant)
-    return Endpoint.objects.create(
-        project=actor.project,
-        name=name,
-        uid=uid_new(),
-        status="InService",
-        wanted=config,
-        live=config,
-        created_by=actor.user,
-        created_at=NOON,
-        updated_at=NOON,
-    )
+    return spending.endpoint_made(actor, name, at=NOON, **variant)
 
 
 def test_a_serverless_endpoint_costs_the_time_that_it_works(alice: Actor) -> None:

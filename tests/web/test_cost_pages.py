@@ -86,6 +86,7 @@ def test_a_jobs_page_says_what_it_cost(bob: Visitor) -> None:
     )
     page = text(bob.get("training-job-detail", name="one"))
     assert "31.50 JPY" in page and "31.5 JPY per hour" in page and "/costs/together/one/" in page
+    assert " ".join(page.split()).count('<span class="sub">· ') == 2  # the parts stand apart
 
 
 def test_everybody_reads_the_sheet_and_operators_change_it(bob: Visitor, olga: Client) -> None:

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.django_db
 N_QUERIES: Final = 6
 MORE_ALLOWED: Final = {
     "/projects/{project}/": 32,
-    "/projects/{project}/costs/": 17,
+    "/projects/{project}/costs/": 11,
     "/projects/{project}/workers/": 12,
-    "/projects/{project}/endpoints/{endpoint}/async/": 14,
+    "/projects/{project}/endpoints/{endpoint}/async/": 10,
 }
 """Pages that show several things beside a list, or one thing with a list of others: a fixed number of queries too."""
 NAMES: Final = {
@@ -33,8 +33,8 @@ NAMES: Final = {
     "endpoint": "endpoint-0",
     "dataset": "dataset-0",
 }
-OF_FILES: Final = ("/rows/", "/metrics/", "/logs/")
-"""Lists of what lies in one file or log, and not in rows."""
+OF_FILES: Final = ("/rows/", "/metrics/")
+"""Lists of what lies in one file, and not in rows."""
 
 
 @pytest.fixture

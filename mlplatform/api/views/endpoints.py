@@ -11,10 +11,10 @@ from endpoints.models import Endpoint as StoredEndpoint
 from endpoints.selectors.endpoints import (
     endpoint_get,
     endpoint_list,
+    endpoint_row_get,
     endpoint_waiting_reason,
     replica_list,
 )
-from endpoints.selectors.replica_logs import ReplicaLog as FoundLog
 from endpoints.selectors.replica_logs import replica_log_get, replica_logs
 from endpoints.selectors.replica_runs import elastic_states
 from endpoints.services.endpoints import (
@@ -43,7 +43,7 @@ from mlplatform.api.serializers.endpoints import (
 )
 from mlplatform.api.serializers.lists import listed
 from mlplatform.api.views.data_capture import capture_fields
-from mlplatform.core.logs import log_read, log_tail
+from mlplatform.core.logs import log_read, log_tails
 
 TAG = "endpoints"
 _SERVERLESS = {
@@ -144,12 +144,16 @@ class EndpointLogView(ApiView):
         from an offset.
         """
         asked = self.query(EndpointLogQuery)
-        endpoint = endpoint_get(actor=self.actor, name=name)
+        endpoint = endpoint_row_get(actor=self.actor, name=name)
         if "replica" in asked:
             found = [replica_log_get(endpoint=endpoint, uid=asked["replica"])]
         else:
             found = replica_logs(endpoint=endpoint)
-        return list_response([_log_json(one, asked) for one in found])
+        if "after" in asked:
+            pieces = [log_read(stream=one.log, after=asked["after"]) for one in found]
+        else:
+            pieces = log_tails(streams=[one.log for one in found], n_lines=asked["lines"])
+        return list_response([replica_log_json(*pair) for pair in zip(found, pieces, strict=True)])
 
 
 def _variants(asked: list[dict[str, Any]]) -> list[VariantRequest]:
@@ -163,12 +167,6 @@ def _variants(asked: list[dict[str, Any]]) -> list[VariantRequest]:
 
 def _asynchronous(asked: dict[str, Any] | None) -> AsyncInferenceRequest | None:
     return None if asked is None else AsyncInferenceRequest(**asked)
-
-
-def _log_json(found: FoundLog, asked: dict[str, Any]) -> dict[str, Any]:
-    if "after" in asked:
-        return replica_log_json(found, log_read(stream=found.log, after=asked["after"]))
-    return replica_log_json(found, log_tail(stream=found.log, n_lines=asked["lines"]))
 
 
 def _endpoint_json(endpoint: StoredEndpoint) -> dict[str, Any]:

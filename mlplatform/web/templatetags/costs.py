@@ -7,11 +7,11 @@ from typing import Any
 
 from django import template
 from django.template.context import RequestContext
-from django.urls import reverse
-from django.utils.formats import number_format
+from django.utils.formats import localize, number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from endpoints.selectors.cost_table import SPENDERS
 from endpoints.selectors.costs import Spender, Spent
@@ -57,9 +57,19 @@ def spender_link(context: RequestContext, one: Spent) -> SafeString | str:
     """The name, as a link where it still is."""
     if not one.exists:
         return format_html('{} <span class="small soft">{}</span>', one.name, _("deleted"))
-    project = context["actor"].project.name
-    url = reverse(context["pages"][one.kind.value], kwargs={"project": project, "name": one.name})
-    return format_html('<a href="{}">{}</a>', url, one.name)
+    return format_html('<a href="{}{}/">{}</a>', context["folders"][one.kind], one.name, one.name)
+
+
+@register.simple_tag
+def spender_number(one: Spent) -> SafeString | str:
+    """Of how many jobs or model servers it is, where there are several."""
+    if one.n < 2:
+        return ""
+    if one.kind is Spender.ENDPOINT:
+        words = ngettext("%(n)s model server", "%(n)s model servers", one.n)
+    else:
+        words = ngettext("%(n)s job", "%(n)s jobs", one.n)
+    return format_html('<span class="sub">{}</span>', words % {"n": localize(one.n)})
 
 
 def _amount(amount: Decimal) -> str:

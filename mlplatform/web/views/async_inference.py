@@ -88,12 +88,13 @@ def _page(
 
 
 def _queue_context(endpoint: Endpoint) -> dict[str, Any]:
+    queue = async_queue(endpoint=endpoint)
     return {
         "endpoint": endpoint,
         "asynchronous": is_async(endpoint),
-        "queue": async_queue(endpoint=endpoint),
+        "queue": queue,
         "rows": async_invocations_newest(endpoint=endpoint),
-        "waiting_reason": translated(async_waiting_reason(endpoint=endpoint) or ""),
+        "waiting_reason": translated(async_waiting_reason(waiting=queue) or ""),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from endpoints.selectors.cost_table import SPENDERS, cost_period, cost_table
@@ -68,7 +69,7 @@ def costs(request: HttpRequest, project: str) -> HttpResponseBase:
         "rows": short_list(
             spent.spent, request.GET, orders=_ORDERS, default="-cost", text=lambda one: one.name
         ),
-        "pages": {found.value: page for found, page in PAGES.items()},
+        "folders": {found: _folder(page, project) for found, page in PAGES.items()},
         "figure": costs_figure(spent) if spent.total.amount else None,
     }
     return page_response(request, "costs/page.html", context)
@@ -98,6 +99,11 @@ def together(request: HttpRequest, project: str, name: str) -> HttpResponse:
         "ratios": _ratios(found),
     }
     return page_response(request, "costs/together.html", context)
+
+
+def _folder(page: str, project: str) -> str:
+    """The address under which the pages of all things of a kind are, each with its name."""
+    return reverse(page, kwargs={"project": project, "name": "-"}).removesuffix("-/")
 
 
 def _ratios(found: Any) -> list[tuple[str, float]]:
