@@ -16,7 +16,7 @@ _OF_A_PLATFORM = ("access_key", "sign_in")
 
 _WAITING = ("first_run", "gateway", "host", "migrate", "scheduler", "web", "worker")
 """Commands that wait for the database, broker and store of the settings, or say in a line what is wrong with one."""
-_ASKING = ("access_key", "objects", "orphans", "sign_in")
+_ASKING = ("access_key", "doctor", "objects", "orphans", "sign_in")
 """Commands that say so too, and do not wait."""
 
 
@@ -39,7 +39,7 @@ def main() -> None:
         os.environ.setdefault("MLPLATFORM_FACES", "off")
     if sys.argv[1:2] == ["doctor"]:
         os.environ.setdefault("MLPLATFORM_LOOKS_ONLY", "on")
-    if sys.argv[1:2] and sys.argv[1] in (*_WAITING, *_ASKING, "doctor"):
+    if sys.argv[1:2] and sys.argv[1] in (*_WAITING, *_ASKING):
         _settings_check()
     from django.core.management import execute_from_command_line
 

@@ -65,7 +65,6 @@ _FACES = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "csp",
-    "lucide",
     "mlplatform.api",
     "mlplatform.web",
 ]

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +33,7 @@ from endpoints.capture.spool_files import (
 )
 from mlplatform.core.amounts import size_text
 from mlplatform.core.errors import PlatformError, StorageFull
+from mlplatform.core.keeping.disk_size import disk_size
 from mlplatform.core.storage.faults import DATA_DIR
 from mlplatform.core.text import Text, text_join
 from mlplatform.core.text import text as _
@@ -135,11 +135,11 @@ class Uploader(threading.Thread):
         """Why the spool's disk can take nothing more; None where it can."""
         try:
             self._spool.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            disk = shutil.disk_usage(self._spool.folder)
+            disk = disk_size(self._spool.folder)
         except OSError as error:
             return unwritten(error)
-        floor = self._floor_bytes(disk.total)
-        return _low(disk.free, floor) if disk.free < floor else None
+        floor = self._floor_bytes(disk.total_bytes)
+        return _low(disk.free_bytes, floor) if disk.free_bytes < floor else None
 
     def _store_all(self) -> None:
         failure = self._store_each()

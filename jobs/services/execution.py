@@ -206,7 +206,7 @@ class _Attempt:
 
     def _download(self) -> list[ChannelSource]:
         self._steps.move(SecondaryStatus.DOWNLOADING, _("Downloading input data"))
-        sources = self._steps.patiently(lambda: channel_sources(job=self._job))
+        sources = self._steps.storing(lambda: self._steps.patiently(lambda: channel_sources(job=self._job)))
         self._steps.storing(lambda: self._place(sources))
         if self._script is not None and self._script.has_requirements():
             self._steps.move(SecondaryStatus.DOWNLOADING, _("Preparing the packages of requirements.txt"))

@@ -12,11 +12,12 @@ _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 def size_text(size_bytes: float) -> str:
-    """1536 → `1.5 KiB`."""
+    """1536 → `1.5 KiB`. As many digits as a page shows, so that the same amount reads the same."""
     size = float(size_bytes)
     for unit in _UNITS[:-1]:
         if abs(size) < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.3g} {unit}"
+            digits = 0 if unit == "bytes" else 4 if size >= 100 else 3
+            return f"{size:.{digits}g} {unit}" if digits else f"{size:.0f} {unit}"
         size /= 1024
     return f"{size:.0f} {_UNITS[-1]}"
 

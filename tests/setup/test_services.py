@@ -194,6 +194,16 @@ def test_a_store_that_refuses_is_wrong(
     assert said in trouble.said and not trouble.passes, trouble.line
 
 
+def test_without_credentials_what_the_machine_answers_is_not_taken_for_the_stores_answer(
+    environment: Callable[..., None],
+) -> None:
+    with s3_that_says(403) as machine:
+        environment(AWS_METADATA_ENDPOINT=machine, AWS_ALLOW_HTTP="true")
+        trouble = asked(STORE, "s3://bucket")
+    assert "no credentials; set AWS_ACCESS_KEY_ID" in trouble.said and not trouble.passes
+    assert "write" not in trouble.said
+
+
 def test_a_store_that_takes_what_it_is_given_is_well_with_keys_out_of_files(
     tmp_path: Path, environment: Callable[..., None]
 ) -> None:

@@ -29,9 +29,10 @@ def s3_that_says(status: int, code: str = "") -> Iterator[str]:
             self.send_header("content-length", str(len(body)))
             self.send_header("etag", '"0"')
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
-        do_PUT = do_POST = _answer
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer
 
         def log_message(self, *_: object) -> None:
             """Nothing is logged."""

@@ -175,6 +175,9 @@ def _clear() -> None:
     try:
         sweep_owners()
         leftovers_clear()
+    except DatabaseFault as error:
+        logger.warning("what dead workers left is not cleared away: %s", error)
+        connection.close()
     except Exception:
         logger.exception("what dead workers left could not be cleared away")
         connection.close()

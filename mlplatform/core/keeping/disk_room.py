@@ -6,7 +6,6 @@ outcome are written. Called by services, by the limit of request bodies and by w
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from django.conf import settings
 
 from mlplatform.core.amounts import size_text
 from mlplatform.core.errors import InsufficientStorage
+from mlplatform.core.keeping.disk_size import disk_size
 from mlplatform.core.storage.faults import DATA_DIR, JOB_FOLDER, STORE
 from mlplatform.core.storage.objects import object_store
 from mlplatform.core.text import Text
@@ -124,6 +124,6 @@ def _usage(path: Path) -> tuple[int, int]:
     kept = _kept.get(path)
     if kept is None or now - kept[0] > KEPT_S:
         there = next((folder for folder in (path, *path.parents) if folder.is_dir()), Path("/"))
-        told = shutil.disk_usage(there)
-        kept = _kept[path] = (now, told.free, told.total)
+        size = disk_size(there)
+        kept = _kept[path] = (now, size.free_bytes, size.total_bytes)
     return kept[1], kept[2]

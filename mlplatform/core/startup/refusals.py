@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlplatform.core.env import env_text
 from mlplatform.core.startup.addresses import ENDPOINT, address_shown
+from mlplatform.core.storage.refused import NO_CREDENTIALS
 
 CONNECT_S: Final = 5
 _NO_SERVER: Final = "nobody listens there (connection refused); is it started, and is the port right?"
@@ -81,6 +82,8 @@ def broker_refusal(error: Exception, address: str) -> Said:
 
 def store_refusal(text: str, bucket: str) -> Said:
     """What the store's library says of an object that could not be written or deleted."""
+    if NO_CREDENTIALS.search(text):
+        return _NO_CREDENTIALS, False
     if "NoSuchBucket" in text:
         return f"there is no bucket '{bucket}'; make it, or name another", False
     if re.search(r"SignatureDoesNotMatch|InvalidAccessKeyId|InvalidSignature|Unauthorized|\b401\b", text):
@@ -91,7 +94,7 @@ def store_refusal(text: str, bucket: str) -> Said:
         return f"the key may not write and delete in the bucket '{bucket}'", False
     if re.search(r"PermanentRedirect|AuthorizationHeaderMalformed|IncorrectEndpoint", text):
         return "the bucket is in another region; set AWS_REGION", False
-    if "169.254." in text or "nstance metadata" in text or "redential" in text:
+    if "redential" in text:
         return _NO_CREDENTIALS, False
     if re.search(r"\b404\b|NotFound", text):
         return f"there is no bucket '{bucket}' at {_endpoint()}, or no S3 store answers there", False

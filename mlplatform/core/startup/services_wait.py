@@ -41,8 +41,14 @@ NEEDS: Final = {
     "first_run": (DATABASE, STORE),
 }
 """What each command cannot begin without. What else is set is asked once, and only told: it may come later."""
-ONCE: Final = {"access_key": (DATABASE,), "sign_in": (DATABASE,), "orphans": (DATABASE, STORE), "objects": ()}
-"""What a person asks for, who does not want to wait: what is away ends these at once."""
+ONCE: Final = {
+    "access_key": (DATABASE,),
+    "doctor": (),
+    "objects": (),
+    "orphans": (DATABASE, STORE),
+    "sign_in": (DATABASE,),
+}
+"""What a person asks for, who does not want to wait: what is away ends these at once. The doctor looks for itself."""
 _MIGRATE: Final = ("up", "migrate")
 
 

@@ -30,6 +30,7 @@ from mlplatform.core.env import env_text
 from mlplatform.core.errors import NotFound, TransientError
 from mlplatform.core.names import uri_split
 from mlplatform.core.storage.faults import DATA_DIR, STORE, storage_fault, storage_told
+from mlplatform.core.storage.refused import store_refused
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
 
@@ -119,7 +120,7 @@ class ObjectStore:
         except FileNotFoundError:
             raise NotFound(f"There is no object {uri}") from None
         except (BaseError, OSError) as error:
-            raise TransientError(f"The object store could not give {uri}: {_reason(error)}") from error
+            raise _not_given(uri, error) from error
 
     def piece(self, uri: str, *, offset: int, size_bytes: int) -> bytes:
         """So many bytes from `offset` on, fewer where the object ends. Raises NotFound, TransientError."""
@@ -131,7 +132,7 @@ class ObjectStore:
         except FileNotFoundError:
             raise NotFound(f"There is no object {uri}") from None
         except (BaseError, OSError) as error:
-            raise TransientError(f"The object store could not give {uri}: {_reason(error)}") from error
+            raise _not_given(uri, error) from error
 
     def download(self, uri: str, path: Path, *, place: Text = DATA_DIR) -> None:
         """Writes the object to `path`, on the disk of `place`. Raises NotFound, TransientError, StorageFull."""
@@ -167,7 +168,10 @@ class ObjectStore:
         except (BaseError, OSError) as error:
             if self._is_below_a_file(uri):
                 return None
-            raise TransientError(f"The object store could not look for {uri}: {_reason(error)}") from error
+            reason = _reason(error, reads=True)
+            raise TransientError(
+                _("The object store could not look for {uri}: {reason}", uri=uri, reason=reason)
+            ) from error
 
     def delete(self, uris: Iterable[str]) -> None:
         """Deletes objects; one that is not there is no error. Raises TransientError."""
@@ -218,7 +222,9 @@ class ObjectStore:
                     yield KeptObject(f"s3://{item['path']}", int(item["size"]), at)
         except (BaseError, OSError) as error:
             reason = _(
-                "The object store could not list {uri}: {reason}", uri=prefix_uri, reason=_reason(error)
+                "The object store could not list {uri}: {reason}",
+                uri=prefix_uri,
+                reason=_reason(error, reads=True),
             )
             raise TransientError(reason) from error
 
@@ -371,10 +377,17 @@ def _not_taken(uri: str, error: Exception) -> TransientError:
     return _fault(error, _("The object store could not take {uri}: {reason}", uri=uri, reason=_reason(error)))
 
 
+def _not_given(uri: str, error: Exception) -> TransientError:
+    reason = _reason(error, reads=True)
+    return TransientError(_("The object store could not give {uri}: {reason}", uri=uri, reason=reason))
+
+
 def _fault(error: Exception, otherwise: Text) -> TransientError:
     """What a failed write is told as: a full or read-only disk by an error of its own."""
     return storage_fault(error, STORE) or TransientError(otherwise)
 
 
-def _reason(error: Exception) -> str:
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else type(error).__name__
+def _reason(error: Exception, *, reads: bool = False) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return store_refused(error, reads=reads) or type(error).__name__

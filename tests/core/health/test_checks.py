@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from mlplatform.core import clock
 from mlplatform.core.env import data_dir
 from mlplatform.core.health.checks import clock as clock_checks
+from mlplatform.core.health.checks import database as database_checks
 from mlplatform.core.health.checks import disk as disk_checks
 from mlplatform.core.health.checks import nodes as node_checks
 from mlplatform.core.health.checks import sqlite as sqlite_checks
@@ -124,6 +126,17 @@ def test_folders_that_are_missing_are_one_finding(
     )
 
 
+def test_a_machine_that_has_run_no_job_lacks_no_folder(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MLPLATFORM_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(disk_checks, "runtime_dir", lambda: tmp_path)
+    settings.FILE_UPLOAD_TEMP_DIR, settings.OBJECT_STORE_URL = str(tmp_path), "s3://bucket"
+    assert not [each for each in disk_check() if "There is no folder" in each.summary]
+    (tmp_path / "work").mkdir()
+    assert any("folders of running jobs" in each.summary for each in disk_check())
+
+
 # ---- database
 
 
@@ -204,6 +217,51 @@ def test_a_broker_that_takes_connections_and_says_nothing_is_told_as_hanging(
         found = only(broker_check())
     path.unlink()
     assert "does not answer" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "remedy"),
+    [
+        (
+            'FATAL:  password authentication failed for user "me"',
+            "refused the password of user 'me'",
+            "Correct",
+        ),
+        ('FATAL:  database "none" does not exist', "no database 'none'", "Correct"),
+        ("connection failed: Connection refused", "does not answer (nobody listens there", "Start it there"),
+    ],
+)
+def test_what_a_database_server_refuses_is_told_apart_from_one_that_is_away(
+    monkeypatch: pytest.MonkeyPatch, text: str, words: str, remedy: str
+) -> None:
+    def refuses() -> float:
+        raise OperationalError(text)
+
+    server = SimpleNamespace(vendor="postgresql", settings_dict={"HOST": "10.0.0.5"})
+    monkeypatch.setenv("DATABASE_URL", "postgres://me:hidden-password@10.0.0.5/none")
+    monkeypatch.setattr(database_checks, "connection", server)
+    monkeypatch.setattr(database_checks, "database_missing", lambda: None)
+    monkeypatch.setattr(database_checks, "database_probe", refuses)
+    found = only(database_check())
+    assert found.level == Level.FAILED and "10.0.0.5" in found.summary
+    assert words in found.summary and remedy in found.remedy
+    assert "hidden-password" not in f"{found.summary}{found.remedy}"
+
+
+def test_a_store_that_cannot_be_reached_is_told_with_its_reason(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real request, to a port where nobody listens."""
+    settings.OBJECT_STORE_URL = "s3://bucket"
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unheard.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden-key")
+        found = only(store_check())
+    assert found.level == Level.FAILED and "nobody listens there" in found.summary
+    assert "OBJECT_STORE_URL" in found.remedy and "hidden-key" not in found.summary
 
 
 def test_a_store_in_order_is_written_read_and_deleted(settings: Any, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from mlplatform.core.errors import TransientError
 from mlplatform.core.logs import log_read
 from mlplatform.core.names import uri
 from mlplatform.core.storage.objects import object_store
+from mlplatform.core.storage.store import ObjectStore
 from tests.databases import sqlite_only
 from tests.jobs.training.cast import KNN, ROWS, Cast, dataset_make, job_make, store_path
 from tests.jobs.training.scripts import FOREVER, MODEL, Running, program, run
@@ -401,3 +402,24 @@ def test_a_store_that_is_away_at_the_beginning_gives_the_job_back_until_the_last
         job.refresh_from_db()
         assert job.attempt == attempt
     assert (job.status, job.failure_reason) == ("Failed", "InternalError: The object store is away")
+
+
+def test_a_store_that_goes_away_before_the_data_is_looked_for_is_waited_for(
+    threads_cast: Cast, worker: WorkerState, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.MLPLATFORM_STORE_PATIENCE_S = 60
+    job = job_make(threads_cast.alice, "patient")
+    looked = ObjectStore.size
+    is_away = True
+
+    def size(store: ObjectStore, uri: str) -> Any:
+        if is_away:
+            raise TransientError(f"The object store could not look for {uri}")
+        return looked(store, uri)
+
+    monkeypatch.setattr(ObjectStore, "size", size)
+    running = Running(job, worker, program(tmp_path, MODEL))
+    wait_until(lambda: any("waits for it" in event.message for event in job.events.all()), timeout_s=30)
+    is_away = False
+    ended = running.end()
+    assert (ended.status, ended.attempt) == ("Completed", 1)

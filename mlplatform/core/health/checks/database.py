@@ -10,11 +10,13 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
 from mlplatform.core.amounts import latency_text
+from mlplatform.core.env import env_text
 from mlplatform.core.health.checks.postgres import postgres_findings
 from mlplatform.core.health.checks.sqlite import first_line, sqlite_findings, sqlite_path
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.health.outages import outage_of
 from mlplatform.core.health.probes import database_missing, database_probe, database_write_probe
+from mlplatform.core.startup.refusals import postgres_refusal
 from mlplatform.core.storage.faults import (
     DATABASE,
     is_disk_full,
@@ -90,7 +92,14 @@ def _away(error: DatabaseError) -> Finding:
         )
         return Finding(CHECK, Level.FAILED, said, remedy)
     host = str(connection.settings_dict.get("HOST") or "localhost")
-    said = _("The database server on {host} does not answer ({error})", host=host, error=type(error).__name__)
+    words, passes = postgres_refusal(str(error), env_text("DATABASE_URL"))
+    if not passes:
+        said = _("The database server on {host} lets nobody in: {reason}", host=host, reason=words)
+        remedy = _(
+            "Correct DATABASE_URL of every process, or what the server lets its user do, then start them again."
+        )
+        return Finding(CHECK, Level.FAILED, said, remedy)
+    said = _("The database server on {host} does not answer ({error})", host=host, error=words)
     remedy = _(
         "Start it there (`systemctl start postgresql`), then check DATABASE_URL, its password and the network. The "
         "platform goes on by itself when it is back: running jobs keep what they print meanwhile."

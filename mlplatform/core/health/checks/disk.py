@@ -16,6 +16,7 @@ from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.health.probes import store_folder
 from mlplatform.core.keeping.disk_room import disk_floor_bytes, disk_room_remedy
+from mlplatform.core.keeping.disk_size import disk_size
 from mlplatform.core.text import Text, text_join
 from mlplatform.core.text import text as _
 from mlplatform.core.uploads.services import uploads_dir
@@ -127,17 +128,22 @@ def _missing(places: list[tuple[Path, Text]]) -> Iterator[Finding]:
             Level.FAILED,
             _("There is no folder {path} ({uses})", path=str(outermost), uses=text_join(", ", uses)),
             _(
-                "`manage.py up` makes it. If it was on another disk, mount that disk; see MLPLATFORM_DATA_DIR."
+                "The next start of the platform makes it. If it was on another disk, mount that disk; see "
+                "MLPLATFORM_DATA_DIR."
             ),
         )
 
 
 def _places() -> list[tuple[Path, Text]]:
-    """Every folder that the platform writes to, with its use in words."""
+    """Every folder that the platform writes to, with its use in words.
+
+    Folders of jobs and of resumable uploads are made by the first of them: a machine without has none.
+    """
     folder = data_dir()
+    jobs = folder / "work"
     places = [
         (folder, _("data directory")),
-        (folder / "work", _("folders of running jobs")),
+        *([(jobs, _("folders of running jobs"))] if jobs.is_dir() or not folder.is_dir() else []),
         (Path(settings.FILE_UPLOAD_TEMP_DIR), _("uploads under way")),
         *([(uploads_dir(), _("resumable uploads"))] if uploads_dir().is_dir() else []),
         (runtime_dir(), _("sockets")),
@@ -151,11 +157,11 @@ def _places() -> list[tuple[Path, Text]]:
 
 
 def _disk(path: Path) -> Disk:
-    told = os.statvfs(path)
+    told, size = os.statvfs(path), disk_size(path)
     return Disk(
         path=path,
-        free_bytes=told.f_bavail * told.f_frsize,
-        total_bytes=told.f_blocks * told.f_frsize,
+        free_bytes=size.free_bytes,
+        total_bytes=size.total_bytes,
         free_files=told.f_favail,
         total_files=told.f_files,
         read_only=bool(told.f_flag & os.ST_RDONLY),

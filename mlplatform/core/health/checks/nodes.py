@@ -169,7 +169,8 @@ def _start_again(command: str) -> Text:
     if runs_under_up():
         return _STARTED_BY_UP
     return _(
-        "Start it: `.venv/bin/python manage.py {command}`, or everything with `manage.py up`.",
+        "Start it: `.venv/bin/python manage.py {command}`, or `systemctl start` its unit; where one machine is all, "
+        "`manage.py up` starts everything.",
         command=command,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -11,7 +12,9 @@ from mlplatform.core.amounts import latency_text
 from mlplatform.core.errors import StorageFull, StorageReadOnly
 from mlplatform.core.health.doctor import Finding, Level, doctor_check
 from mlplatform.core.health.probes import OtherBytes, store_folder, store_probe
+from mlplatform.core.startup.refusals import store_refusal
 from mlplatform.core.storage.faults import STORE, storage_full, storage_read_only
+from mlplatform.core.storage.refused import store_refused
 from mlplatform.core.text import Text
 from mlplatform.core.text import text as _
 
@@ -65,8 +68,14 @@ def _failing(error: Exception) -> Finding:
         return Finding(
             CHECK, Level.FAILED, said, _("Stop the platform and have the disk or the store's server checked.")
         )
-    kind = type(error.__cause__ or error).__name__
-    return Finding(CHECK, Level.FAILED, _("The object store does not work ({error})", error=kind), _remedy())
+    cause = error.__cause__ or error
+    reason: Text | str = type(cause).__name__
+    if store_folder() is None:
+        bucket = urlsplit(settings.OBJECT_STORE_URL).netloc
+        reason = store_refused(cause, reads=False) or store_refusal(str(cause), bucket)[0]
+    return Finding(
+        CHECK, Level.FAILED, _("The object store does not work ({error})", error=reason), _remedy()
+    )
 
 
 def _remedy() -> Text:
