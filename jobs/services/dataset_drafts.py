@@ -92,7 +92,16 @@ def uri_fetch(actor: Actor, uri: str, path: Path) -> None:
 
 def _copy_object(actor: Actor, uri: str, path: Path, limit: int) -> None:
     bucket, _key = names.uri_split(uri)
-    size = object_store().size(uri) if bucket == actor.project.bucket else None
+    if bucket != actor.project.bucket:
+        raise InvalidRequest.for_field(
+            "uri",
+            _(
+                "%(uri)s is in another bucket, which is not read: this project's is s3://%(bucket)s/. Upload the "
+                "file, or give a public https:// address, such as a presigned one"
+            )
+            % {"uri": uri[:200], "bucket": actor.project.bucket},
+        )
+    size = object_store().size(uri)
     if size is None:
         raise InvalidRequest.for_field(
             "uri",

@@ -1,7 +1,7 @@
 """Makes what was inspected a dataset: objects into the store, then all rows in one transaction, or nothing at
 all.
 
-Called by the dataset services only.
+Called by the dataset services only, but for `name_free_check`, which the form asks before it sends a file.
 """
 
 from __future__ import annotations

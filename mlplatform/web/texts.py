@@ -13,6 +13,7 @@ def script_texts() -> dict[str, str]:
         "copy_failed": _("Not copied: select the text and copy it by hand"),
         "confirm": _("Please confirm"),
         "reconnecting": _("Updated {seconds} s ago, reconnecting…"),
+        "upload_sending": _("Sending…"),
         "upload_sent": _("Sent {sent} of {total}"),
         "upload_rate": _("Sent {sent} of {total}, {rate} a second, about {left} left"),
         "upload_pause": _("Pause"),
@@ -21,9 +22,40 @@ def script_texts() -> dict[str, str]:
         "upload_waiting": _(
             "The connection was lost at {sent} of {total}. What was sent is kept; trying again in {wait}."
         ),
+        "upload_held": _(
+            "Stopped at {sent} of {total}: another connection still sends this file, an earlier one of this page "
+            "perhaps. What was sent is kept; trying again in {wait}."
+        ),
+        "upload_elsewhere": _(
+            "Another tab is sending this file. This one waits until that has ended, and then goes on."
+        ),
+        "upload_left": _("No longer waiting. The other tab goes on sending."),
+        "upload_gone": _(
+            "The upload of this file was finished, cancelled or discarded in another tab. See in the list whether "
+            "the dataset is there; if not, press Upload again."
+        ),
+        "upload_changed": _(
+            "The file can no longer be read: it was changed, moved or deleted on this computer after it was "
+            "chosen. Choose it again; it is then sent from its beginning."
+        ),
+        "upload_one_file": _("Drop one file: neither several nor a folder can be sent."),
         "upload_unfinished": _(
             "{name} was sent up to {sent} of {total}. Choose the same file again, and it goes on from there."
         ),
+        "upload_whole": _(
+            "{name} was sent whole, {total}, but no dataset was made of it. Choose the same file again; it is not "
+            "sent again."
+        ),
+        "upload_foreign": _(
+            "{name} was sent up to {sent} of {total} by another browser or program. If nothing sends it any more, "
+            "discard it."
+        ),
+        "upload_goes_on": _("{name} was sent up to {sent} of {total} before. Upload goes on from there."),
+        "upload_discarded": _("What was sent of {name} is discarded."),
+        "upload_not_discarded": _(
+            "{name} was not discarded: it is being sent by another tab, or the connection was lost. Try again."
+        ),
+        "label_unknown": _("{value} is not a column; use one of {names}, or a position from 0 to {last}"),
         "upload_stopped": _("The upload was refused. What was sent is kept; reload the page and try again."),
         "upload_lost_reading": _(
             "The connection was lost while the file was read. See in the list whether the dataset is there; if not, "
@@ -39,6 +71,8 @@ def script_texts() -> dict[str, str]:
             "The chart could not be drawn. Reload the page; its numbers are on the page all the same."
         ),
         "chart_series": _("Series"),
+        "chart_zoom_out": _("Double-click to zoom back out"),
+        "chart_isolate": _("Double-click in the legend to show one series alone"),
         "selected": _("{n} selected"),
         "selected_one": _("1 selected: tick at least one more."),
         "selected_hidden": _("{n} selected, {hidden} of them not shown here"),

@@ -4,6 +4,7 @@
 // A figure is {"data": [...], "layout": {...}}; colours in it may be `var(--chart-1)`. An answer of `src` may add
 // "final": true, after which it is not asked again.
 
+import { localeOf } from "./chart-locale.js";
 import { chartRows, csvOf, tableOf } from "./chart-table.js";
 import { coloured, themedLayout } from "./chart-theme.js";
 import { text } from "./texts.js";
@@ -15,6 +16,7 @@ const ICONS = {
 const NARROW_PX = 480;
 const LEGEND_MAX = 5;
 let loading = null;
+let locale = "";
 
 class Chart extends HTMLElement {
   #figure = null;
@@ -134,6 +136,7 @@ class Chart extends HTMLElement {
       displayModeBar: false,
       responsive: true,
       doubleClick: "reset",
+      locale,
     });
     this.dataset.drawn = "";
   }
@@ -159,7 +162,7 @@ class Chart extends HTMLElement {
     const background = getComputedStyle(document.body).backgroundColor;
     const { clientWidth: width, clientHeight: height } = this.plot;
     const layout = { ...this.plot.layout, paper_bgcolor: background };
-    const figure = { data: this.plot.data, layout };
+    const figure = { data: this.plot.data, layout, config: { locale } };
     const url = await Plotly.toImage(figure, { format: kind, width, height, scale: kind === "png" ? 2 : 1 });
     save(await dataBlob(url), `${filename}.${kind}`);
   }
@@ -200,7 +203,10 @@ function failure() {
 function plotly() {
   loading ??= stylesheet()
     .then(() => loaded(document.createElement("script"), "src", "../plotly/plotly.min.js"))
-    .then(() => window.Plotly)
+    .then(() => {
+      locale = localeOf(window.Plotly);
+      return window.Plotly;
+    })
     .catch((error) => {
       loading = null;
       throw error;

@@ -1,19 +1,34 @@
 // <x-dropzone>: a form whose file may be dropped anywhere on it and is sent with progress. The server answers with
 // `HX-Redirect`, or with the form again and its errors. With `data-uploads`, the address of resumable uploads, a large
-// file goes there in pieces first, and the form has its id in place of the file.
+// file goes there in pieces first, and the form has its id in place of the file. With `data-names`, which says whether a name
+// may be used, and a label field, both are checked before anything is sent.
 
-import { Resumable, UploadCancelled, unfinished, whereUnfinished } from "./resumable.js";
-import { announce, language, text } from "./texts.js";
+import { sizeText } from "./amounts.js";
+import { DatasetChecks } from "./dataset-checks.js";
+import { isReadable } from "./kept-uploads.js";
+import { FileChanged, Resumable, UploadCancelled, UploadElsewhere, WaitingLeft } from "./resumable.js";
+import { announce, text } from "./texts.js";
+import { Unfinished } from "./unfinished.js";
+import { UploadProgress } from "./upload-progress.js";
 
 const IN_PIECES_BYTES = 16 * 1024 * 1024;
-const SAID_EVERY_MS = 500;
+const ENDS = new Map([
+  [UploadCancelled, "upload_cancelled"],
+  [WaitingLeft, "upload_left"],
+  [UploadElsewhere, "upload_gone"],
+]);
 
 class Dropzone extends HTMLElement {
   #request = null;
   #pieces = null;
-  #saidAt = 0;
+  #isBusy = false;
+  #progress = new UploadProgress(this);
+  #checks = null;
+  #unfinished = null;
 
   connectedCallback() {
+    this.#checks = new DatasetChecks(this, this.dataset.names ?? "");
+    if (this.dataset.uploads) this.#unfinished = new Unfinished(this, this.dataset.uploads);
     const name = this.querySelector("input[name=name]");
     // What a fresh form proposes; in one that was refused the name is the reader's own.
     if (name && !this.querySelector("[aria-invalid=true], .form-errors")) name.dataset.suggested = name.value;
@@ -23,27 +38,15 @@ class Dropzone extends HTMLElement {
     });
     this.addEventListener("drop", (event) => this.#drop(event));
     this.addEventListener("change", (event) => {
-      if (event.target.type === "file") this.#show(event.target.files[0]);
-      if (event.target.name === "sample") this.#suggest(event.target.value);
+      if (event.target.type === "file") this.#chosen(event.target.files[0]);
+      if (event.target.name === "sample") this.#suggested(event.target.value);
     });
     this.addEventListener("submit", (event) => this.#send(event));
     this.addEventListener("click", (event) => {
       if (event.target.closest("[data-cancel]")) this.#cancel();
       if (event.target.closest("[data-pause]")) this.#pauseOrGoOn();
     });
-    this.#tellUnfinished();
-  }
-
-  // Of an upload that was left: the browser lets no script open the file again, so that its reader has to choose it.
-  async #tellUnfinished() {
-    for (const left of this.dataset.uploads ? unfinished(this.dataset.uploads) : []) {
-      const sent = await whereUnfinished(left);
-      const line = this.querySelector(".dropzone-file");
-      if (sent === null || !line || line.textContent) continue;
-      line.textContent = text("upload_unfinished", {
-        name: left.name.normalize("NFC"), sent: sizeText(sent), total: sizeText(left.size),
-      });
-    }
+    this.#unfinished?.show();
   }
 
   #cancel() {
@@ -66,8 +69,29 @@ class Dropzone extends HTMLElement {
     if (!event.dataTransfer?.files.length) return;
     event.preventDefault();
     this.removeAttribute("dragging");
-    this.querySelector("input[type=file]").files = event.dataTransfer.files;
-    this.#show(event.dataTransfer.files[0]);
+    const input = this.querySelector("input[type=file]");
+    if (!input || this.#isBusy) return;
+    const { files, items } = event.dataTransfer;
+    if (files.length > 1 || items[0]?.webkitGetAsEntry?.()?.isDirectory) {
+      this.#failed(text("upload_one_file"));
+      return;
+    }
+    input.files = files;
+    this.#chosen(files[0]);
+  }
+
+  #chosen(file) {
+    document.getElementById("messages")?.replaceChildren(); // what was said of the file before
+    this.#show(file);
+    this.#unfinished?.putBack();
+    this.#unfinished?.show();
+    this.#checks.name();
+    this.#checks.label();
+  }
+
+  #suggested(stem) {
+    this.#suggest(stem);
+    this.#checks.name();
   }
 
   #show(file) {
@@ -83,20 +107,32 @@ class Dropzone extends HTMLElement {
     name.value = name.dataset.suggested = suggestedName(stem);
   }
 
-  #send(event) {
+  async #send(event) {
     const form = event.target;
     const file = form.querySelector("input[type=file]")?.files[0];
     if (!file) return;
     event.preventDefault();
+    if (this.#isBusy) return;
     const limit = Number(form.querySelector("input[type=file]").dataset.limitBytes);
     if (limit && file.size > limit) {
       this.#failed(text("upload_too_large", { size: sizeText(file.size), limit: sizeText(limit) }));
       return;
     }
+    this.#isBusy = true;
+    const passed = await this.#checks.pass();
+    if (!passed) {
+      this.#isBusy = false;
+      return;
+    }
+    if (!(await isReadable(file))) {
+      this.#lostFile();
+      return;
+    }
+    document.getElementById("messages")?.replaceChildren(); // what was said of an earlier try
     const values = new FormData(form, event.submitter);
     this.#busy(true);
     if (this.dataset.uploads && file.size > IN_PIECES_BYTES) this.#sendInPieces(form, file, values);
-    else this.#post(form.action, values);
+    else this.#post(form.action, values, file);
   }
 
   async #sendInPieces(form, file, values) {
@@ -104,70 +140,46 @@ class Dropzone extends HTMLElement {
       url: this.dataset.uploads,
       token: values.get("csrfmiddlewaretoken"),
       file,
-      report: (at) => this.#reported(at),
+      report: (at) => this.#progress.inPieces(at),
+      note: this.#unfinished.values(),
     });
     this.#pieces = pieces;
     try {
-      values.set("upload", await pieces.send());
-      values.delete("file");
-      this.#progress({ loaded: 1, total: 1, lengthComputable: true });
-      this.#post(form.action, values, () => pieces.forget());
+      await pieces.send((upload) => {
+        const now = new FormData(form); // what was typed while it was sent counts
+        now.set("upload", upload);
+        now.delete("file");
+        this.#progress.reading();
+        return this.#post(form.action, now, file, () => pieces.forget());
+      });
     } catch (error) {
-      this.#failed(error instanceof UploadCancelled ? text("upload_cancelled") : error.message || text("upload_stopped"));
+      if (error instanceof FileChanged) this.#lostFile();
+      else this.#failed(text(ENDS.get(error.constructor) ?? (error.message || "upload_stopped")));
     } finally {
       this.#pieces = null;
     }
   }
 
-  #reported(at) {
-    const bar = this.querySelector(".upload-progress progress");
-    const button = this.querySelector("[data-pause]");
-    if (!bar) return;
-    bar.value = at.sent / at.total;
-    button.hidden = false;
-    button.textContent = text(at.state === "paused" ? "upload_go_on" : "upload_pause");
-    const now = performance.now();
-    if (at.state === "sending" && now - this.#saidAt < SAID_EVERY_MS) return;
-    this.#saidAt = now;
-    const values = { sent: sizeText(at.sent), total: sizeText(at.total) };
-    let words = text(at.state === "paused" ? "upload_paused" : "upload_sent", values);
-    if (at.state === "waiting") words = text("upload_waiting", { ...values, wait: timeText(at.wait_s) });
-    else if (at.left_s) {
-      words = text("upload_rate", { ...values, rate: sizeText(at.rate), left: timeText(at.left_s) });
-    }
-    this.querySelector(".upload-progress .upload-text").textContent = words;
-  }
-
-  // `taken` is called when the server has made something of it.
-  #post(url, values, taken = () => {}) {
+  // `taken` is called when the server has made something of it. Ends with the answer, whichever it is.
+  #post(url, values, file, taken = () => {}) {
     const request = new XMLHttpRequest();
     this.#request = request;
     request.open("POST", url);
     request.setRequestHeader("HX-Request", "true");
-    request.upload.addEventListener("progress", (sent) => this.#progress(sent));
+    request.upload.addEventListener("progress", (sent) => this.#progress.atOnce(sent));
     request.addEventListener("load", () => {
       if (request.getResponseHeader("HX-Redirect")) taken();
       this.#answered(request);
     });
     const lost = text(values.has("upload") ? "upload_lost_reading" : "upload_lost");
-    request.addEventListener("error", () => this.#failed(lost));
+    request.addEventListener("error", async () => {
+      if (values.has("upload") || (await isReadable(file))) this.#failed(lost);
+      else this.#lostFile();
+    });
     request.addEventListener("abort", () => this.#failed(text("upload_cancelled")));
+    const ended = new Promise((done) => request.addEventListener("loadend", done));
     request.send(values);
-  }
-
-  #progress(sent) {
-    const bar = this.querySelector(".upload-progress progress");
-    const line = this.querySelector(".upload-progress .upload-text");
-    if (!bar || !sent.lengthComputable) return;
-    const whole = sent.loaded >= sent.total;
-    // What has been sent whole is being read: from here on the server finishes it.
-    this.querySelector("[data-cancel]").hidden = whole;
-    this.querySelector("[data-pause]")?.toggleAttribute("hidden", whole);
-    if (whole) bar.removeAttribute("value");
-    else bar.value = sent.loaded / sent.total;
-    line.textContent = whole
-      ? text("upload_reading")
-      : text("upload_sent", { sent: sizeText(sent.loaded), total: sizeText(sent.total) });
+    return ended;
   }
 
   #answered(request) {
@@ -186,7 +198,15 @@ class Dropzone extends HTMLElement {
     this.replaceChildren(...(page.querySelector("x-dropzone") ?? page.body).childNodes);
     this.querySelector("input[type=file]").files = kept;
     this.#show(kept[0]);
+    this.#unfinished?.show();
     (this.querySelector("[aria-invalid=true]") ?? this.querySelector(".form-errors"))?.focus();
+  }
+
+  // A file that cannot be read is no longer chosen: a browser tells of a choice only where it is another one.
+  #lostFile() {
+    this.querySelector("input[type=file]").value = "";
+    this.#show(null);
+    this.#failed(text("upload_changed"));
   }
 
   #failed(message, html = "") {
@@ -194,45 +214,28 @@ class Dropzone extends HTMLElement {
     const place = document.getElementById("messages");
     if (!place) return;
     if (html) place.innerHTML = html;
-    else place.replaceChildren(messageOf(message));
+    else place.replaceChildren(this.#messageOf(message));
     announce(message || place.textContent);
     place.scrollIntoView({ block: "center" });
   }
 
-  #busy(on) {
-    const progress = this.querySelector(".upload-progress");
-    if (progress) progress.hidden = !on;
-    this.querySelector("[data-cancel]")?.toggleAttribute("hidden", !on);
-    for (const button of this.querySelectorAll("button[type=submit]")) button.disabled = on;
+  #messageOf(message) {
+    const box = this.querySelector("template[data-message]").content.firstElementChild.cloneNode(true);
+    box.querySelector(".message-text").textContent = message;
+    return box;
   }
-}
 
-function messageOf(message) {
-  const box = document.createElement("div");
-  box.className = "message warning";
-  const words = document.createElement("div");
-  words.className = "message-text";
-  words.textContent = message;
-  box.append(words);
-  return box;
+  #busy(on) {
+    this.#isBusy = on;
+    this.#progress.show(on);
+    for (const part of this.querySelectorAll("button[type=submit], input[type=file]")) part.disabled = on;
+    this.querySelector(".unfinished")?.toggleAttribute("hidden", on);
+    if (!on) this.#unfinished?.show();
+  }
 }
 
 function suggestedName(stem) {
   return stem.normalize("NFKC").replace(/[^a-zA-Z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 63).replace(/-+$/, "");
-}
-
-function sizeText(bytes) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const step = bytes > 0 ? Math.min(units.length - 1, Math.floor(Math.log(bytes) / Math.log(1024))) : 0;
-  const value = bytes / 1024 ** step;
-  return `${value.toLocaleString(language, { maximumSignificantDigits: 3 })} ${units[step]}`;
-}
-
-function timeText(seconds) {
-  const [unit, value] = seconds < 90 ? ["second", seconds] : seconds < 5400 ? ["minute", seconds / 60] : ["hour", seconds / 3600];
-  return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(
-    Math.max(1, value),
-  );
 }
 
 customElements.define("x-dropzone", Dropzone);

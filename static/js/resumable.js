@@ -1,11 +1,12 @@
 // A file sent in pieces by the tus protocol: it goes on after a lost connection, a pause, or a page that was left.
 // Knows no page; <x-dropzone> shows what it reports.
 
+import { isReadable, keyOf, recall, remember } from "./kept-uploads.js";
+
 const PIECE_BYTES = 16 * 1024 * 1024;
 const WAIT_FIRST_S = 1;
 const WAIT_MAX_S = 15;
 const RATE_WINDOW_MS = 5000;
-const KEPT = "upload ";
 const GOES_ON = new Set([0, 408, 409, 423, 429, 502, 503, 504]);
 
 /** What kept the file from being sent: `message` is for people, empty where only the status is known. */
@@ -19,12 +20,24 @@ export class UploadRefused extends Error {
 /** Somebody cancelled it. */
 export class UploadCancelled extends Error {}
 
+/** Somebody did not wait any longer for another tab that sends the same file. */
+export class WaitingLeft extends Error {}
+
+/** The file is not what was chosen any more, or not there: the browser reads no byte of it. */
+export class FileChanged extends Error {}
+
+/** Another tab was sending the same file, and when it was this one's turn the upload was gone. */
+export class UploadElsewhere extends Error {}
+
 export class Resumable {
   #url;
   #token;
   #file;
   #report;
+  #note;
   #request = null;
+  #waiting = null;
+  #elsewhere = false;
   #wake = null;
   #paused = false;
   #cancelled = false;
@@ -32,16 +45,49 @@ export class Resumable {
   #sent = 0;
   #address = "";
 
-  /** `report({state, sent, total, rate, left_s, wait_s})`: state is `sending`, `paused` or `waiting`. */
-  constructor({ url, token, file, report }) {
+  /**
+   * `report({state, sent, total, rate, left_s, wait_s})`: state is `sending`, `paused`, `waiting` (for a connection) or
+   * `elsewhere` (for another tab that sends the same file) or `held` (by another connection). `note` is kept with the upload until it is finished.
+   */
+  constructor({ url, token, file, report, note = null }) {
     this.#url = url;
     this.#token = token;
     this.#file = file;
     this.#report = report;
+    this.#note = note;
   }
 
-  /** Sends what is missing; the id of the upload. Throws UploadRefused, UploadCancelled. */
-  async send() {
+  /**
+   * Sends what is missing and gives the id of the upload to `finish`. One tab at a time is at a file, until that is over.
+   * Throws UploadRefused, UploadCancelled, FileChanged, UploadElsewhere, WaitingLeft.
+   */
+  async send(finish) {
+    const whole = async () => finish(await this.#send());
+    if (!navigator.locks) return whole(); // an address without TLS: then the server says that another one is sending
+    let taken = false;
+    await navigator.locks.request(this.#key, { ifAvailable: true }, (lock) => {
+      taken = lock !== null;
+      return taken ? whole() : null;
+    });
+    return taken ? null : this.#afterTheOther(whole);
+  }
+
+  async #afterTheOther(whole) {
+    this.#elsewhere = true;
+    this.#waiting = new AbortController();
+    this.#report({ state: "elsewhere", sent: 0, total: this.#file.size });
+    const begun = () => {
+      this.#waiting = null;
+      return whole();
+    };
+    try {
+      return await navigator.locks.request(this.#key, { signal: this.#waiting.signal }, begun);
+    } catch (error) {
+      throw error.name === "AbortError" ? new WaitingLeft() : error;
+    }
+  }
+
+  async #send() {
     let offset = null;
     let wait = WAIT_FIRST_S;
     while (offset === null || offset < this.#file.size) {
@@ -54,9 +100,13 @@ export class Resumable {
         offset = null; // and the next turn waits, or ends it
       } else if (answer.status === 404 && this.#address) {
         this.forget();
+        if (this.#elsewhere) throw new UploadElsewhere();
         offset = null;
       } else if (GOES_ON.has(answer.status)) {
-        await this.#wait(wait);
+        if (answer.status === 0 && !(await isReadable(this.#file))) await this.#giveUp();
+        const isHeld = answer.status === 423; // by the connection before, or by another tab or client
+        this.#elsewhere ||= isHeld && !navigator.locks;
+        await this.#wait(wait, isHeld ? "held" : "waiting");
         wait = Math.min(2 * wait, WAIT_MAX_S);
         offset = null;
       } else {
@@ -87,13 +137,21 @@ export class Resumable {
     this.#paused = false;
     this.#request?.abort();
     this.#wake?.();
+    this.#waiting?.abort();
     const address = this.#address;
+    if (!address) return; // also where another tab sends: what has come is that one's
     this.forget();
     // The piece that was cut off may still be held for a moment.
-    for (let turn = 0; address && turn < 5; turn += 1) {
+    for (let turn = 0; turn < 5; turn += 1) {
       if ((await this.#ask("DELETE", address, {})).status !== 423) break;
       await new Promise((done) => setTimeout(done, 500));
     }
+  }
+
+  // What has come of a file that is another one now is of no use.
+  async #giveUp() {
+    await this.cancel();
+    throw new FileChanged();
   }
 
   /** The next time the same file is sent from its beginning. */
@@ -103,7 +161,7 @@ export class Resumable {
   }
 
   get #key() {
-    return `${KEPT}${this.#url} ${this.#file.name} ${this.#file.size} ${this.#file.lastModified}`;
+    return keyOf(this.#url, this.#file);
   }
 
   async #whilePaused() {
@@ -116,8 +174,8 @@ export class Resumable {
     if (this.#cancelled) throw new UploadCancelled();
   }
 
-  async #wait(seconds) {
-    this.#report({ state: "waiting", sent: this.#sent, total: this.#file.size, wait_s: seconds });
+  async #wait(seconds, state) {
+    this.#report({ state, sent: this.#sent, total: this.#file.size, wait_s: seconds });
     this.#times = [];
     await new Promise((done) => {
       this.#wake = done;
@@ -129,6 +187,7 @@ export class Resumable {
   // Where an upload of this file goes on; a new one where there is none.
   async #found() {
     this.#address ||= recall(this.#key)?.address ?? "";
+    if (!this.#address && this.#elsewhere) throw new UploadElsewhere();
     if (this.#address) {
       const known = await this.#ask("HEAD", this.#address, {});
       if (known.offset === undefined || known.length === this.#file.size) return known;
@@ -141,7 +200,7 @@ export class Resumable {
     });
     if (made.location) {
       this.#address = made.location;
-      remember(this.#key, { address: made.location, name: this.#file.name, size: this.#file.size });
+      remember(this.#key, { address: made.location, name: this.#file.name, size: this.#file.size, note: this.#note });
     }
     return made;
   }
@@ -179,23 +238,6 @@ export class Resumable {
   }
 }
 
-/** Unfinished uploads of this browser to `url`: `[{address, name, size}]`. */
-export function unfinished(url) {
-  try {
-    const keys = Object.keys(localStorage).filter((key) => key.startsWith(`${KEPT}${url} `));
-    return keys.map((key) => ({ key, ...recall(key) }));
-  } catch {
-    return [];
-  }
-}
-
-/** How much of an unfinished upload has come; it is forgotten where it is gone, and the answer is null. */
-export async function whereUnfinished({ key, address }) {
-  const answer = await fetch(address, { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } }).catch(() => null);
-  if (answer?.status === 404) remember(key, null);
-  return answer?.ok ? Number(answer.headers.get("Upload-Offset")) : null;
-}
-
 function answerOf(request) {
   const number = (name) => {
     const text = request.getResponseHeader(name);
@@ -217,23 +259,5 @@ function detailOf(request) {
     return JSON.parse(request.responseText).detail ?? "";
   } catch {
     return "";
-  }
-}
-
-// A browser may keep nothing (private windows, full storage): then an upload does not outlive its page, and no more.
-function recall(key) {
-  try {
-    return JSON.parse(localStorage.getItem(key));
-  } catch {
-    return null;
-  }
-}
-
-function remember(key, value) {
-  try {
-    if (value) localStorage.setItem(key, JSON.stringify(value));
-    else localStorage.removeItem(key);
-  } catch {
-    // as above
   }
 }

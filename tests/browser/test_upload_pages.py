@@ -1,0 +1,379 @@
+"""Large files in a browser: what is told before sending, what an interruption leaves, two tabs at one file."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import CDPSession, Page, expect
+
+from jobs.data.column_types import column_types_find
+from jobs.data.labels import label_place
+from jobs.data.sniff import layout_sniff
+from mlplatform.core.errors import DataError, InvalidRequest
+from tests.browser.walk import faults
+from tests.live import LivePlatform
+
+NEW: Final = "/projects/default/datasets/+new/"
+UPLOADS: Final = "/api/v1/projects/default/uploads/"
+MIB: Final = 1024 * 1024
+LONG: Final = b"x" * 100_000
+READINGS: Final = [
+    {"header": header, "encoding": "", "delimiter": delimiter}
+    for header in ("", "yes", "no")
+    for delimiter in ("", ",", ";")
+]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A file that is sent in pieces, with few rows that are quickly read."""
+    path = tmp_path / "large.csv"
+    path.write_bytes(b"text,kind\n" + b"".join(b"%b,%d\n" % (LONG, n % 3) for n in range(200)))
+    assert path.stat().st_size > 18 * MIB
+    return path
+
+
+@pytest.fixture
+def page(signed_in_page: Page) -> Iterator[Page]:
+    """At the form of a new dataset; uploads that are left go with their test."""
+    signed_in_page.goto(NEW)
+    yield signed_in_page
+    token = "document.querySelector('[name=csrfmiddlewaretoken]').value"
+    signed_in_page.goto(NEW)
+    signed_in_page.evaluate(
+        f"""async (uploads) => {{
+        const all = await (await fetch(uploads)).json();
+        for (const {{ id }} of all.items) {{
+          await fetch(`${{uploads}}${{id}}/`, {{ method: "DELETE", headers: {{ "X-CSRFToken": {token} }} }});
+        }}
+        }}""",
+        UPLOADS,
+    )
+
+
+def network(
+    page: Page, *, bytes_a_second: int = -1, offline: bool = False, of: CDPSession | None = None
+) -> CDPSession:
+    session = of or page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    how = {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_a_second}
+    session.send("Network.emulateNetworkConditions", how)
+    return session
+
+
+def sends(page: Page) -> None:
+    page.get_by_role("button", name="Upload", exact=True).click()
+
+
+def begun(page: Page, table: Path, name: str) -> None:
+    """Chooses the table and has sent some of it, slowly."""
+    page.set_input_files("input[type=file]", table)
+    page.get_by_label("Name").fill(name)
+    sends(page)
+    expect(page.locator(".upload-text")).to_contain_text("a second", timeout=30_000)
+
+
+def n_unfinished(page: Page) -> int:
+    return len(page.request.get(UPLOADS).json()["items"])
+
+
+def test_a_taken_name_and_a_label_that_is_no_column_are_told_before_anything_is_sent(
+    page: Page, table: Path
+) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+    page.set_input_files("input[type=file]", table)
+    page.get_by_label("Name").fill("IRIS")
+    page.get_by_label("Label column").fill("sort")
+    expect(page.locator("#id_name_error")).to_contain_text("exists already")
+    page.get_by_label("Name").focus()
+    expect(page.locator("#id_label_error")).to_contain_text("use one of text, kind")
+    assert faults(page) == []
+    sends(page)
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.get_by_label("Name").fill("told-before")
+    expect(page.locator("#id_name_error")).to_have_count(0)
+    sends(page)
+    expect(page.get_by_label("Label column")).to_be_focused()
+    assert sent == []
+    page.get_by_label("Label column").fill("kind")
+    sends(page)
+    page.wait_for_url("**/datasets/told-before/")
+
+
+def test_a_missing_name_is_told_before_sending_and_not_while_the_form_is_filled_in(
+    page: Page, tmp_path: Path
+) -> None:
+    file = tmp_path / "表.csv"  # proposes no name
+    file.write_text("a,b\n1,2\n", encoding="utf-8")
+    posted: list[str] = []
+    page.on("request", lambda request: posted.append(request.url) if request.method != "GET" else None)
+    page.set_input_files("input[type=file]", file)
+    page.get_by_label("Name").focus()
+    page.get_by_label("Label column").fill("no such column")
+    page.get_by_label("Name").focus()
+    expect(page.locator("#id_label_error")).to_be_visible()
+    expect(page.locator("#id_name_error")).to_have_count(0)
+    sends(page)
+    expect(page.locator("#id_name_error")).to_contain_text("required")
+    assert posted == []
+
+
+def test_after_a_reload_the_upload_is_listed_and_goes_on_with_what_was_typed(page: Page, table: Path) -> None:
+    slow = network(page, bytes_a_second=2 * MIB)
+    page.get_by_text("How to read it, description").click()
+    page.get_by_label("Description").fill("kept")
+    page.get_by_label("Label column").fill("kind")
+    begun(page, table, "went-on")
+    page.reload()
+    line = page.locator(".unfinished li")
+    expect(line).to_contain_text("Choose the same file again")
+    assert page.get_by_label("Name").input_value() == ""
+    network(page, of=slow)
+    page.set_input_files("input[type=file]", table)
+    expect(line).to_contain_text("Upload goes on from there")
+    for label, value in {"Name": "went-on", "Label column": "kind", "Description": "kept"}.items():
+        expect(page.get_by_label(label)).to_have_value(value)
+    with page.expect_request(lambda request: request.method == "PATCH") as piece:
+        sends(page)
+    assert int(piece.value.headers["upload-offset"]) > 0
+    page.wait_for_url("**/datasets/went-on/")
+    page.goto(NEW)
+    expect(line).to_have_count(0)
+
+
+def test_a_name_that_is_typed_stays_when_the_file_of_an_unfinished_upload_is_chosen(
+    page: Page, table: Path
+) -> None:
+    network(page, bytes_a_second=2 * MIB)
+    begun(page, table, "before")
+    page.reload()
+    expect(page.locator(".unfinished li")).to_be_visible()
+    page.get_by_label("Name").fill("after")
+    page.set_input_files("input[type=file]", table)
+    expect(page.locator(".unfinished li")).to_contain_text("goes on from there")
+    expect(page.get_by_label("Name")).to_have_value("after")
+
+
+def test_an_unfinished_upload_is_discarded_after_it_was_asked(page: Page, table: Path) -> None:
+    network(page, bytes_a_second=2 * MIB)
+    begun(page, table, "discarded")
+    page.reload()
+    discard = page.locator(".unfinished").get_by_role("button", name="Discard")
+    dialog = page.get_by_role("dialog", name="Discard this upload?")
+    discard.click()
+    expect(dialog).to_contain_text("large.csv")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    discard.click()
+    assert faults(page) == []
+    dialog.get_by_role("button", name="Cancel").click()
+    assert n_unfinished(page) == 1
+    discard.click()
+    dialog.get_by_role("button", name="Discard").click()
+    expect(page.locator(".unfinished-said")).to_contain_text("large.csv is discarded")
+    expect(page.locator(".unfinished li")).to_have_count(0)
+    assert n_unfinished(page) == 0
+    page.reload()
+    assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('upload '))") == []
+
+
+def test_an_upload_that_another_program_left_can_be_discarded_too(page: Page, platform: LivePlatform) -> None:
+    key = platform.client.token
+    headers = {
+        "Authorization": f"Bearer {key}",
+        "Upload-Length": "1000",
+        "Upload-Metadata": "filename dC5jc3Y=",
+    }
+    assert page.request.post(UPLOADS, headers=headers).status == 201
+    page.reload()
+    expect(page.locator(".unfinished li")).to_contain_text("t.csv was sent up to 0 B of 1,000 B by another")
+    page.locator(".unfinished").get_by_role("button", name="Discard").click()
+    page.get_by_role("dialog").get_by_role("button", name="Discard").click()
+    expect(page.locator(".unfinished-said")).to_contain_text("t.csv is discarded")
+    assert n_unfinished(page) == 0
+
+
+def test_a_connection_that_is_lost_is_told_and_the_upload_goes_on(page: Page, table: Path) -> None:
+    session = network(page, bytes_a_second=2 * MIB)
+    begun(page, table, "lost-and-found")
+    network(page, offline=True, of=session)
+    expect(page.locator(".upload-text")).to_contain_text("The connection was lost")
+    network(page, of=session)
+    page.wait_for_url("**/datasets/lost-and-found/")
+
+
+def test_a_paused_upload_waits_and_a_cancelled_one_leaves_nothing(page: Page, table: Path) -> None:
+    network(page, bytes_a_second=2 * MIB)
+    begun(page, table, "cancelled")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".upload-text")).to_contain_text("Paused at")
+    assert n_unfinished(page) == 1
+    page.get_by_role("button", name="Cancel the upload").click()
+    expect(page.locator("#messages")).to_contain_text("Cancelled")
+    expect(page.locator("button[type=submit]", has_text="Upload")).to_be_enabled()
+    page.wait_for_function(
+        "async (uploads) => (await (await fetch(uploads)).json()).items.length === 0", arg=UPLOADS
+    )
+
+
+def test_a_second_tab_waits_for_the_first_and_says_how_it_ended(page: Page, table: Path) -> None:
+    network(page, bytes_a_second=MIB)
+    begun(page, table, "in-one-tab")
+    other = page.context.new_page()
+    other.goto(NEW)
+    expect(other.locator(".unfinished li")).to_have_count(0)  # it is being sent
+    other.set_input_files("input[type=file]", table)
+    other.get_by_label("Name").fill("in-one-tab")
+    sends(other)
+    expect(other.locator(".upload-text")).to_contain_text("Another tab is sending this file")
+    other.get_by_role("button", name="Cancel the upload").click()
+    expect(other.locator("#messages")).to_contain_text("The other tab goes on")
+    assert n_unfinished(page) == 1
+    sends(other)
+    expect(other.locator(".upload-text")).to_contain_text("Another tab is sending this file")
+    page.get_by_role("button", name="Cancel the upload").click()
+    expect(other.locator("#messages")).to_contain_text("in another tab")
+    expect(other.locator(".upload-progress")).to_be_hidden()
+    other.close()
+
+
+def test_a_file_that_changes_while_it_is_sent_is_told_as_that_and_its_upload_goes(
+    page: Page, table: Path
+) -> None:
+    network(page, bytes_a_second=6 * MIB)
+    begun(page, table, "changed")
+    with table.open("ab") as file:
+        file.write(b"y,1\n")
+    expect(page.locator("#messages")).to_contain_text("changed, moved or deleted")
+    expect(page.locator(".dropzone-file")).to_be_empty()
+    page.wait_for_function(
+        "async (uploads) => (await (await fetch(uploads)).json()).items.length === 0", arg=UPLOADS
+    )
+
+
+def test_a_file_that_is_gone_before_it_is_sent_is_told_as_that(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "gone.csv"
+    file.write_text("a,b\n1,2\n", encoding="utf-8")
+    page.set_input_files("input[type=file]", file)
+    file.unlink()
+    sends(page)
+    expect(page.locator("#messages")).to_contain_text("changed, moved or deleted")
+
+
+def test_several_files_at_once_are_refused(page: Page) -> None:
+    transfer = page.evaluate_handle(
+        """() => { const data = new DataTransfer();
+        for (const name of ["a.csv", "b.csv"]) data.items.add(new File(["a,b\\n1,2\\n"], name));
+        return data; }"""
+    )
+    page.dispatch_event("x-dropzone .dropzone", "drop", {"dataTransfer": transfer})
+    expect(page.locator("#messages")).to_contain_text("Drop one file")
+    assert page.locator("input[type=file]").evaluate("input => input.files.length") == 0
+
+
+# ---- labels: the browser refuses none that the server takes
+
+FILES: Final[dict[str, bytes]] = {
+    "plain": b"a,b,kind\n1,2,x\n3,4,y\n",
+    "mark of UTF-8": b"\xef\xbb\xbfa,b\n1,2\n",
+    "blank lines first": b"\r\n\n a , b \r\n1,2\r\n",
+    "quoted": b'"a, b","line\nend","say ""so""","half"open\n1,2,3,4\n',
+    "a quote inside": b'a"b,"c\n1,2\n',
+    "tabs": b"a\tb, c\tkind\n1\t2\t3\n4\t5\t6\n",
+    "semicolons": b"a;b,c;kind\n1;2,5;3\n4;5,5;6\n",
+    "numbers only": b"1,2,3\n4,5,6\n",
+    "an empty name": b"a,,b\n1,2,3\n",
+    "named as positions": b"7,c0,c9\n1,2,3\n",
+    "one column": b"kind\n1\n2\n",
+    "no line end": b"a,b",
+    "UTF-8": "身長,種類,値段〜\n1,2,3\n".encode(),
+    "CP932": "身長,種類,値段～,ｶﾅ\n1,2,3,4\n".encode("cp932"),
+    "EUC-JP": "身長,種類,値段〜,−\n1,2,3,4\n".encode("euc_jp"),
+    "CP932 further on": b"a,kind\n" + b"1,2\n" * 90_000 + "1,種\n".encode("cp932"),
+    "a header beyond the first bytes": b"z" * 300_000 + b",kind\n1,2\n",
+    "JSON Lines": b'{"a": 1, "kind": 2}\n{"a": 3, "kind": 4}\n',
+    "compressed": gzip.compress(b"a,kind\n1,2\n"),
+}
+LABELS: Final = (
+    *("a", "b", "kind", "sort", "種類", "値段〜", "値段～", "値段", "ｶﾅ", "−", "－"),
+    *("0", "1", "-1", "+1", "7", "99", "-99", "1_0", "３", "c0", "c1", "c9", "c99"),
+)
+SURELY_REFUSED: Final = [
+    ("plain", "sort"),
+    ("plain", "99"),
+    ("plain", "-99"),
+    ("plain", "c99"),
+    ("mark of UTF-8", "kind"),
+    ("quoted", "kind"),
+    ("tabs", "sort"),
+    ("numbers only", "kind"),
+    ("UTF-8", "kind"),
+    ("CP932", "kind"),
+    ("EUC-JP", "値段"),
+]
+
+
+def test_the_browser_refuses_no_label_that_the_server_takes_and_those_that_surely_are_none(
+    page: Page, tmp_path: Path
+) -> None:
+    columns = {name: columns_at_server(content, tmp_path / "file") for name, content in FILES.items()}
+    named = {label for found in columns.values() for one in found for label in one if len(label) < 100}
+    refused = refused_by_browser(page, sorted({*LABELS, *named}))
+    wrongly = [
+        (name, READINGS[place], label)
+        for name, found in columns.items()
+        for place, there in enumerate(found)
+        for label in refused[name][place]
+        if is_taken(label, there)
+    ]
+    assert wrongly == []
+    assert [case for case in SURELY_REFUSED if case[1] not in refused[case[0]][0]] == []
+
+
+def refused_by_browser(page: Page, labels: list[str]) -> dict[str, list[list[str]]]:
+    """Per file, the labels that are refused for each of READINGS."""
+    files = [(name, base64.b64encode(content).decode()) for name, content in FILES.items()]
+    found: dict[str, list[list[str]]] = page.evaluate(
+        """async ([files, readings, labels]) => {
+        const { columnsOf } = await import("/static/js/csv-header.js");
+        const found = {};
+        for (const [name, content] of files) {
+          const file = new File([Uint8Array.from(atob(content), (one) => one.charCodeAt(0))], name);
+          found[name] = [];
+          for (const reading of readings) {
+            const columns = await columnsOf(file, reading);
+            found[name].push(columns ? labels.filter((label) => columns.lacks(label)) : []);
+          }
+        }
+        return found;
+        }""",
+        [files, READINGS, labels],
+    )
+    return found
+
+
+def columns_at_server(content: bytes, path: Path) -> list[list[str]]:
+    """The columns for each of READINGS; none where the file is refused."""
+    path.write_bytes(content)
+    found: list[list[str]] = []
+    for reading in READINGS:
+        header = {"": None, "yes": True, "no": False}[reading["header"]]
+        try:
+            layout = layout_sniff(path, header=header, delimiter=reading["delimiter"] or None)
+            found.append(list(column_types_find(path, layout).columns))
+        except DataError:
+            found.append([])
+    return found
+
+
+def is_taken(label: str, columns: list[str]) -> bool:
+    try:
+        return bool(columns) and label_place(label, columns) is not None
+    except InvalidRequest:
+        return False
