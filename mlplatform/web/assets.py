@@ -21,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.contrib.staticfiles.finders import BaseFinder
@@ -143,6 +144,14 @@ def assets_digest() -> str:
     return _digest_now() if settings.DEBUG else _digest_once()
 
 
+def our_folders() -> list[Path]:
+    """Every folder of static files that is part of the platform itself, not of an installed package."""
+    root = Path(settings.BASE_DIR) / "mlplatform"
+    of_apps = [Path(app.path) / "static" for app in apps.get_app_configs()]
+    ours = [folder for folder in of_apps if folder.is_relative_to(root) and folder.is_dir()]
+    return [*map(Path, settings.STATICFILES_DIRS), *ours]
+
+
 def _answer(address: str, *, accepts_gzip: bool, known: str) -> tuple[int, dict[str, str], bytes]:
     found = asset_get(address)
     if found is None:
@@ -194,8 +203,8 @@ def _digest_now() -> str:
     digest = hashlib.sha256()
     for package in _VERSIONED_PACKAGES:
         digest.update(f"{package} {metadata.version(package)}\n".encode())
-    for folder in settings.STATICFILES_DIRS:
-        for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+    for folder in our_folders():
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
             digest.update(file.relative_to(folder).as_posix().encode())
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

@@ -19,6 +19,7 @@ ACTION_WORDS: Final = {
     "dataset.update": _("Dataset changed"),
     "dataset.split": _("Dataset split"),
     "dataset.delete": _("Dataset deleted"),
+    "source.create": _("Source code stored"),
     "training_job.create": _("Training job created"),
     "training_job.stop": pgettext_lazy("act", "Training job stopped"),
     "training_job.delete": _("Training job deleted"),
@@ -50,7 +51,7 @@ ACTION_WORDS: Final = {
 ACTION_GROUPS: Final = [
     (_("Members and keys"), ["project", "member", "access_key"]),
     (_("Datasets"), ["dataset", "dataset_version"]),
-    (_("Training jobs"), ["training_job", "tuning_job"]),
+    (_("Training jobs"), ["source", "training_job", "tuning_job"]),
     (_("Models and endpoints"), ["model", "endpoint", "data_capture", "table_run", "transform_job"]),
     (_("Evaluations and experiments"), ["evaluation", "experiment"]),
     (_("Other"), ["audit_event"]),

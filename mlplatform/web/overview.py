@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.conf import settings
 from django.urls import reverse
@@ -21,6 +21,7 @@ from jobs.selectors.storage import StorageUse, storage_use
 from jobs.selectors.training import training_job_counts, training_job_list
 from jobs.selectors.tuning import tuning_counts
 from mlplatform.core.keeping.disk_room import disk_room_for_jobs
+from mlplatform.core.keeping.disk_size import DiskSize, disk_size
 from mlplatform.core.people.access import Actor, access_key_list
 from mlplatform.core.status import ACTIVE_TUNING, EndpointStatus, TrainingJobStatus
 from mlplatform.core.translation import translated
@@ -64,16 +65,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Disk:
-    used_bytes: int
-    total_bytes: int
-    free_bytes: int
+    size: DiskSize
     project: StorageUse
     low: str
     """What is below the disk floor; empty where nothing is."""
-
-    @property
-    def fraction(self) -> float:
-        return self.used_bytes / self.total_bytes if self.total_bytes else 0.0
 
 
 @dataclass(frozen=True)
@@ -150,9 +145,7 @@ def disk_low() -> str:
 
 
 def _disk(actor: Actor) -> Disk:
-    usage = shutil.disk_usage(settings.DATA_DIR)
-    # What a quota or the system keeps for itself belongs to neither, as `df` counts.
-    return Disk(usage.used, usage.used + usage.free, usage.free, storage_use(actor=actor), disk_low())
+    return Disk(disk_size(Path(settings.DATA_DIR)), storage_use(actor=actor), disk_low())
 
 
 def _steps(

@@ -10,7 +10,7 @@ import pytest
 from django.templatetags.static import static
 from django.test import Client
 
-from mlplatform.web.assets import AssetsApplication, asset_get, assets_digest
+from mlplatform.web.assets import AssetsApplication, asset_get, assets_digest, our_folders
 
 
 def answered(
@@ -46,6 +46,8 @@ def answered(
         "django_ace/ace/ace.js",
         "django_ace/ace/css/ace.css",
         "admin/css/base.css",
+        "api/docs.css",
+        "api/theme.js",
     ],
 )
 def test_files_of_ours_and_of_packages_are_answered_and_may_be_kept_for_ever(path: str) -> None:
@@ -104,10 +106,14 @@ def test_the_test_server_answers_static_files_by_the_same_function() -> None:
 
 
 def test_no_script_or_style_of_ours_names_another_host() -> None:
-    from django.conf import settings
-
-    for folder in settings.STATICFILES_DIRS:
+    for folder in our_folders():
         for file in folder.rglob("*"):
             if file.suffix in {".js", ".css"}:
                 text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
                 assert "http://" not in text and "https://" not in text, file
+
+
+def test_the_address_changes_with_every_file_of_ours_those_of_an_application_too() -> None:
+    names = {file.relative_to(folder).as_posix() for folder in our_folders() for file in folder.rglob("*")}
+    assert {"js/main.js", "css/tokens.css", "api/docs.js", "api/docs.css", "api/theme.js"} <= names
+    assert not any(name.startswith(("admin/", "rest_framework/")) for name in names)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -214,6 +216,12 @@ def test_an_empty_log_says_what_will_be_here(charlie: Visitor) -> None:
 def test_every_action_of_a_project_has_words(alice: Visitor) -> None:
     of_people = {"login", "logout", "password", "sign-out-everywhere"}
     assert {action for name, action in ACTIONS.items() if name not in of_people} <= set(ACTION_WORDS)
+    root = Path(__file__).parents[2]
+    sources = [*(root / "jobs").rglob("*.py"), *(root / "endpoints").rglob("*.py")]
+    written = {
+        act for file in sources for act in re.findall(r'action="([a-z_]+\.[a-z_]+)"', file.read_text())
+    }
+    assert "source.create" in written and written <= set(ACTION_WORDS)
 
 
 def test_an_old_event_stays_when_its_user_and_project_are_gone(alice: Visitor, charlie: Visitor) -> None:

@@ -74,6 +74,7 @@ def test_what_has_no_k_is_level_beside_what_has_and_a_point_where_nothing_has() 
     (trace,) = points["data"]
     assert (trace["x"], trace["y"]) == ([0.85, 0.85], ["one", "two"])
     assert trace["error_x"]["array"] == pytest.approx([0.1, 0.1])
+    assert trace["error_x"]["color"].startswith("var(--")  # Plotly's own is black, on dark pages too
     assert points["table"]["rows"][0] == ["one", 0.85, 0.75, 0.95]
 
 

@@ -222,8 +222,10 @@ def test_data_and_packages_are_one_stage(alice: Visitor) -> None:
     assert stages.count("Downloading") == 1 and stages.count("Training") == 1
 
 
-def test_a_job_without_data_says_so(alice: Visitor) -> None:
+def test_a_job_without_data_and_hyperparameters_says_so(alice: Visitor) -> None:
     job = job_of(alice)
     job.inputs.all().delete()
+    job.hyperparameters = {}
+    job.save(update_fields=["hyperparameters"])
     page = text_of(alice.get("training-job-detail", name="own"))
-    assert "<dd>No dataset</dd>" in page
+    assert "<dd>No dataset</dd>" in page and "<dd>No hyperparameters</dd>" in page

@@ -146,7 +146,7 @@ def test_the_home_page_counts_steps_and_shows_what_there_is(alice_at_street: Vis
     assert overview.n_datasets == 3
     assert overview.job_counts["Completed"] == 1
     assert [step.done for step in overview.steps[:2]] == [True, True]
-    assert overview.disk.total_bytes > overview.disk.used_bytes > 0
+    assert overview.disk.size.total_bytes > overview.disk.size.used_bytes > 0
     assert overview.disk.project.datasets_bytes > 0
     assert [row.endpoint.name for row in overview.endpoints] == ["knn"]
     assert len(overview.endpoints[0].requests) == 60

@@ -29,7 +29,7 @@ def test_the_list_shows_the_jobs_of_the_project_and_filters_them(alice: Visitor,
     page = text_of(alice.get("training-job-list"))
     assert "2 training jobs" in page and ">done<" in page and ">waiting<" in page
     assert "0.9737" in page
-    assert "elsewhere" not in page
+    assert ">elsewhere<" not in page
     completed = text_of(alice.get("training-job-list", {"status": "Completed"}))
     assert ">done<" in completed and ">waiting<" not in completed
     assert "No training job matches" in text_of(alice.get("training-job-list", {"search": "xyz"}))

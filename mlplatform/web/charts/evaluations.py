@@ -129,7 +129,7 @@ def _points(
         "name": title,
         "x": values,
         "y": list(names),
-        "error_x": error_bars(values, pairs),
+        "error_x": error_bars(values, pairs) | {"color": "var(--text-soft)"},  # Plotly's own is black
         "marker": {
             "color": [colour_token(colour) for colour in colours],
             "symbol": [symbol(colour) for colour in colours],

@@ -16,12 +16,12 @@ from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 from django.utils.translation import gettext, gettext_noop
-from lucide.templatetags.lucide import lucide
 
 from mlplatform.core.status import TONES
 from mlplatform.core.translation import translated
 from mlplatform.web.charts.bars import count_bars
 from mlplatform.web.charts.sparkline import sparkline_path
+from mlplatform.web.icons import icon_svg
 from mlplatform.web.statuses import STATUS_ICONS, status_word
 from mlplatform.web.texts import script_texts
 
@@ -45,7 +45,7 @@ def icon(name: str, size: int = 16, label: str = "", extra: str = "") -> SafeStr
 @lru_cache(maxsize=1024)
 def _icon(name: str, size: int, label: str, classes: str) -> SafeString:
     spoken = {"role": "img", "aria-label": label} if label else {"aria-hidden": "true"}
-    return mark_safe(lucide(name, size=size, **{"class": classes}, **spoken))
+    return mark_safe(icon_svg(name, size=size, **{"class": classes}, **spoken))
 
 
 @register.simple_tag
