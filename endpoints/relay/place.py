@@ -20,6 +20,10 @@ INFO: Final = "relay"
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::", "*"})
 
 
+class RelayAddressWrong(ValueError):
+    """A variable says no address: starting again does not help."""
+
+
 @dataclass(frozen=True)
 class RelayPlace:
     """Where the relay listens, and where it is reached."""
@@ -32,12 +36,12 @@ def relay_place() -> RelayPlace | None:
     """What the environment says; None where this machine is to have no relay.
 
     Raises:
-        ValueError: An address is not usable; it names variable, value and what is accepted.
+        RelayAddressWrong: It names variable, value and what is accepted.
     """
     given, told = _address(ADDRESS), _address(ADVERTISE)
     if given is None:
         if told is not None:
-            raise ValueError(f"{ADVERTISE} is set and {ADDRESS} is not: give both, or neither")
+            raise RelayAddressWrong(f"{ADVERTISE} is set and {ADDRESS} is not: give both, or neither")
         return None
     if given.host in _EVERYWHERE:
         listens = Address(host="0.0.0.0" if given.host == "*" else given.host, port=given.port)
@@ -60,5 +64,7 @@ def _address(name: str) -> Address | None:
     except ValueError:
         address = Address()
     if not address.host or not address.port or (name == ADVERTISE and address.host in _EVERYWHERE):
-        raise ValueError(f"{name}={text!r} is not accepted; use tcp:host:port, such as tcp:10.0.0.5:9310")
+        raise RelayAddressWrong(
+            f"{name}={text!r} is not accepted; use tcp:host:port, such as tcp:10.0.0.5:9310"
+        )
     return address

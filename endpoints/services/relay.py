@@ -29,7 +29,8 @@ def relay_place_checked() -> RelayPlace | None:
     """Where this machine's relay is to be; None where it is to have none.
 
     Raises:
-        ValueError: The environment names an address that is not usable here.
+        RelayAddressWrong: The environment says no address.
+        ValueError: It names one that is not usable here.
     """
     place = relay_place()
     wrong = relay_check(place) if place is not None else ""

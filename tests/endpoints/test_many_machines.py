@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from endpoints.doctor import hosts_check
 from endpoints.relay.place import relay_place
@@ -19,6 +20,7 @@ from mlplatform.core.health.doctor import Level
 from mlplatform.core.keeping import machine
 from mlplatform.core.models import Node, NodeKind
 from mlplatform.core.nodes import BOOT, PLACE, node_beat
+from mlplatform.core.startup.services_wait import EXIT_WRONG
 
 pytestmark = pytest.mark.django_db
 UID = "0123456789abcdefghijklmnop"
@@ -108,6 +110,18 @@ def test_an_address_that_is_none_is_refused_by_name(
     monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=f"{name}='{value}' is not accepted; use tcp:host:port"):
         relay_place()
+
+
+@pytest.mark.parametrize("command", ["host", "gateway"])
+def test_who_is_started_with_no_address_ends_as_with_any_wrong_setting(
+    monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("MLPLATFORM_RELAY_ADDRESS", "10.0.0.5")
+    with pytest.raises(
+        CommandError, match=r"MLPLATFORM_RELAY_ADDRESS='10\.0\.0\.5' is not accepted"
+    ) as caught:
+        call_command(command)
+    assert caught.value.returncode == EXIT_WRONG
 
 
 def test_an_address_of_another_machine_is_refused_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from endpoints.gateway.relay import GatewayRelay
 from endpoints.gateway.runs import RunsDoor
 from endpoints.gateway.server import GatewayConfig, gateway_run
 from endpoints.gateway.tables import flush, load_table, write_loads
-from endpoints.relay.place import relay_info
+from endpoints.relay.place import RelayAddressWrong, relay_info
 from endpoints.services.captured_files import capture_state_report, captured_file_keep
 from endpoints.services.relay import relay_key, relay_place_checked
 from endpoints.services.run_tokens import run_token_key
@@ -36,6 +36,7 @@ from mlplatform.core.keeping.disk_room import disk_floor_bytes
 from mlplatform.core.keeping.machine import MachineSweep
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, NodeTaken, node_beat, node_gone
+from mlplatform.core.startup.services_wait import EXIT_WRONG
 
 
 class Command(BaseCommand):
@@ -109,6 +110,8 @@ def _capture() -> tuple[Recorder, Uploader]:
 def _relay(folder: Path) -> GatewayRelay:
     try:
         return GatewayRelay(key=relay_key(), place=relay_place_checked(), folder=folder)
+    except RelayAddressWrong as error:
+        raise CommandError(str(error), returncode=EXIT_WRONG) from None
     except ValueError as error:
         raise CommandError(str(error)) from None
 

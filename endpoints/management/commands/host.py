@@ -15,7 +15,7 @@ from typing import IO, Any
 from django.core.management.base import BaseCommand, CommandError
 
 from endpoints.reconciler import Host
-from endpoints.relay.place import RelayPlace
+from endpoints.relay.place import RelayAddressWrong, RelayPlace
 from endpoints.relay.running import LoopThread, relay_serve
 from endpoints.services.relay import relay_key, relay_place_checked
 from jobs.instance_types import queues_read
@@ -24,6 +24,7 @@ from mlplatform.core.env import env_text, runtime_dir
 from mlplatform.core.models import NodeKind
 from mlplatform.core.node_start import NodeRefused, name_words, node_start
 from mlplatform.core.nodes import NodeTaken
+from mlplatform.core.startup.services_wait import EXIT_WRONG
 
 
 class Command(BaseCommand):
@@ -51,6 +52,8 @@ class Command(BaseCommand):
             try:
                 place = relay_place_checked()
                 node_start(kind=NodeKind.HOST, name=name)
+            except RelayAddressWrong as error:
+                raise CommandError(str(error), returncode=EXIT_WRONG) from None
             except (ValueError, NodeRefused) as error:
                 raise CommandError(str(error)) from None
             host = Host(name=name, queues=queues, capacity=options["capacity"])
