@@ -118,7 +118,10 @@ def browser() -> Iterator[Browser]:
 def browser_page(browser: Browser, platform: LivePlatform) -> Iterator[Page]:
     """A page of a new, empty profile at the platform. Uncaught errors and refused resources fail the test."""
     context = browser.new_context(
-        base_url=platform.base_url, locale="en-GB", viewport={"width": 1280, "height": 800}
+        base_url=platform.base_url,
+        locale="en-GB",
+        viewport={"width": 1280, "height": 800},
+        reduced_motion="reduce",  # without a graphics processor a turning wheel takes a whole core
     )
     page = context.new_page()
     page.set_default_timeout(EXPECT_WITHIN_MS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ Scores = Mapping[str, Mapping[str, list[float]]]
 OnRound = Callable[[int, Scores], bool]
 
 FILE: Final = "model.cbm"
+_N_PROBES: Final = 16
+logger = logging.getLogger(__name__)
 
 
 class TrainingFailed(ValueError):
@@ -133,9 +136,17 @@ def _oblivious_trees(model: Any) -> ObliviousTrees | None:
         path = Path(folder, "model.json")
         try:
             model.save_model(str(path), format="json")
-            return ObliviousTrees(json.loads(path.read_bytes()))
-        except (catboost.CatBoostError, OSError, ValueError):
+            trees = ObliviousTrees(json.loads(path.read_bytes()))
+        except (catboost.CatBoostError, OSError, ValueError, LookupError, TypeError) as error:
+            logger.info("single rows are left to CatBoost: %s: %s", type(error).__name__, error)
             return None
+    rows = trees.probes(_N_PROBES, len(model.feature_names_))
+    expected = np.asarray(model.predict(rows, prediction_type="RawFormulaVal", thread_count=1))
+    ours = np.array([trees.raw(row) for row in rows]).reshape(expected.shape)
+    if not np.allclose(ours, expected, rtol=1e-6, atol=1e-6):
+        logger.warning("single rows are left to CatBoost: it answers other numbers for some")
+        return None
+    return trees
 
 
 def _words(error: Exception) -> str:

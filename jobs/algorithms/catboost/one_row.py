@@ -27,6 +27,7 @@ class ObliviousTrees:
 
     Raises:
         ValueError: The model has other trees, or asks other questions than whether a number is above a border.
+        KeyError, IndexError, TypeError: The export is not as CatBoost 1.2 writes it.
     """
 
     def __init__(self, export: Mapping[str, Any]) -> None:
@@ -53,6 +54,17 @@ class ObliviousTrees:
         self._leaves = scale * np.concatenate([found for found, _ in asking] or [np.zeros(0)])
         self._leaves = self._leaves.reshape(-1, n_outputs)
 
+    def probes(self, n: int, n_features: int) -> NDArray[np.float32]:
+        """Rows float32 [n, d] of borders, and of numbers just below and above."""
+        rows = np.zeros((n, n_features), np.float32)
+        for number, row in enumerate(rows):
+            asked = slice(number, None, n)
+            found = self._borders[asked]
+            if number % 3:
+                found = np.nextafter(found, np.float32((-np.inf, np.inf)[number % 3 - 1]))
+            row[self._columns[asked]] = found
+        return rows
+
     def raw(self, row: NDArray[np.float32]) -> NDArray[np.float64]:
         """CatBoost's `RawFormulaVal` float64 [c] of a row float32 [d] without NaN."""
         if not len(self._first_questions):
@@ -68,8 +80,9 @@ class ObliviousTrees:
 def probabilities_of(raw: NDArray[np.float64]) -> NDArray[np.float64]:
     """CatBoost's `Probability` float64 [c]: the logistic function of one raw value, softmax of several."""
     if len(raw) == 1:
-        larger = 1.0 / (1.0 + np.exp(-raw[0]))
-        return np.array((1.0 - larger, larger))
+        power = np.exp(-abs(raw[0]))
+        less, more = power / (1.0 + power), 1.0 / (1.0 + power)
+        return np.array((less, more) if raw[0] >= 0 else (more, less))
     powers = np.exp(raw - raw.max())
     found: NDArray[np.float64] = powers / powers.sum()
     return found

@@ -10,6 +10,7 @@ the fits before it. Only the thread that asks for the results writes.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ and linear-learner keeps Python busy, for which the others would wait.
 """
 _LOOK_S: Final = 0.1
 """Between two looks at how far the fits are."""
+KEPT_LINES: Final = 100_000
+"""A fit that has said so many before its turn waits for it."""
 
 
 class FitJob:
@@ -75,7 +78,7 @@ def fits_run(
         share: Of the job's progress, where the fits begin and end.
 
     Raises:
-        Exception: What a fit raised, of several the first in order; the others are ended.
+        Exception: What a fit raised, of those that have by then the first in order; the others are ended.
     """
     progress = _Progress(job, len(fits), share)
     n_threads = _n_threads(job, fits, n_values)
@@ -137,6 +140,8 @@ class _BesideJob(FitJob):
         self._lines: deque[tuple[str, str]] = deque()
 
     def log(self, message: str, *, level: str = "INFO") -> None:
+        while len(self._lines) >= KEPT_LINES and not self.stop_requested():
+            time.sleep(_LOOK_S)
         self._lines.append((message, level))
 
     def tell(self) -> None:

@@ -160,7 +160,7 @@ class LoadedBooster:
         self._booster = _load(text, n_threads)
         self.n_features = int(self._booster.num_features())
         self._n_threads = n_threads
-        self._text: bytes | None = text  # until the first row
+        self._text: bytes | None = text if len(text) <= MODEL_BYTES_MAX else None  # until the first row
         self._answer_one: Callable[[Floats], Floats] | None = None
         self._choosing = threading.Lock()
 
@@ -176,7 +176,7 @@ class LoadedBooster:
     def _choose(self) -> Callable[[Floats], Floats]:
         with self._choosing:
             if self._answer_one is None:
-                trees = _trees_by_hand(self._booster, self._text or b"")
+                trees = None if self._text is None else _trees_by_hand(self._booster, self._text)
                 self._answer_one = self._through_library() if trees is None else trees.scores
                 self._text = None
             return self._answer_one
@@ -197,8 +197,6 @@ class LoadedBooster:
 
 def _trees_by_hand(booster: Any, text: bytes) -> BoostedTrees | None:
     """Of a booster and its file; None where XGBoost must be asked for single rows too."""
-    if len(text) > MODEL_BYTES_MAX:
-        return None
     if not text.startswith(_UBJSON):
         text = bytes(booster.save_raw("ubj"))
     n_trees = _N_TREES.search(text)
@@ -212,7 +210,7 @@ def _trees_by_hand(booster: Any, text: bytes) -> BoostedTrees | None:
             raise ValueError(f"its answers are {ours.shape}, not {expected.shape}")
     except OtherModel:
         return None
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, OverflowError, ValueError) as error:
         logger.warning("XGBoost answers single rows itself, its model cannot be read: %r", error)
         return None
     if not np.allclose(ours, expected, rtol=_TOLERANCE, atol=np.finfo(np.float32).tiny, equal_nan=True):

@@ -32,6 +32,7 @@ from jobs.services.worker_looks import worker_looks_run
 from jobs.services.worker_state import WorkerState, worker_state
 from mlplatform.core import clock
 from mlplatform.core.broker import app
+from mlplatform.core.health.outages import is_outage
 from mlplatform.core.keeping.disk_room import disk_room_for_jobs
 from mlplatform.core.models import NodeKind
 from mlplatform.core.node_start import ClockTold, NodeRefused, name_words, node_start
@@ -175,9 +176,9 @@ def _clear() -> None:
     try:
         sweep_owners()
         leftovers_clear()
-    except DatabaseFault as error:
-        logger.warning("what dead workers left is not cleared away: %s", error)
-        connection.close()
-    except Exception:
-        logger.exception("what dead workers left could not be cleared away")
+    except Exception as error:
+        if isinstance(error, DatabaseFault) and is_outage(error):
+            logger.warning("what dead workers left is not cleared away: %s", error)
+        else:
+            logger.exception("what dead workers left could not be cleared away")
         connection.close()

@@ -86,17 +86,20 @@ def store_refusal(text: str, bucket: str) -> Said:
         return _NO_CREDENTIALS, False
     if "NoSuchBucket" in text:
         return f"there is no bucket '{bucket}'; make it, or name another", False
-    if re.search(r"SignatureDoesNotMatch|InvalidAccessKeyId|InvalidSignature|Unauthorized|\b401\b", text):
+    if re.search(
+        r"SignatureDoesNotMatch|InvalidAccessKeyId|InvalidSignature|Unauthorized|status(?: code)?:? 401\b",
+        text,
+    ):
         return "the store refused the key; are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY its own?", False
     if "RequestTimeTooSkewed" in text:
         return "the clock of this machine differs too much from the store's", False
-    if re.search(r"AccessDenied|Forbidden|\b403\b|PermissionDenied", text):
+    if re.search(r"AccessDenied|Forbidden|status(?: code)?:? 403\b|PermissionDenied", text):
         return f"the key may not write and delete in the bucket '{bucket}'", False
     if re.search(r"PermanentRedirect|AuthorizationHeaderMalformed|IncorrectEndpoint", text):
         return "the bucket is in another region; set AWS_REGION", False
     if "redential" in text:
         return _NO_CREDENTIALS, False
-    if re.search(r"\b404\b|NotFound", text):
+    if re.search(r"status(?: code)?:? 404\b|NotFound", text):
         return f"there is no bucket '{bucket}' at {_endpoint()}, or no S3 store answers there", False
     said, passes = _unreachable(text)
     return f"{_endpoint()}: {said}", passes

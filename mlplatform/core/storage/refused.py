@@ -1,7 +1,8 @@
 """Why an S3 store refused, in words for whoever asked it, and which setting to look at. Django-free.
 
-The library's own texts are looked into and never shown: they hold addresses and parts of requests. Called by the object
-store only; what a store says while the platform starts is told by `mlplatform.core.startup.refusals`.
+The library's own texts are looked into and never shown: they hold addresses and parts of requests, keys of objects and
+durations among them, so that a bare number says nothing. Called by the object store and by its check; what a store says
+while the platform starts is told by `mlplatform.core.startup.refusals`.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ NO_CREDENTIALS: Final = re.compile(r"169\.254\.|/latest/(?:api/token|meta-data)|
 """Where no setting has credentials the library asks the metadata service of the machine; its answers, such as 403, are
 not the store's."""
 _WRONG_KEY: Final = re.compile(
-    r"SignatureDoesNotMatch|InvalidAccessKeyId|InvalidSignature|ExpiredToken|InvalidToken|Unauthenticated|\b401\b"
+    r"SignatureDoesNotMatch|InvalidAccessKeyId|InvalidSignature|ExpiredToken|InvalidToken|Unauthenticated"
 )
-_DENIED: Final = re.compile(r"AccessDenied|PermissionDenied|\b403\b")
+_DENIED: Final = re.compile(r"<Code>AccessDenied|PermissionDenied")
 
 
 def store_refused(error: BaseException, *, reads: bool) -> Text | None:
@@ -33,6 +34,8 @@ def store_refused(error: BaseException, *, reads: bool) -> Text | None:
             "the platform has no credentials for it; whoever runs the platform sets AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY"
         )
+    if "RequestTimeTooSkewed" in text:
+        return _("the clock of this machine differs too much from the store's")
     if _WRONG_KEY.search(text):
         return _("it does not know the platform's key; see AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
     if not _DENIED.search(text):

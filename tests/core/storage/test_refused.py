@@ -9,6 +9,7 @@ import pytest
 
 from mlplatform.core.errors import TransientError
 from mlplatform.core.storage.store import ObjectStore
+from tests.services import free_port
 from tests.setup.wrong_services import s3_that_says
 
 URI = "s3://mlplatform-1/a/b.csv"
@@ -75,6 +76,21 @@ def test_who_may_not_write_is_told_of_writing(
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         message = told(ask)
     assert "may not write and delete" in message and "AWS_ACCESS_KEY_ID" in message
+
+
+def test_a_clock_that_is_off_is_told_as_that(keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_that_says(403, "RequestTimeTooSkewed") as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        assert "the clock of this machine differs" in told(READS["get"])
+
+
+@pytest.mark.parametrize("key", ["grid-401/m", "grid-403/m", "AccessDenied.csv"])
+def test_a_store_that_is_away_has_refused_nothing_whatever_the_object_is_called(
+    keys: None, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    message = told(lambda store: store.get_bytes(f"s3://mlplatform-1/{key}"))
+    assert "key" not in message.replace(key, "") and "denied" not in message.replace(key, "")
 
 
 def test_a_key_that_the_store_does_not_know_is_said(keys: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jobs.algorithms.base import ChannelInput, DataFacts
+from jobs.algorithms.ensemble import fits as fits_module
 from jobs.algorithms.ensemble.answers import Floats
 from jobs.algorithms.ensemble.fits import SMALL_VALUES, Fit, FitJob, fits_run
 from jobs.runner.process import StopRequested
@@ -218,3 +219,25 @@ def test_an_error_between_two_results_ends_the_fits() -> None:
         for _result in results:
             raise ZeroDivisionError
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fit-")]
+
+
+def test_a_fit_that_says_much_before_its_turn_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fits_module, "KEPT_LINES", 5)
+    said, first_may_end = [], threading.Event()
+
+    def first(job: FitJob) -> None:
+        assert first_may_end.wait(WAIT_S)
+        job.log("first")
+
+    def second(job: FitJob) -> None:
+        for number in range(20):
+            job.log(f"second {number}")
+            said.append(number)
+            if number == 4:
+                threading.Timer(0.3, first_may_end.set).start()
+            assert number < 5 or first_may_end.is_set()
+
+    job = Job(n_threads=2)
+    results_of(job, [Fit("xgboost", first), Fit("xgboost", second)])
+    assert job.lines == ["INFO first", *(f"INFO second {number}" for number in range(20))]
+    assert said == [*range(20)]
