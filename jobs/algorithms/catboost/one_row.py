@@ -61,7 +61,8 @@ class ObliviousTrees:
             asked = slice(number, None, n)
             found = self._borders[asked]
             if number % 3:
-                found = np.nextafter(found, np.float32((-np.inf, np.inf)[number % 3 - 1]))
+                with np.errstate(over="ignore"):  # a border may be the largest number there is
+                    found = np.nextafter(found, np.float32((-np.inf, np.inf)[number % 3 - 1]))
             row[self._columns[asked]] = found
         return rows
 
