@@ -134,14 +134,28 @@ def browser_page(browser: Browser, platform: LivePlatform) -> Iterator[Page]:
 
 
 @pytest.fixture
-def signed_in_page(browser_page: Page, platform: LivePlatform) -> Page:
-    """The browser page after `admin` has signed in with the form."""
-    browser_page.goto("/")
-    browser_page.fill("input[name=username]", platform.username)
-    browser_page.fill("input[name=password]", platform.password)
-    browser_page.press("input[name=password]", "Enter")
-    browser_page.wait_for_url(lambda url: "login" not in url)
-    return browser_page
+def signed_in_page(browser_page: Page, platform: LivePlatform) -> Iterator[Page]:
+    """The browser page after `admin` has signed in with the form; what a test sets for that person goes with it."""
+    sign_in(browser_page, platform.username, platform.password)
+    yield browser_page
+    if platform.query("SELECT 1 FROM web_preferences WHERE language <> '' OR theme <> 'system'"):
+        cookies = {cookie.get("name"): cookie.get("value", "") for cookie in browser_page.context.cookies()}
+        answer = browser_page.context.request.post(
+            "/preferences/",
+            form={"language": "", "theme": "system", "time_zone": ""},
+            headers={"X-CSRFToken": cookies["csrftoken"]},
+            max_redirects=0,
+        )
+        assert answer.headers.get("location") == "/preferences/", (answer.status, answer.headers)
+
+
+def sign_in(page: Page, username: str, password: str) -> None:
+    """Signs in with the form."""
+    page.goto("/")
+    page.fill("input[name=username]", username)
+    page.fill("input[name=password]", password)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url(lambda url: "login" not in url)
 
 
 @pytest.fixture(scope="session")

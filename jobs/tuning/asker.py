@@ -23,6 +23,7 @@ from typing import Any, Final
 from mlplatform.core.env import PROJECT_ROOT
 
 ANSWER_WITHIN_S: Final = 120.0
+_PIECE_BYTES: Final = 65536
 _SHIM: Final = PROJECT_ROOT / "mlplatform" / "core" / "exec_shim.py"
 _PASSED_ON: Final = ("PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "COVERAGE_PROCESS_START")
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -165,6 +166,7 @@ class _Process:
 
     _popen: subprocess.Popen[bytes] = field(init=False)
     _ready: bool = field(init=False, default=False)
+    _unread: bytes = field(init=False, default=b"")
 
     def __post_init__(self) -> None:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -203,14 +205,17 @@ class _Process:
         self._popen.wait()
 
     def _line(self) -> bytes:
+        """The next line. Several may come at once, such as the first of all and an answer: what follows is kept."""
         out = self._popen.stdout
         assert out is not None
         give_up_at = time.monotonic() + ANSWER_WITHIN_S
-        # An answer is one write of at most some kilobytes: once its beginning is there, its end is.
-        ready, _writing, _faults = select.select([out], [], [], max(0.0, give_up_at - time.monotonic()))
-        line = out.readline() if ready else b""
-        if not line.endswith(b"\n"):
-            raise EOFError("no answer")
+        while b"\n" not in self._unread:
+            ready, _writing, _faults = select.select([out], [], [], max(0.0, give_up_at - time.monotonic()))
+            piece = os.read(out.fileno(), _PIECE_BYTES) if ready else b""
+            if not piece:
+                raise EOFError("no answer")
+            self._unread += piece
+        line, _end, self._unread = self._unread.partition(b"\n")
         return line
 
 

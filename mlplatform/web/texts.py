@@ -35,9 +35,10 @@ def script_texts() -> dict[str, str]:
             "the dataset is there; if not, press Upload again."
         ),
         "upload_changed": _(
-            "The file can no longer be read: it was changed, moved or deleted on this computer after it was "
-            "chosen. Choose it again; it is then sent from its beginning."
+            "The file can no longer be read: it was changed, moved or deleted after it was chosen, or its drive is "
+            "away. Choose it again; if it is unchanged, sending goes on where it was."
         ),
+        "upload_not_begun": _("The upload did not begin. Reload the page and try again."),
         "upload_one_file": _("Drop one file: neither several nor a folder can be sent."),
         "upload_unfinished": _(
             "{name} was sent up to {sent} of {total}. Choose the same file again, and it goes on from there."

@@ -109,23 +109,25 @@ class Dropzone extends HTMLElement {
 
   async #send(event) {
     const form = event.target;
-    const file = form.querySelector("input[type=file]")?.files[0];
+    const input = form.querySelector("input[type=file]");
+    const file = input?.files[0];
     if (!file) return;
     event.preventDefault();
     if (this.#isBusy) return;
-    const limit = Number(form.querySelector("input[type=file]").dataset.limitBytes);
+    const limit = Number(input.dataset.limitBytes);
     if (limit && file.size > limit) {
       this.#failed(text("upload_too_large", { size: sizeText(file.size), limit: sizeText(limit) }));
       return;
     }
     this.#isBusy = true;
-    const passed = await this.#checks.pass();
-    if (!passed) {
-      this.#isBusy = false;
-      return;
-    }
-    if (!(await isReadable(file))) {
-      this.#lostFile();
+    try {
+      if (!(await this.#mayGo(input, file))) {
+        this.#isBusy = false;
+        return;
+      }
+    } catch (error) {
+      console.error(error);
+      this.#failed(text("upload_not_begun"));
       return;
     }
     document.getElementById("messages")?.replaceChildren(); // what was said of an earlier try
@@ -133,6 +135,15 @@ class Dropzone extends HTMLElement {
     this.#busy(true);
     if (this.dataset.uploads && file.size > IN_PIECES_BYTES) this.#sendInPieces(form, file, values);
     else this.#post(form.action, values, file);
+  }
+
+  // Whether nothing is against sending `file`; what is, is told. The input is open until then: another file may be in it.
+  async #mayGo(input, file) {
+    if (!(await this.#checks.pass())) return false;
+    const isThere = await isReadable(file);
+    if (input.files[0] !== file) return false;
+    if (!isThere) this.#lostFile();
+    return isThere;
   }
 
   async #sendInPieces(form, file, values) {

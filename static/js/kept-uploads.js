@@ -1,11 +1,17 @@
-// What this browser remembers of uploads it began: where they lie, and what was typed beside their files.
+// What this browser remembers of uploads it began: where they lie, and what was typed beside their files. Each person who
+// signs in with it has their own: the server lists nobody else's, and says that they are not there.
 
 const KEPT = "upload ";
 const TUS = { "Tus-Resumable": "1.0.0" };
 
 /** Where an upload of `file` to `url` is remembered; also the name of the lock of the tab that sends it. */
 export function keyOf(url, file) {
-  return `${KEPT}${url} ${file.name} ${file.size} ${file.lastModified}`;
+  return `${beginOf(url)}${file.name} ${file.size} ${file.lastModified}`;
+}
+
+// What the keys of the reader's uploads to `url` begin with; the page says who the reader is.
+function beginOf(url) {
+  return `${KEPT}${document.querySelector("x-dropzone").dataset.reader} ${url} `;
 }
 
 /** What is remembered of an upload of `file` to `url`; null where none was begun. */
@@ -52,7 +58,7 @@ export async function isReadable(file) {
 
 function keysOf(url) {
   try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(`${KEPT}${url} `));
+    return Object.keys(localStorage).filter((key) => key.startsWith(beginOf(url)));
   } catch {
     return [];
   }

@@ -23,7 +23,7 @@ export class UploadCancelled extends Error {}
 /** Somebody did not wait any longer for another tab that sends the same file. */
 export class WaitingLeft extends Error {}
 
-/** The file is not what was chosen any more, or not there: the browser reads no byte of it. */
+/** The browser reads no byte of the file: it was changed or removed, or its drive is away. What was sent is kept. */
 export class FileChanged extends Error {}
 
 /** Another tab was sending the same file, and when it was this one's turn the upload was gone. */
@@ -103,7 +103,7 @@ export class Resumable {
         if (this.#elsewhere) throw new UploadElsewhere();
         offset = null;
       } else if (GOES_ON.has(answer.status)) {
-        if (answer.status === 0 && !(await isReadable(this.#file))) await this.#giveUp();
+        if (answer.status === 0 && !(await isReadable(this.#file))) throw new FileChanged();
         const isHeld = answer.status === 423; // by the connection before, or by another tab or client
         this.#elsewhere ||= isHeld && !navigator.locks;
         await this.#wait(wait, isHeld ? "held" : "waiting");
@@ -148,12 +148,6 @@ export class Resumable {
     }
   }
 
-  // What has come of a file that is another one now is of no use.
-  async #giveUp() {
-    await this.cancel();
-    throw new FileChanged();
-  }
-
   /** The next time the same file is sent from its beginning. */
   forget() {
     this.#address = "";
@@ -177,11 +171,14 @@ export class Resumable {
   async #wait(seconds, state) {
     this.#report({ state, sent: this.#sent, total: this.#file.size, wait_s: seconds });
     this.#times = [];
+    const over = new AbortController();
     await new Promise((done) => {
       this.#wake = done;
       const timer = setTimeout(done, seconds * 1000);
-      window.addEventListener("online", () => { clearTimeout(timer); done(); }, { once: true });
+      over.signal.addEventListener("abort", () => clearTimeout(timer));
+      window.addEventListener("online", done, { signal: over.signal });
     });
+    over.abort();
   }
 
   // Where an upload of this file goes on; a new one where there is none.

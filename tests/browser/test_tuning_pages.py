@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.test_data_pages import choose
 from tests.browser.test_job_pages import prepare
 from tests.browser.walk import faults, overflow
 from tests.live import LivePlatform
@@ -109,7 +110,7 @@ def test_no_page_of_tuning_jobs_has_a_serious_accessibility_fault(
 @pytest.mark.looks
 def test_every_page_of_tuning_jobs_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
     page = signed_in_page
-    page.locator(f"form button[name=language][value={language}]").first.click()
+    choose(page, language, "light")
     page.set_viewport_size({"width": 320, "height": 720})
     wide = [path for path in PATHS if page.goto(path) and overflow(page) > 0]
     assert wide == []

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import base64
 import gzip
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import CDPSession, Page, expect
+from playwright.sync_api import CDPSession, Page, Request, Route, expect
 
 from jobs.data.column_types import column_types_find
 from jobs.data.labels import label_place
 from jobs.data.sniff import layout_sniff
 from mlplatform.core.errors import DataError, InvalidRequest
+from mlplatform.web.templatetags.figures import bytes_text
+from tests.browser.test_data_pages import choose
 from tests.browser.walk import faults
+from tests.conftest import sign_in
 from tests.live import LivePlatform
 
 NEW: Final = "/projects/default/datasets/+new/"
 UPLOADS: Final = "/api/v1/projects/default/uploads/"
 MIB: Final = 1024 * 1024
 LONG: Final = b"x" * 100_000
+DANA: Final = """
+from django.contrib.auth.models import User
+from mlplatform.core.models import Membership, Project
+Membership.objects.create(
+    user=User.objects.create_user("dana", password="a long password"),
+    project=Project.objects.get(name="default"),
+    role="editor",
+)
+"""
 READINGS: Final = [
     {"header": header, "encoding": "", "delimiter": delimiter}
     for header in ("", "yes", "no")
@@ -41,6 +54,7 @@ def table(tmp_path: Path) -> Path:
 @pytest.fixture
 def page(signed_in_page: Page) -> Iterator[Page]:
     """At the form of a new dataset; uploads that are left go with their test."""
+    choose(signed_in_page, "en", "light")
     signed_in_page.goto(NEW)
     yield signed_in_page
     token = "document.querySelector('[name=csrfmiddlewaretoken]').value"
@@ -202,10 +216,20 @@ def test_an_upload_that_another_program_left_can_be_discarded_too(page: Page, pl
 def test_a_connection_that_is_lost_is_told_and_the_upload_goes_on(page: Page, table: Path) -> None:
     session = network(page, bytes_a_second=2 * MIB)
     begun(page, table, "lost-and-found")
+    before = n_waiting_for_a_network(session)
     network(page, offline=True, of=session)
     expect(page.locator(".upload-text")).to_contain_text("The connection was lost")
+    expect(page.locator(".upload-text")).to_contain_text("in 4 seconds")  # the third wait
+    assert n_waiting_for_a_network(session) == before + 1
     network(page, of=session)
     page.wait_for_url("**/datasets/lost-and-found/")
+
+
+def n_waiting_for_a_network(session: CDPSession) -> int:
+    """How many listeners the window has that a network that is back calls."""
+    window = session.send("Runtime.evaluate", {"expression": "window"})["result"]["objectId"]
+    there = session.send("DOMDebugger.getEventListeners", {"objectId": window})["listeners"]
+    return sum(listener["type"] == "online" for listener in there)
 
 
 def test_a_paused_upload_waits_and_a_cancelled_one_leaves_nothing(page: Page, table: Path) -> None:
@@ -243,18 +267,115 @@ def test_a_second_tab_waits_for_the_first_and_says_how_it_ended(page: Page, tabl
     other.close()
 
 
-def test_a_file_that_changes_while_it_is_sent_is_told_as_that_and_its_upload_goes(
+def test_a_file_that_cannot_be_read_for_a_while_is_told_and_what_was_sent_is_kept(
     page: Page, table: Path
 ) -> None:
-    network(page, bytes_a_second=6 * MIB)
-    begun(page, table, "changed")
+    slow = network(page, bytes_a_second=6 * MIB)
+    begun(page, table, "away")
+    whole = table.stat()
     with table.open("ab") as file:
         file.write(b"y,1\n")
     expect(page.locator("#messages")).to_contain_text("changed, moved or deleted")
     expect(page.locator(".dropzone-file")).to_be_empty()
-    page.wait_for_function(
-        "async (uploads) => (await (await fetch(uploads)).json()).items.length === 0", arg=UPLOADS
+    line = page.locator(".unfinished li")
+    expect(line).to_contain_text("Choose the same file again")
+    expect(line.get_by_role("button", name="Discard")).to_be_visible()
+    page.set_input_files("input[type=file]", table)
+    expect(line).to_contain_text("Choose the same file again")  # changed, it is another one
+    os.truncate(table, whole.st_size)
+    os.utime(table, ns=(whole.st_atime_ns, whole.st_mtime_ns))
+    network(page, of=slow)
+    page.set_input_files("input[type=file]", table)
+    expect(line).to_contain_text("Upload goes on from there")
+    sends(page)
+    page.wait_for_url("**/datasets/away/")
+    assert n_unfinished(page) == 0
+
+
+def test_a_file_that_is_exchanged_while_its_name_is_checked_is_not_sent_as_the_other(
+    page: Page, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text("a,b\n1,2\n", encoding="utf-8")
+    other.write_text("c,d\n3,4\n", encoding="utf-8")
+    page.set_input_files("input[type=file]", one)
+    page.get_by_label("Name").fill("exchanged")
+    page.get_by_label("Label column").focus()
+    held: list[Route] = []
+    posted: list[Request] = []
+    page.on("request", lambda request: posted.append(request) if request.method != "GET" else None)
+    page.route("**/datasets/+name/*", held.append)
+    with page.expect_request("**/datasets/+name/*"):
+        sends(page)
+    page.set_input_files("input[type=file]", other)
+    page.wait_for_function("() => document.querySelector('.dropzone-file').textContent.includes('other')")
+    page.unroute("**/datasets/+name/*")
+    for route in held:
+        route.continue_()
+    with page.expect_response("**/datasets/+name/*"):
+        page.get_by_label("Name").fill("exchanged-2")
+        page.get_by_label("Label column").focus()
+    assert posted == []
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_enabled()
+    sends(page)
+    page.wait_for_url("**/datasets/exchanged-2/")
+    assert page.request.get("/api/v1/projects/default/datasets/exchanged/").status == 404
+    expect(page.locator("main")).to_contain_text("other.csv")
+
+
+def test_what_breaks_before_the_sending_is_told_and_the_form_can_be_sent_again(
+    page: Page, tmp_path: Path
+) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("a,b\n1,2\n", encoding="utf-8")
+    page.set_input_files("input[type=file]", file)
+    with page.expect_response("**/datasets/+name/*name=broke*"):
+        page.get_by_label("Name").fill("broke")
+        page.get_by_label("Label column").focus()
+    page.evaluate("window.kept = AbortSignal.timeout; delete AbortSignal.timeout")  # as in an old browser
+    sends(page)
+    expect(page.locator("#messages")).to_contain_text("The upload did not begin")
+    page.evaluate("AbortSignal.timeout = window.kept")
+    sends(page)
+    page.wait_for_url("**/datasets/broke/")
+
+
+def test_another_person_at_the_same_browser_takes_nothing_of_an_upload_away(
+    page: Page, platform: LivePlatform, table: Path
+) -> None:
+    platform.manage("shell", "-c", DANA)
+    slow = network(page, bytes_a_second=2 * MIB)
+    begun(page, table, "still-there")
+    network(page, of=slow)
+    page.goto("/doctor/")  # and it is left
+    page.context.clear_cookies()
+    sign_in(page, "dana", "a long password")
+    page.goto(NEW)
+    with page.expect_response(f"**{UPLOADS}"):
+        page.set_input_files("input[type=file]", table)
+    expect(page.locator(".unfinished li")).to_have_count(0)
+    page.context.clear_cookies()
+    sign_in(page, platform.username, platform.password)
+    page.goto(NEW)
+    page.set_input_files("input[type=file]", table)
+    expect(page.locator(".unfinished li")).to_contain_text("Upload goes on from there")
+    expect(page.get_by_label("Name")).to_have_value("still-there")
+
+
+def test_sizes_have_the_digits_that_the_pages_have(page: Page) -> None:
+    sizes = [
+        1,
+        999,
+        *(round(n * 1024**step) for step in (1, 2, 3, 4) for n in (1, 1.5, 12.34, 101.5, 1000.1)),
+    ]
+    shown = page.evaluate(
+        """async (sizes) => {
+        const { sizeText } = await import("/static/js/amounts.js");
+        return sizes.map((size) => sizeText(size).replace(",", ""));
+        }""",
+        sizes,
     )
+    assert shown == [bytes_text(size) for size in sizes]
 
 
 def test_a_file_that_is_gone_before_it_is_sent_is_told_as_that(page: Page, tmp_path: Path) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import sys
+import termios
 from collections.abc import Iterator, Sequence
 
 import psutil
 import pytest
 
+from jobs.tuning import asker as asker_module
 from jobs.tuning.asker import Asker, AskerFault, History, SamplerError, Told, importance_ask
 from tests.polling import wait_until
 
@@ -80,6 +84,35 @@ def test_a_suggestion_that_was_not_used_is_made_again(asker: Asker) -> None:
     first = asker.suggest(study="u", spec=SPEC, history=rows.history(), number=4)
     asker.forget(study="u")
     assert asker.suggest(study="u", spec=SPEC, history=rows.history(), number=4) == first
+
+
+def test_an_answer_that_comes_together_with_the_first_line_is_not_waited_for(
+    asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine, where the process has answered before anybody came to read that it is ready."""
+    monkeypatch.setattr(asker_module, "ANSWER_WITHIN_S", 10.0)
+    read_line = asker_module._Process._line
+    first_process: list[int] = []
+
+    def late(process: asker_module._Process) -> bytes:
+        if not first_process:
+            out = process._popen.stdout
+            assert out is not None
+            wait_until(lambda: n_waiting(out.fileno()) > 0, timeout_s=60, what="the first line")
+            first = n_waiting(out.fileno())
+            wait_until(lambda: n_waiting(out.fileno()) > first, timeout_s=60, what="the answer")
+            first_process.append(process._popen.pid)
+        return read_line(process)
+
+    monkeypatch.setattr(asker_module._Process, "_line", late)
+    assert Rows().play(asker, 1)
+    assert [process_of(asker).pid] == first_process, "it was taken for dead"
+
+
+def n_waiting(descriptor: int) -> int:
+    """Bytes in a pipe."""
+    found = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0" * 4)
+    return int.from_bytes(found, sys.byteorder)
 
 
 def test_what_breaks_in_the_sampler_is_told_and_the_process_goes_on(asker: Asker) -> None:
