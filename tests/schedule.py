@@ -28,6 +28,13 @@ WAITING_PLACES: Final = (
     "tests/jobs/training/test_processes.py",
 )
 """Where tests wait more than they compute, some for a minute."""
+LONG_PLACES: Final = (
+    "tests/jobs/training/test_state_machine.py",
+    "tests/endpoints/test_state_machine.py",
+    "tests/jobs/algorithms/knn/test_covertype.py",
+    "tests/test_deploy_guide.py",
+)
+"""Few tests of a minute and more: what is long begins early, or one process is left with it at the end."""
 
 
 PERHAPS_LATE: Final = 9
@@ -55,10 +62,14 @@ def scope_of(nodeid: str) -> str:
 
 
 def arrange(items: list[pytest.Item]) -> None:
-    """The live tests first; then files that wait, in turns with those that compute, of which the largest come first."""
+    """The live tests first; then files that wait, in turns with those that compute, of which the longest come first and
+    then those with the most tests.
+    """
     sizes = Counter(scope_of(item.nodeid) for item in items)
     live = sorted(scope for scope in sizes if scope.startswith("live"))
-    files = sorted(sizes.keys() - set(live), key=lambda scope: (-sizes[scope], scope))
+    files = sorted(
+        sizes.keys() - set(live), key=lambda scope: (scope not in LONG_PLACES, -sizes[scope], scope)
+    )
     waiting = [scope for scope in files if scope.startswith(WAITING_PLACES)]
     computing = [scope for scope in files if not scope.startswith(WAITING_PLACES)]
     turns = itertools.chain.from_iterable(itertools.zip_longest(waiting, computing))
