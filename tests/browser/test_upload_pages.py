@@ -285,6 +285,7 @@ def test_a_file_that_cannot_be_read_for_a_while_is_told_and_what_was_sent_is_kep
     os.truncate(table, whole.st_size)
     os.utime(table, ns=(whole.st_atime_ns, whole.st_mtime_ns))
     network(page, of=slow)
+    page.set_input_files("input[type=file]", [])  # the same path again would be no choice
     page.set_input_files("input[type=file]", table)
     expect(line).to_contain_text("Upload goes on from there")
     sends(page)
@@ -304,14 +305,16 @@ def test_a_file_that_is_exchanged_while_its_name_is_checked_is_not_sent_as_the_o
     held: list[Route] = []
     posted: list[Request] = []
     page.on("request", lambda request: posted.append(request) if request.method != "GET" else None)
-    page.route("**/datasets/+name/*", held.append)
+    page.evaluate("AbortSignal.timeout = () => new AbortController().signal")
+    page.route("**/datasets/+name/*", lambda route: held.append(route))
     with page.expect_request("**/datasets/+name/*"):
         sends(page)
     page.set_input_files("input[type=file]", other)
     page.wait_for_function("() => document.querySelector('.dropzone-file').textContent.includes('other')")
-    page.unroute("**/datasets/+name/*")
+    page.route("**/datasets/+name/*", lambda route: route.continue_())  # the last one decides
     for route in held:
         route.continue_()
+        assert route.request.response() is not None
     with page.expect_response("**/datasets/+name/*"):
         page.get_by_label("Name").fill("exchanged-2")
         page.get_by_label("Label column").focus()
