@@ -337,8 +337,8 @@ def test_another_person_at_the_same_browser_takes_nothing_of_an_upload_away(
     platform.manage("shell", "-c", DANA)
     slow = network(page, bytes_a_second=2 * MIB)
     begun(page, table, "still-there")
-    network(page, of=slow)
     page.goto("/doctor/")  # and it is left
+    network(page, of=slow)
     page.context.clear_cookies()
     sign_in(page, "dana", "a long password")
     page.goto(NEW)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-import psutil
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -38,6 +37,7 @@ from mlplatform.core.models import AuditEvent, NodeKind
 from mlplatform.core.nodes import node_beat
 from mlplatform.core.people.access import Actor
 from mlplatform.core.storage.objects import object_store
+from tests.child_processes import below_me
 from tests.endpoints.conftest import LABELS, HostDriver, IrisParts
 from tests.endpoints.evaluation_stage import *  # noqa: F403
 from tests.endpoints.evaluation_stage import (
@@ -198,11 +198,7 @@ def test_one_that_runs_is_stopped_within_seconds_and_its_process_is_gone(
 
 
 def _processes() -> list[list[str]]:
-    found = [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline", "ppid"])]
-    mine = psutil.Process().children(recursive=True)
-    return [
-        line for line in found if "endpoints.evaluation" in line and any(p.cmdline() == line for p in mine)
-    ]
+    return [command for _, command in below_me("endpoints.evaluation")]
 
 
 def test_only_what_has_ended_is_deleted_and_its_predictions_go_too(

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from endpoints.evaluation.process import run_lines
 from endpoints.evaluation.spec import TableSpec
 from mlplatform.core.env import gateway_socket, runs_socket, runtime_dir
+from tests.child_processes import below_me
 from tests.endpoints.evaluation.test_table import SCHEMA, SumServer
 from tests.polling import wait_until
 from tests.sandboxes import either_way, sandboxed
@@ -87,8 +87,8 @@ def test_a_table_run_sees_its_table_and_the_socket_of_runs_only(sandboxed: None,
             wait_until(lambda: bool(gateway.targets), what="the run's first request")
             [process] = [
                 child
-                for child in psutil.Process().children(recursive=True)
-                if "endpoints.evaluation" in child.cmdline() and "python" in Path(child.exe()).name
+                for child, _ in below_me("endpoints.evaluation")
+                if "python" in Path(child.exe()).name
             ]
             root = Path(f"/proc/{process.pid}/root")
             assert sorted(path.name for path in (root / "run").iterdir()) == ["runs"]
