@@ -12,6 +12,7 @@ class EndpointsConfig(AppConfig):
 
     def ready(self) -> None:
         import_module("endpoints.keeping")
+        import_module("endpoints.revision_wakes")
         import_module("endpoints.runs_elsewhere")
         import_module("endpoints.sweeping")
         import_module("endpoints.doctor")

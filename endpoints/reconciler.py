@@ -38,12 +38,11 @@ from mlplatform.core.env import data_dir, runtime_dir
 from mlplatform.core.models import NodeKind
 from mlplatform.core.node_start import ClockTold
 from mlplatform.core.nodes import HEARTBEAT_S, NodeTaken, node_beat, node_gone
-from mlplatform.core.revisions import revision_value
+from mlplatform.core.revisions import revision_look_s, revision_value
 from mlplatform.core.status import ReplicaStatus
 
 logger = logging.getLogger(__name__)
 
-IDLE_TICK_S = 0.25
 BUSY_TICK_S = 0.05
 FULL_PASS_EVERY_S = 5.0
 LOG_FLUSH_EVERY_S = 0.5
@@ -91,9 +90,11 @@ class Host:
         threading.Thread(target=self._wake_when_told, name="wake", daemon=True).start()
         logger.info("host %s is ready for replicas of %s", self.name, ", ".join(self._queues))
         try:
+            was_woken = False
             while not self._stopping:
                 self._guarded_tick()
-                self.wait(BUSY_TICK_S if self._is_busy() else IDLE_TICK_S)
+                # What woke us may not have been quite over: a model server closes its output before it is gone.
+                was_woken = self.wait(BUSY_TICK_S if was_woken or self._is_busy() else revision_look_s())
         except NodeTaken:
             self._give_up()
             raise
@@ -104,13 +105,14 @@ class Host:
         self._stopping = True
         self._wake.set()
 
-    def wait(self, timeout_s: float) -> None:
-        """Waits until a replica has something to tell, at most so long."""
-        self._wake.wait(timeout_s)
+    def wait(self, timeout_s: float) -> bool:
+        """Waits until somebody has something to tell, at most so long; whether somebody had."""
+        was_woken = self._wake.wait(timeout_s)
         self._wake.clear()
+        return was_woken
 
     def _wake_when_told(self) -> None:
-        """The gateway of this machine says when requests wait; without it they would wait for the next tick."""
+        """Processes of this machine say when requests wait or rows have changed, or that waits for the next tick."""
         with host_wake_socket() as listener:
             while not self._stopping:
                 listener.recv(1)

@@ -1,7 +1,8 @@
 """Wakes a process of this machine that waits for a row to change: an empty datagram on a unix socket. Django-free.
 
 Nothing is said with it and a lost one is no loss: whoever is woken looks at the rows, as it does without in a moment.
-Gateways wake the host when requests wait, hosts wake the gateway when a replica answers.
+Gateways wake the host when requests wait, hosts wake the gateway when a replica answers, and whoever changes what
+endpoints are to be wakes both.
 """
 
 from __future__ import annotations

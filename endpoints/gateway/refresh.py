@@ -1,5 +1,4 @@
-"""Keeps the routing table fresh: asks an injected `load_table` on a thread, every quarter of a second and on
-demand."""
+"""Keeps the routing table fresh: asks an injected `load_table` on a thread, over and over and on demand."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ from mlplatform.core.keeping.disk_room import disk_floor_bytes
 from mlplatform.core.keeping.machine import MachineSweep
 from mlplatform.core.models import NodeKind
 from mlplatform.core.nodes import HEARTBEAT_S, NodeTaken, node_beat, node_gone
+from mlplatform.core.revisions import revision_look_s
 from mlplatform.core.startup.services_wait import EXIT_WRONG
 
 
@@ -82,6 +83,7 @@ def _config(options: dict[str, Any]) -> GatewayConfig:
         relay=_relay(folder),
         trusted_proxies=frozenset(env_list("MLPLATFORM_TRUSTED_PROXIES")),
         metrics_token=settings.MLPLATFORM_METRICS_TOKEN,
+        reload_every_s=revision_look_s(),
     )
 
 

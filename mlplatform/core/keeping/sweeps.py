@@ -27,7 +27,7 @@ from mlplatform.core.models import SweepState
 logger = logging.getLogger(__name__)
 TURN_S: Final = 1.0
 SLOW_TURN_S: Final = 5.0
-"""Of what is due every few minutes nobody need ask every second; as soon as something was done, it is asked again."""
+"""Of what nobody waits for it need not be asked every second; as soon as something was done, it is asked again."""
 LEASE_S: Final = 900
 """A sweep whose process was killed, or lost the database, is due again after this, where it says nothing else."""
 
@@ -97,8 +97,10 @@ def sweeps_turn(*, lane: Lane | None = None) -> int:
     Args:
         lane: Only those of it; None for all.
     """
+    turn = [found for found in _SWEEPS.values() if lane in {None, found.lane} and _may_be_taken(found)]
+    if not turn:
+        return 0
     due = dict(SweepState.objects.values_list("name", "due_at"))
-    turn = [found for found in _SWEEPS.values() if lane in {None, found.lane}]
     return sum(_run(found) for found in turn if _take(found, due.get(found.name)))
 
 
@@ -136,7 +138,7 @@ class SweepThread(threading.Thread):
             wait_s = TURN_S
             while not self._ended.wait(wait_s):
                 n_run = self.turn()
-                wait_s = SLOW_TURN_S if self._lane is Lane.SLOW and not n_run else TURN_S
+                wait_s = TURN_S if n_run or self._lane is Lane.STEPS else SLOW_TURN_S
         finally:
             connection.close()
 
@@ -160,6 +162,11 @@ class SweepThread(threading.Thread):
             logger.exception("a turn of sweeps broke")
             connection.close()
         return 0
+
+
+def _may_be_taken(found: Sweep) -> bool:
+    """Of what is due at every turn it is asked first whether there is anything to do: mostly there is not."""
+    return found.every_s > TURN_S or found.wanted()
 
 
 def _take(found: Sweep, due_at: datetime | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
@@ -132,10 +133,23 @@ def test_a_machine_that_slept_for_days_takes_nothing_in_use_for_old(
     assert ran == ["resting"]
 
 
-def test_one_without_anything_to_do_writes_nothing(registered: Callable[..., None]) -> None:
-    sweeps.sweep("x", every_s=1, wanted=lambda: False)(_counted([]))
+@pytest.mark.parametrize("every_s", [1, 3600])
+def test_one_without_anything_to_do_is_not_begun(registered: Callable[..., None], every_s: int) -> None:
+    sweeps.sweep("x", every_s=every_s, wanted=lambda: False)(_counted([]))
     assert sweeps_turn() == 0
-    assert SweepState.objects.get(name="x").began_at is None
+    assert not SweepState.objects.filter(name="x").exclude(began_at=None).exists()
+
+
+def test_a_turn_of_what_is_always_due_asks_only_whether_there_is_anything_to_do(
+    registered: Callable[..., None], django_assert_num_queries: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    ran: list[str] = []
+    wanted: list[bool] = []
+    sweeps.sweep("x", every_s=1, lane=Lane.STEPS, wanted=lambda: bool(wanted))(_counted(ran))
+    with django_assert_num_queries(0):
+        assert sweeps_turn(lane=Lane.STEPS) == 0
+    wanted.append(True)
+    assert sweeps_turn(lane=Lane.STEPS) == 1 and ran == ["x"]
 
 
 @pytest.mark.django_db(transaction=True)
