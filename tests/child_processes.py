@@ -11,7 +11,7 @@ def below_me(word: str) -> list[tuple[psutil.Process, list[str]]]:
     """Each living process that this one or its processes began, with its command line, where that has the word."""
     found = []
     for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # also told of one that has ended and is not waited for yet
+        with contextlib.suppress(psutil.NoSuchProcess):  # said of zombies too
             command = process.cmdline()
             if word in command:
                 found.append((process, command))
