@@ -98,7 +98,8 @@ def platform_services() -> dict[str, str]:
 def asks_services(item: pytest.Item) -> bool:
     """Whether what a test proves can depend on the database or the broker: it uses one, or a whole platform.
 
-    How pages look (`looks`) does not: what they say on both is proved by tests without a browser.
+    How pages look and what their scripts do (`looks`) does not: what pages say on both is proved by tests without a
+    browser, and the ways from a form to its result are walked in one on both.
     """
     if item.get_closest_marker("looks") is not None:
         return False

@@ -9,6 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import LazyLoader, find_spec, module_from_spec
+from typing import Final
+
+_PARTS_OF_NUMPY: Final = ("f2py", "testing")
+"""A Fortran compiler's front and the tools of test suites: with what they import, a third of importing scipy."""
 
 
 class _NotThere:
@@ -46,3 +51,20 @@ def arrow_without_pandas() -> None:
         import pyarrow
 
         pyarrow.array([None])
+
+
+def numpy_parts_later() -> None:
+    """scipy takes everything that numpy names, and with it parts that nobody needs. From here on those are imported when
+    something of them is used.
+    """
+    import numpy
+
+    for part in _PARTS_OF_NUMPY:
+        name = f"{numpy.__name__}.{part}"
+        spec = None if name in sys.modules else find_spec(name)
+        if spec is None or spec.loader is None:
+            continue
+        spec.loader = LazyLoader(spec.loader)
+        module = sys.modules[name] = module_from_spec(spec)
+        setattr(numpy, part, module)
+        spec.loader.exec_module(module)

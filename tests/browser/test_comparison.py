@@ -14,6 +14,8 @@ from tests.browser.test_data_pages import choose
 from tests.browser.walk import faults, overflow
 from tests.live import LivePlatform
 
+pytestmark = pytest.mark.looks
+
 JOBS = "/projects/default/training-jobs/"
 COMPARE = "/projects/default/compare/"
 LIST = f"{JOBS}?search=compared"
@@ -242,7 +244,6 @@ def test_charts_are_drawn_and_everything_can_be_taken_away_as_a_file(signed_in_p
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.looks
 def test_no_part_of_it_has_a_serious_accessibility_fault(signed_in_page: Page, theme: str) -> None:
     page = signed_in_page
     choose(page, "en", theme)
@@ -265,7 +266,6 @@ def test_no_part_of_it_has_a_serious_accessibility_fault(signed_in_page: Page, t
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-@pytest.mark.looks
 def test_nothing_is_wider_than_its_window(signed_in_page: Page, width: int) -> None:
     page = signed_in_page
     page.set_viewport_size({"width": width, "height": 800})

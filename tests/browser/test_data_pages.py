@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.walk import faults, overflow
 from tests.live import LivePlatform
 
+pytestmark = pytest.mark.looks
+
 HOME = "/projects/default/"
 DATASETS = f"{HOME}datasets/"
 PATHS = [
@@ -51,7 +53,6 @@ def choose(page: Page, language: str, theme: str) -> None:
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
-@pytest.mark.looks
 def test_no_page_has_a_serious_accessibility_fault(signed_in_page: Page, language: str, theme: str) -> None:
     choose(signed_in_page, language, theme)
     found = []
@@ -65,7 +66,6 @@ def test_no_page_has_a_serious_accessibility_fault(signed_in_page: Page, languag
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.looks
 def test_every_page_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
     choose(signed_in_page, language, "light")
     signed_in_page.set_viewport_size({"width": 320, "height": 640})

@@ -109,6 +109,7 @@ def test_from_an_endpoint_to_the_reason_of_its_one_mistake(signed_in_page: Page)
     assert faults(page) == []
 
 
+@pytest.mark.looks
 def test_how_an_answer_changes_with_k_is_seen_without_leaving_the_page(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(ROW)

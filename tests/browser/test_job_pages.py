@@ -12,7 +12,7 @@ from tests.live import LivePlatform
 JOBS = "/projects/default/training-jobs/"
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def jobs(platform: LivePlatform) -> None:
     prepare(platform, "long_log()", "failed()")
 
@@ -41,6 +41,8 @@ def line_numbers(page: Page) -> list[int]:
     return [int(n) for n in found]
 
 
+@pytest.mark.looks
+@pytest.mark.usefixtures("jobs")
 def test_a_log_of_200_000_lines_opens_at_its_end_and_is_scrolled_from_end_to_end(
     signed_in_page: Page,
 ) -> None:
@@ -56,6 +58,8 @@ def test_a_log_of_200_000_lines_opens_at_its_end_and_is_scrolled_from_end_to_end
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
 
 
+@pytest.mark.looks
+@pytest.mark.usefixtures("jobs")
 def test_scrolling_on_brings_the_lines_that_follow_without_a_jump(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}long-log/?tab=logs#L100000")
@@ -68,6 +72,8 @@ def test_scrolling_on_brings_the_lines_that_follow_without_a_jump(signed_in_page
         before = top_line(page)
 
 
+@pytest.mark.looks
+@pytest.mark.usefixtures("jobs")
 def test_a_permalink_marks_its_lines_and_a_click_makes_one(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}long-log/?tab=logs#L120-L140")
@@ -80,6 +86,8 @@ def test_a_permalink_marks_its_lines_and_a_click_makes_one(signed_in_page: Page)
     expect(page.locator(".is-marked")).to_have_count(4)
 
 
+@pytest.mark.looks
+@pytest.mark.usefixtures("jobs")
 def test_find_lists_the_lines_and_leads_to_them(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}long-log/?tab=logs")
@@ -98,6 +106,8 @@ def test_find_lists_the_lines_and_leads_to_them(signed_in_page: Page) -> None:
     expect(page.locator(".log-found-note")).to_contain_text("not an RE2 regular expression")
 
 
+@pytest.mark.looks
+@pytest.mark.usefixtures("jobs")
 def test_the_first_error_is_found_and_shown_in_its_colours(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}long-log/?tab=logs")
@@ -108,6 +118,8 @@ def test_the_first_error_is_found_and_shown_in_its_colours(signed_in_page: Page)
     expect(line.locator(".ansi-fg-1.ansi-bold")).to_have_text("ValueError")
 
 
+@pytest.mark.looks
+@pytest.mark.usefixtures("jobs")
 def test_times_wrap_and_overwritten_text(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}long-log/?tab=logs#L5")
@@ -123,6 +135,8 @@ def test_times_wrap_and_overwritten_text(signed_in_page: Page) -> None:
     expect(page.locator("x-log")).to_have_class("is-ended has-wrap")
 
 
+@pytest.mark.looks
+@pytest.mark.usefixtures("jobs")
 def test_the_failure_card_leads_to_its_lines_in_the_log(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}failed/")

@@ -76,6 +76,7 @@ def test_from_the_form_to_the_endpoint_of_the_best(signed_in_page: Page) -> None
     page.wait_for_url(f"**{HOME}endpoints/best-of-walk/")
 
 
+@pytest.mark.looks
 def test_what_is_chosen_stands_in_the_address(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{TUNED}?tab=charts&x=booster&y=eta")

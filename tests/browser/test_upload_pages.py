@@ -15,6 +15,8 @@ from tests.browser.walk import faults
 from tests.conftest import sign_in
 from tests.live import LivePlatform
 
+pytestmark = pytest.mark.looks
+
 NEW: Final = "/projects/default/datasets/+new/"
 UPLOADS: Final = "/api/v1/projects/default/uploads/"
 MIB: Final = 1024 * 1024

@@ -67,7 +67,8 @@ def test_iris_is_measured_through_the_endpoint(
     assert found.summary["value_interval"][0] < 37 / 38 < found.summary["value_interval"][1]
     assert found.result["labels"] == list(LABELS)
     latency = found.result["latency"]
-    assert (latency["n_batches"], latency["n_single"], latency["batch_size"]) == (4, 20, 10)
+    assert (latency["n_batches_sent"], latency["n_single"], latency["batch_size"]) == (4, 20, 10)
+    assert 1 <= latency["n_batches"] <= 4, "those that work beside them made slow are left out"
     assert 0 < latency["single_p50_ms"] <= latency["single_p99_ms"]
     assert found.progress["total"] and found.progress["n_rows"] == 38
     assert (found.progress["fraction"], found.progress["eta_s"]) == (1.0, None)

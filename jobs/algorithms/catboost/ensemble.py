@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.algorithms.catboost.one_row import LEAF_VALUES_MAX, ObliviousTrees, probabilities_of
+from jobs.algorithms.lean_import import numpy_parts_later
 from jobs.algorithms.pandas_later import pandas_later
 from mlplatform.core.errors import ModelError
 
+numpy_parts_later()
 with pandas_later():  # half of the time, for data frames that nobody hands it
     import catboost
 

@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.algorithms.lean_import import hidden
+from jobs.algorithms.lean_import import hidden, numpy_parts_later
 
+numpy_parts_later()
 with hidden("pandas"):  # a quarter of the time, for data frames that nobody hands it
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning

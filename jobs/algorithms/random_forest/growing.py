@@ -9,10 +9,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.algorithms.lean_import import hidden
+from jobs.algorithms.lean_import import hidden, numpy_parts_later
 from jobs.algorithms.random_forest.forest import Forest
 from jobs.algorithms.random_forest.rules import CRITERIA
 
+numpy_parts_later()
 with hidden("pandas"):  # a quarter of the time, for data frames that nobody hands it
     from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 

@@ -98,15 +98,16 @@ def test_an_answer_that_comes_together_with_the_first_line_is_not_waited_for(
         if not first_process:
             out = process._popen.stdout
             assert out is not None
-            wait_until(lambda: n_waiting(out.fileno()) > 0, timeout_s=60, what="the first line")
-            first = n_waiting(out.fileno())
-            wait_until(lambda: n_waiting(out.fileno()) > first, timeout_s=60, what="the answer")
+            wait_until(lambda: n_waiting(out.fileno()) > FIRST_LINE_BYTES, timeout_s=60, what="the answer")
             first_process.append(process._popen.pid)
         return read_line(process)
 
     monkeypatch.setattr(asker_module._Process, "_line", late)
     assert Rows().play(asker, 1)
     assert [process_of(asker).pid] == first_process, "it was taken for dead"
+
+
+FIRST_LINE_BYTES = len(b'{"ready": true}\n')
 
 
 def n_waiting(descriptor: int) -> int:
