@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from mlplatform.core.status import TONES
 from mlplatform.web.shortlist import short_list
 from mlplatform.web.statuses import STATUS_ICONS, status_word
 from mlplatform.web.templatetags import ui
+from tests.live import ROOT
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -126,3 +128,19 @@ def test_a_short_list_puts_what_is_missing_first_and_never_fails_to_sort() -> No
     assert [row["t"] for row in by_text.items] == ["c", "b", "A"]
     found = short_list(rows, {"search": "Ａ"}, orders=orders, default="t", text=lambda row: row["t"])
     assert ([row["t"] for row in found.items], found.count) == (["A"], 3)
+
+
+def test_pairs_of_a_mapping_that_has_a_name_items() -> None:
+    source = "{% for name, value in tags|pairs %}{{ name }}={{ value }} {% endfor %}"
+    assert rendered(source, tags={"items": "a", "keys": "b"}) == "items=a keys=b "
+    assert rendered(source, tags=None) == rendered(source) == ""
+
+
+def test_no_template_asks_a_mapping_for_its_items() -> None:
+    asks = re.compile(r"{% for \w+, \w+ in [\w.]+\.items\b")
+    found = [
+        path.name
+        for path in (ROOT / "templates").rglob("*.html")
+        if asks.search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == [], "use |pairs: a name may be `items`"

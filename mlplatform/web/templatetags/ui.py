@@ -35,6 +35,14 @@ _COLUMN_TYPES = {
 }
 
 
+@register.filter
+def pairs(mapping: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
+    """Names and values. `mapping.items` in a template is the value of a name `items` where there is one, and names of
+    hyperparameters, metrics, tags, variables and queries are anybody's.
+    """
+    return list(mapping.items()) if mapping else []
+
+
 @register.simple_tag
 def icon(name: str, size: int = 16, label: str = "", extra: str = "") -> SafeString:
     """An inline SVG icon; hidden from screen readers unless it has a label."""
