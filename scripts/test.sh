@@ -1,7 +1,8 @@
 #!/bin/sh
 # Everything that must hold: style, types, layers, templates, and every test, on SQLite and, where a database or a broker
 # can make a difference, once more on Postgres and Redis. Arguments go to pytest, both times.
-# More test processes than cores, because many tests wait: for a fault to pass, for a page to change.
+# One test process more than cores, because many tests wait: for a fault to pass, for a page to change. Not many more:
+# tests have processes of their own, and what takes turns at a core loses a third of it to cold caches.
 # tests/schedule.py says which process runs what.
 set -eu
 cd "$(dirname "$0")/.."
@@ -27,7 +28,7 @@ run_on() { # a name, the services, arguments of pytest
     shift 2
     echo "== tests on $name"
     status=0
-    TEST_ON=$services .venv/bin/python -m pytest --numprocesses 5 --dist loadgroup "$@" || status=$?
+    TEST_ON=$services .venv/bin/python -m pytest --numprocesses 3 --dist loadgroup "$@" || status=$?
     if [ "$services" = postgres ] && [ "$status" -eq 5 ]; then
         echo "none of these tests uses a database or a broker: they need not run twice"
         status=0
