@@ -33,6 +33,7 @@ LONG_PLACES: Final = (
     "tests/endpoints/test_state_machine.py",
     "tests/jobs/algorithms/knn/test_covertype.py",
     "tests/test_deploy_guide.py",
+    "tests/api/test_openapi.py",
 )
 """Few tests of a minute and more: what is long begins early, or one process is left with it at the end."""
 

@@ -98,10 +98,11 @@ def platform_services() -> dict[str, str]:
 def asks_services(item: pytest.Item) -> bool:
     """Whether what a test proves can depend on the database or the broker: it uses one, or a whole platform.
 
-    How pages look and what their scripts do (`looks`) does not: what pages say on both is proved by tests without a
-    browser, and the ways from a form to its result are walked in one on both.
+    What is marked `once` does not: how pages look and what their scripts do (what pages say on both is proved by tests
+    without a browser, and the ways from a form to its result are walked in one on both), and whether requests and
+    answers are as documented.
     """
-    if item.get_closest_marker("looks") is not None:
+    if item.get_closest_marker("once") is not None:
         return False
     uses = _NEEDED_BY.intersection(getattr(item, "fixturenames", ()))
     return bool(uses) or item.get_closest_marker("django_db") is not None

@@ -54,8 +54,8 @@ def arrow_without_pandas() -> None:
 
 
 def numpy_parts_later() -> None:
-    """scipy takes everything that numpy names, and with it parts that nobody needs. From here on those are imported when
-    something of them is used.
+    """scipy takes everything that numpy names, and with it parts that nobody needs. From here on those are imported
+    when something of them is used.
     """
     import numpy
 

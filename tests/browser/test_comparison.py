@@ -14,7 +14,7 @@ from tests.browser.test_data_pages import choose
 from tests.browser.walk import faults, overflow
 from tests.live import LivePlatform
 
-pytestmark = pytest.mark.looks
+pytestmark = pytest.mark.once
 
 JOBS = "/projects/default/training-jobs/"
 COMPARE = "/projects/default/compare/"

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.walk import faults, overflow
 from tests.live import LivePlatform
 
-pytestmark = pytest.mark.looks
+pytestmark = pytest.mark.once
 
 HOME = "/projects/default/"
 DATASETS = f"{HOME}datasets/"

@@ -109,7 +109,7 @@ def test_from_an_endpoint_to_the_reason_of_its_one_mistake(signed_in_page: Page)
     assert faults(page) == []
 
 
-@pytest.mark.looks
+@pytest.mark.once
 def test_how_an_answer_changes_with_k_is_seen_without_leaving_the_page(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(ROW)
@@ -159,7 +159,7 @@ def test_a_page_that_is_open_while_it_runs_follows_and_stops_on_demand(
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
-@pytest.mark.looks
+@pytest.mark.once
 def test_no_page_of_evaluations_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:
@@ -175,7 +175,7 @@ def test_no_page_of_evaluations_has_a_serious_accessibility_fault(
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.looks
+@pytest.mark.once
 def test_every_page_of_evaluations_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
     choose(signed_in_page, language, "light")
     signed_in_page.set_viewport_size({"width": 320, "height": 640})

@@ -41,7 +41,7 @@ def drawn(page: Page) -> None:
     expect(page.locator("x-chart[data-drawn]").first).to_be_visible(timeout=30_000)
 
 
-@pytest.mark.looks
+@pytest.mark.once
 def test_a_wrong_value_is_said_where_it_is_and_the_rest_is_kept(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{EXPERIMENTS}+new/?preset=knn-small")
@@ -112,7 +112,7 @@ def test_from_the_form_to_the_finished_page_and_the_endpoint_of_the_winner(signe
     expect(page.locator(".confirm")).to_contain_text("because an endpoint serves it")
 
 
-@pytest.mark.looks
+@pytest.mark.once
 def test_the_limits_are_moved_by_keyboard_and_the_address_keeps_them(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{FINISHED}?tab=tradeoff")
@@ -145,7 +145,7 @@ def test_the_limits_are_moved_by_keyboard_and_the_address_keeps_them(signed_in_p
     expect(page.locator(".verdict-text")).to_contain_text("No cell has accuracy of at least 0.999")
 
 
-@pytest.mark.looks
+@pytest.mark.once
 def test_without_scripts_limits_and_form_work_too(
     browser: Browser, signed_in_page: Page, platform: LivePlatform
 ) -> None:
@@ -168,7 +168,7 @@ def test_without_scripts_limits_and_form_work_too(
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
-@pytest.mark.looks
+@pytest.mark.once
 def test_no_page_of_experiments_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:
@@ -183,7 +183,7 @@ def test_no_page_of_experiments_has_a_serious_accessibility_fault(
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.looks
+@pytest.mark.once
 def test_every_page_of_experiments_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
     choose(signed_in_page, language, "light")
     signed_in_page.set_viewport_size({"width": 320, "height": 640})

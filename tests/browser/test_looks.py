@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.live import LivePlatform
 
-pytestmark = pytest.mark.looks
+pytestmark = pytest.mark.once
 
 FIGURE = {
     "data": [{"type": "scatter", "x": ["2026-12-01 02:00:00", "2026-12-01 05:00:00"], "y": [1, 2]}],

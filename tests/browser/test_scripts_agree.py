@@ -16,7 +16,7 @@ from jobs.data.sniff import layout_sniff
 from mlplatform.core.errors import DataError, InvalidRequest
 from mlplatform.web.templatetags.figures import bytes_text
 
-pytestmark = pytest.mark.looks
+pytestmark = pytest.mark.once
 
 READINGS: Final = [
     {"header": header, "encoding": "", "delimiter": delimiter}

@@ -145,7 +145,7 @@ def test_a_second_variant_gets_its_share_and_the_endpoint_answers_throughout(sig
     expect(page.locator("#messages")).to_contain_text("'much' is not a number")
 
 
-@pytest.mark.looks
+@pytest.mark.once
 def test_a_conversion_in_an_input_method_does_not_send_the_form(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{HOME}endpoints/+new/")  # Enter sends this form; that of a job is too long for it
@@ -159,7 +159,7 @@ def test_a_conversion_in_an_input_method_does_not_send_the_form(signed_in_page: 
 
 
 @pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
-@pytest.mark.looks
+@pytest.mark.once
 def test_no_page_of_the_street_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:
@@ -173,7 +173,7 @@ def test_no_page_of_the_street_has_a_serious_accessibility_fault(
     assert found == []
 
 
-@pytest.mark.looks
+@pytest.mark.once
 def test_every_page_of_the_street_fits_a_window_of_320_pixels(signed_in_page: Page) -> None:
     choose(signed_in_page, "ja", "light")
     signed_in_page.set_viewport_size({"width": 320, "height": 640})

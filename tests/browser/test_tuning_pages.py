@@ -76,7 +76,7 @@ def test_from_the_form_to_the_endpoint_of_the_best(signed_in_page: Page) -> None
     page.wait_for_url(f"**{HOME}endpoints/best-of-walk/")
 
 
-@pytest.mark.looks
+@pytest.mark.once
 def test_what_is_chosen_stands_in_the_address(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{TUNED}?tab=charts&x=booster&y=eta")
@@ -92,7 +92,7 @@ def test_what_is_chosen_stands_in_the_address(signed_in_page: Page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.looks
+@pytest.mark.once
 def test_no_page_of_tuning_jobs_has_a_serious_accessibility_fault(
     signed_in_page: Page, browser: Browser, scheme: str
 ) -> None:
@@ -108,7 +108,7 @@ def test_no_page_of_tuning_jobs_has_a_serious_accessibility_fault(
 
 
 @pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.looks
+@pytest.mark.once
 def test_every_page_of_tuning_jobs_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
     page = signed_in_page
     choose(page, language, "light")

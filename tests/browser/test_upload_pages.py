@@ -15,7 +15,7 @@ from tests.browser.walk import faults
 from tests.conftest import sign_in
 from tests.live import LivePlatform
 
-pytestmark = pytest.mark.looks
+pytestmark = pytest.mark.once
 
 NEW: Final = "/projects/default/datasets/+new/"
 UPLOADS: Final = "/api/v1/projects/default/uploads/"

@@ -110,7 +110,7 @@ class Street:
         wait_until(
             lambda: self.job(name)["status"] not in {"InProgress", "Stopping"},
             timeout_s=JOB_WITHIN_S,
-            every_s=0.05,
+            every_s=0.1,
             what=lambda: f"the end of job {name}: {self.job(name)}\n{self.log(name)}",
         )
         return self.job(name)
@@ -143,7 +143,7 @@ class Street:
         wait_until(
             lambda: self.endpoint(name)["status"] in {"InService", "Failed", "UpdateRollbackFailed"},
             timeout_s=ENDPOINT_WITHIN_S,
-            every_s=0.05,
+            every_s=0.1,
             what=lambda: str(self.endpoint(name)),
         )
         return self.endpoint(name)
@@ -174,7 +174,7 @@ class Street:
         wait_until(
             lambda: self.get(path).json["status"] != "InProgress",
             timeout_s=JOB_WITHIN_S,
-            every_s=0.05,
+            every_s=0.1,
             what=lambda: self.get(path).text,
         )
         return dict(self.get(path).json), list(self.get(f"{path}rows/?limit=1000").json["items"])
@@ -183,7 +183,7 @@ class Street:
         wait_until(
             lambda: self.get(f"evaluations/{name}/").json["status"] not in {"InProgress", "Stopping"},
             timeout_s=JOB_WITHIN_S,
-            every_s=0.05,
+            every_s=0.1,
             what=lambda: f"the end of evaluation {name}: {self.get(f'evaluations/{name}/').text}",
         )
         return dict(self.get(f"evaluations/{name}/").json)
