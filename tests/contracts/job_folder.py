@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,18 +102,19 @@ class JobFolder:
             self.feed()
             said = process.communicate(timeout=TIMEOUT_S)
             return JobResult(self.root, process.returncode, *said)
-        out, err = self.root / "out.log", self.root / "err.log"
-        for log in (out, err):
-            log.write_text("")
-        code = forking(self.algorithm).run(
-            self.root / "job.json",
-            environment=self.environment(),
-            out=out,
-            err=err,
-            meanwhile=self.feed,
-            timeout_s=TIMEOUT_S,
-        )
-        return JobResult(self.root, code, out.read_text(), err.read_text())
+        with tempfile.TemporaryDirectory() as folder:  # the job's own may be on a full disk
+            out, err = Path(folder, "out"), Path(folder, "err")
+            for log in (out, err):
+                log.write_text("")
+            code = forking(self.algorithm).run(
+                self.root / "job.json",
+                environment=self.environment(),
+                out=out,
+                err=err,
+                meanwhile=self.feed,
+                timeout_s=TIMEOUT_S,
+            )
+            return JobResult(self.root, code, out.read_text(), err.read_text())
 
 
 @dataclass(frozen=True)
