@@ -15,6 +15,7 @@ import pytest
 from django.utils import translation
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.dataset_processes import dataset_processes_fork
 from tests.live import ROOT, LivePlatform, platform_running
 from tests.schedule import PERHAPS_LATE, arrange, is_live, perhaps_late, scheduler_of
 from tests.services import is_on, select, summary
@@ -38,6 +39,10 @@ CHROMIUM_ARGUMENTS = [
 # An example takes as long as the machine lets it: a deadline tells only how busy it is.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+
+def pytest_sessionstart() -> None:
+    dataset_processes_fork()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from jobs.runner.launch import job_environment
 from jobs.runner.spec import ChannelSpec, JobSpec
-from tests.contracts.forking import N_THREADS, forking
+from tests.forking import N_THREADS, forking
 
 TIMEOUT_S = 300
 
@@ -102,19 +101,15 @@ class JobFolder:
             self.feed()
             said = process.communicate(timeout=TIMEOUT_S)
             return JobResult(self.root, process.returncode, *said)
-        with tempfile.TemporaryDirectory() as folder:  # the job's own may be on a full disk
-            out, err = Path(folder, "out"), Path(folder, "err")
-            for log in (out, err):
-                log.write_text("")
-            code = forking(self.algorithm).run(
-                self.root / "job.json",
-                environment=self.environment(),
-                out=out,
-                err=err,
-                meanwhile=self.feed,
-                timeout_s=TIMEOUT_S,
-            )
-            return JobResult(self.root, code, out.read_text(), err.read_text())
+        ended = forking(self.algorithm).run(
+            "jobs.runner",
+            [str(self.root / "job.json")],
+            folder=self.root,
+            environment=self.environment(),
+            meanwhile=self.feed,
+            timeout_s=TIMEOUT_S,
+        )
+        return JobResult(self.root, ended.returncode, ended.out.decode(), ended.err.decode())
 
 
 @dataclass(frozen=True)
