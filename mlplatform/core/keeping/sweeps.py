@@ -42,6 +42,10 @@ class Lane(StrEnum):
     """They carry on what a person waits for, and may copy objects for it."""
 
 
+_IDLE_TURN_S: Final = {Lane.QUICK: SLOW_TURN_S, Lane.SLOW: SLOW_TURN_S, Lane.STEPS: 2 * TURN_S}
+"""Until the next turn after one in which there was nothing to do."""
+
+
 @dataclass(frozen=True)
 class Swept:
     """What one run did. `again`: more of the same is waiting, and is to be done at the next turn."""
@@ -138,7 +142,7 @@ class SweepThread(threading.Thread):
             wait_s = TURN_S
             while not self._ended.wait(wait_s):
                 n_run = self.turn()
-                wait_s = TURN_S if n_run or self._lane is Lane.STEPS else SLOW_TURN_S
+                wait_s = TURN_S if n_run else _IDLE_TURN_S[self._lane]
         finally:
             connection.close()
 

@@ -36,6 +36,10 @@ from tests.jobs.training.scripts import FOREVER, MODEL, Running, program, run
 from tests.polling import wait_until
 
 
+def folders_of(job: TrainingJob) -> list[Path]:
+    return [path for path in work_dir().iterdir() if job.uid in path.name]
+
+
 def test_a_job_trains_and_leaves_model_log_metrics_and_events(
     threads_cast: Cast, worker: WorkerState
 ) -> None:
@@ -60,7 +64,7 @@ def test_a_job_trains_and_leaves_model_log_metrics_and_events(
     assert job.progress["fraction"] == 1.0
     assert job.billable_s is not None and job.billable_s >= 1
     assert log_read(stream=job.log).end
-    assert not list(work_dir().iterdir())
+    assert not folders_of(job)
     chunks, filename, size = training_job_artifact(actor=threads_cast.alice, name="flags-knn")
     data = b"".join(chunks)
     assert (filename, size) == ("flags-knn-model.tar.gz", len(data))
@@ -237,7 +241,7 @@ def test_an_attempt_that_lost_its_lease_ends_its_process_and_writes_nothing(
     TrainingJob.objects.filter(pk=job.pk).update(lease_expires_at=clock.now() - timedelta(seconds=1))
     assert sweep_leases() == 1
     assert (running.end().status, job.secondary_status, job.attempt) == ("InProgress", "Pending", 1)
-    assert not list(work_dir().iterdir())
+    assert not folders_of(job)
     assert not [process for process in psutil.process_iter() if str(tmp_path) in " ".join(_command(process))]
 
 
