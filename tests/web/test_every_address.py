@@ -95,6 +95,7 @@ def test_the_walk_has_all_three_faces() -> None:
         assert sum(address.startswith(beginning) for address in ADDRESSES) > 15, beginning
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_nothing_is_changed_for_a_session_without_the_token_of_its_page(operator: User, address: str) -> None:
     client = client_of(operator, enforce_csrf_checks=True)
@@ -105,6 +106,7 @@ def test_nothing_is_changed_for_a_session_without_the_token_of_its_page(operator
     assert AccessKey.objects.count() == keys and User.objects.filter(pk=operator.pk, is_active=True).exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_a_host_that_is_not_ours_is_answered_nowhere(db: None, address: str) -> None:
     answer = Client(raise_request_exception=False).get(address, headers={"Host": "evil.example"})
@@ -112,6 +114,7 @@ def test_a_host_that_is_not_ours_is_answered_nowhere(db: None, address: str) -> 
     assert b"evil.example" not in answer.content
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_every_answer_carries_the_policies_of_the_house_and_is_a_page_or_a_download(
     operator: User, address: str
