@@ -94,7 +94,7 @@ class Host:
             while not self._stopping:
                 self._guarded_tick()
                 # What woke us may not have been quite over: a model server closes its output before it is gone.
-                was_woken = self.wait(BUSY_TICK_S if was_woken or self._is_busy() else revision_look_s())
+                was_woken = self.wait(BUSY_TICK_S if was_woken or self._is_busy() else self._idle_s())
         except NodeTaken:
             self._give_up()
             raise
@@ -207,6 +207,12 @@ class Host:
 
     def _is_busy(self) -> bool:
         return any(served.is_busy for served in self._served.values())
+
+    def _idle_s(self) -> float:
+        """Until there is something to do though nobody tells of anything."""
+        passes_in_s = self._full_pass_at - time.monotonic()
+        due_in_s = min((served.next_look_s for served in self._served.values()), default=passes_in_s)
+        return min(revision_look_s(), max(BUSY_TICK_S, min(due_in_s, passes_in_s)))
 
     def _beat(self, now: float) -> None:
         close_old_connections()

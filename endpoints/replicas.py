@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import math
 import os
 import shutil
 import signal
@@ -201,6 +202,13 @@ class ModelServer:
     def has_process(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def next_ping_s(self) -> float:
+        """Seconds until the next ping is due; infinite while one is under way or none is to be sent."""
+        if self._phase not in {Phase.LOADING, Phase.READY} or self._ping is not None:
+            return math.inf
+        return max(0.0, self._ping_at - time.monotonic())
+
     def _observe(self) -> None:
         if self._phase == Phase.PREPARING:
             self._observe_preparing()
@@ -241,6 +249,12 @@ class ModelServer:
             self._ping.add_done_callback(lambda _: self._wake())
         elif self.spec.socket.exists():
             self._ping = self._threads.pings.submit(_answers_ping, self.spec.socket)
+            self._ping.add_done_callback(self._tell_missed)
+
+    def _tell_missed(self, ping: Future[bool]) -> None:
+        """An answer may be looked at whenever somebody looks; that there is none must be known at once."""
+        if ping.cancelled() or ping.exception() is not None or not ping.result():
+            self._wake()
 
     def _ping_pause_s(self, answered: bool) -> float:
         if answered:

@@ -7,6 +7,7 @@ Rows are changed through `services.replicas`, the process through `replicas`. Ca
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -94,6 +95,11 @@ class ServedReplica:
     def is_busy(self) -> bool:
         """Whether something is likely to happen within a moment."""
         return self.row.status not in {ReplicaStatus.IN_SERVICE, ReplicaStatus.FAILED}
+
+    @property
+    def next_look_s(self) -> float:
+        """Seconds until it is to be looked at though nobody told of anything."""
+        return self.server.next_ping_s if self.server is not None else math.inf
 
     @property
     def has_process(self) -> bool:

@@ -20,7 +20,6 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -105,10 +104,12 @@ class Forking:
         self._popen.stdin.flush()
         meanwhile()
         ready, _writing, _faults = select.select([self._popen.stdout], [], [], timeout_s)
-        answer = self._popen.stdout.readline() if ready else b""
-        if not answer:
+        if not ready:
             self.end()
             return None
+        answer = self._popen.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the process that forks has ended with {self._popen.wait()}")
         return int(answer)
 
     @property
@@ -125,16 +126,15 @@ class Forking:
         self._popen.wait()
 
 
-@cache
-def _forking(what: str) -> Forking:
-    return Forking(what, process._environment(Sandbox(folder=PROJECT_ROOT)) if what == DATASETS else None)
+_STARTED: Final[dict[str, Forking]] = {}
 
 
 def forking(what: str) -> Forking:
     """The one of this test process."""
-    if not _forking(what).lives:
-        _forking.cache_clear()
-    return _forking(what)
+    if what not in _STARTED or not _STARTED[what].lives:
+        environment = process._environment(Sandbox(folder=PROJECT_ROOT)) if what == DATASETS else None
+        _STARTED[what] = Forking(what, environment)
+    return _STARTED[what]
 
 
 def _import(what: str) -> None:
@@ -152,6 +152,7 @@ def _import(what: str) -> None:
 
 def main(what: str) -> None:
     answers = os.dup(1)
+    os.dup2(2, 1)  # whatever a library prints is no answer
     _import(what)
     for line in sys.stdin.buffer:
         order = json.loads(line)
@@ -179,6 +180,8 @@ def _child(order: Mapping[str, Any], parent: int) -> NoReturn:
         sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         code = _run(order["module"], order["arguments"])
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
     except BaseException:
         traceback.print_exc()
     finally:

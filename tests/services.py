@@ -99,8 +99,8 @@ def asks_services(item: pytest.Item) -> bool:
     """Whether what a test proves can depend on the database or the broker: it uses one, or a whole platform.
 
     What is marked `once` does not: how pages look and what their scripts do (what pages say on both is proved by tests
-    without a browser, and the ways from a form to its result are walked in one on both), what middleware refuses or
-    adds at every address, and whether requests and answers are as documented.
+    without a browser, and the ways from a form to its result are walked in one on both), and what middleware
+    refuses at every address.
     """
     if item.get_closest_marker("once") is not None:
         return False

@@ -27,7 +27,7 @@ class TableKeeper:
     """
 
     def __init__(
-        self, load_table: LoadTable, adopt: Callable[[RoutingTable], None], *, every_s: float = 0.25
+        self, load_table: LoadTable, adopt: Callable[[RoutingTable], None], *, every_s: float = 1.0
     ) -> None:
         self.version: Version | None = None
         self._load_table = load_table

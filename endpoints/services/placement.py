@@ -18,7 +18,7 @@ from mlplatform.core.nodes import node_is_gone, nodes_alive
 from mlplatform.core.status import ReplicaStatus
 
 LEAVE_S: Final = 2.0
-"""Eight looks of the other host; then whoever can takes it."""
+"""Several looks of the other host; then whoever can takes it."""
 
 
 class Placement:

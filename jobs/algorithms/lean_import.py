@@ -55,7 +55,7 @@ def arrow_without_pandas() -> None:
 
 def numpy_parts_later() -> None:
     """scipy takes everything that numpy names, and with it parts that nobody needs. From here on those are imported
-    when something of them is used.
+    when something of them is used, for the first time by one thread only.
     """
     import numpy
 

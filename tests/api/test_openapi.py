@@ -116,7 +116,6 @@ def is_answered_as_documented(case: Case, token: str) -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"})
 
 
-@pytest.mark.once
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # its client does not close what it was answered
 @pytest.mark.parametrize(
     "operation",

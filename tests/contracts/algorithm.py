@@ -168,7 +168,7 @@ class AlgorithmContract:
     def test_the_same_seed_gives_the_same_model(
         self, case: AlgorithmCase, spec: AlgorithmSpec, predictor: Predictor, tmp_path: Path
     ) -> None:
-        again = case.folder(tmp_path).run()
+        again = case.folder(tmp_path).run(anew=True)
         loaded = spec.engine_load().load(again.model_dir, n_threads=1)
         _same(loaded.predict(case.X_test, verbose=True), predictor.predict(case.X_test, verbose=True))
 

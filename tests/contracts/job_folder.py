@@ -94,9 +94,13 @@ class JobFolder:
             if name in self.pipes:
                 self.pipe(name).write_text(self.channels[name])
 
-    def run(self) -> JobResult:
-        """How it ends in a process that has imported its libraries ahead; with several threads, in a new one."""
-        if self.n_threads != N_THREADS:
+    def run(self, *, anew: bool = False) -> JobResult:
+        """How it ends in a process that has imported its libraries ahead; with several threads, in a new one.
+
+        Args:
+            anew: In a new one in any case: what forks from one process has its hashes and its library's random state.
+        """
+        if anew or self.n_threads != N_THREADS:
             process = self.start()
             self.feed()
             said = process.communicate(timeout=TIMEOUT_S)

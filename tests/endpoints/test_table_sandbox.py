@@ -86,7 +86,7 @@ def test_a_table_run_sees_its_table_and_the_socket_of_runs_only(sandboxed: None,
         try:
             wait_until(lambda: bool(gateway.targets), what="the run's first request")
             [process] = [
-                child for child, _ in below_me("endpoints.evaluation") if "python" in Path(child.exe()).name
+                child for child, line in below_me("endpoints.evaluation") if "python" in Path(line[0]).name
             ]
             root = Path(f"/proc/{process.pid}/root")
             assert sorted(path.name for path in (root / "run").iterdir()) == ["runs"]

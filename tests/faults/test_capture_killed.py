@@ -58,7 +58,7 @@ def _stored() -> list[str]:
 
 
 def _wait_known(stage: EndpointStage) -> None:
-    """Until the gateway knows what was changed: it asks four times a second."""
+    """Until the gateway knows what was changed."""
     wait_until(lambda: stage.gateway_status().get("version") == revision_value(), timeout_s=5, every_s=0.02)
 
 

@@ -34,6 +34,7 @@ from mlplatform.core.text import text as _
 
 __all__ = ["orphans_sweep"]
 TOMBSTONES_EVERY_S = 2
+"""While some are due; the first of them within five seconds, as with all that nobody waits for."""
 FREE_PAGES_KEPT = 2_500
 """Ten megabytes of a SQLite file, ready for the next rows."""
 VACUUM_PAGES = 1_000

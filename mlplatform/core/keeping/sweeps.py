@@ -27,7 +27,8 @@ from mlplatform.core.models import SweepState
 logger = logging.getLogger(__name__)
 TURN_S: Final = 1.0
 SLOW_TURN_S: Final = 5.0
-"""Of what nobody waits for it need not be asked every second; as soon as something was done, it is asked again."""
+"""Where nobody waits, it is asked so often whether something is due; after something was done, every second."""
+STEPS_IDLE_S: Final = 2.0
 LEASE_S: Final = 900
 """A sweep whose process was killed, or lost the database, is due again after this, where it says nothing else."""
 
@@ -42,7 +43,7 @@ class Lane(StrEnum):
     """They carry on what a person waits for, and may copy objects for it."""
 
 
-_IDLE_TURN_S: Final = {Lane.QUICK: SLOW_TURN_S, Lane.SLOW: SLOW_TURN_S, Lane.STEPS: 2 * TURN_S}
+_IDLE_TURN_S: Final = {Lane.QUICK: SLOW_TURN_S, Lane.SLOW: SLOW_TURN_S, Lane.STEPS: STEPS_IDLE_S}
 """Until the next turn after one in which there was nothing to do."""
 
 
@@ -101,11 +102,15 @@ def sweeps_turn(*, lane: Lane | None = None) -> int:
     Args:
         lane: Only those of it; None for all.
     """
-    turn = [found for found in _SWEEPS.values() if lane in {None, found.lane} and _may_be_taken(found)]
-    if not turn:
-        return 0
-    due = dict(SweepState.objects.values_list("name", "due_at"))
-    return sum(_run(found) for found in turn if _take(found, due.get(found.name)))
+    due: dict[str, datetime] | None = None
+    n_run = 0
+    for found in _SWEEPS.values():
+        # Of what is due at every turn it is asked first whether there is anything to do: mostly there is not.
+        if lane not in {None, found.lane} or (found.every_s <= TURN_S and not found.wanted()):
+            continue
+        due = dict(SweepState.objects.values_list("name", "due_at")) if due is None else due
+        n_run += _take(found, due.get(found.name)) and _run(found)
+    return n_run
 
 
 def sweeps_rest() -> None:
@@ -166,11 +171,6 @@ class SweepThread(threading.Thread):
             logger.exception("a turn of sweeps broke")
             connection.close()
         return 0
-
-
-def _may_be_taken(found: Sweep) -> bool:
-    """Of what is due at every turn it is asked first whether there is anything to do: mostly there is not."""
-    return found.every_s > TURN_S or found.wanted()
 
 
 def _take(found: Sweep, due_at: datetime | None) -> bool:

@@ -86,6 +86,9 @@ def test_a_suggestion_that_was_not_used_is_made_again(asker: Asker) -> None:
     assert asker.suggest(study="u", spec=SPEC, history=rows.history(), number=4) == first
 
 
+FIRST_LINE = b'{"ready": true}\n'
+
+
 def test_an_answer_that_comes_together_with_the_first_line_is_not_waited_for(
     asker: Asker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,21 +96,21 @@ def test_an_answer_that_comes_together_with_the_first_line_is_not_waited_for(
     monkeypatch.setattr(asker_module, "ANSWER_WITHIN_S", 10.0)
     read_line = asker_module._Process._line
     first_process: list[int] = []
+    lines: list[bytes] = []
 
     def late(process: asker_module._Process) -> bytes:
         if not first_process:
             out = process._popen.stdout
             assert out is not None
-            wait_until(lambda: n_waiting(out.fileno()) > FIRST_LINE_BYTES, timeout_s=60, what="the answer")
+            wait_until(lambda: n_waiting(out.fileno()) > len(FIRST_LINE), timeout_s=60, what="the answer")
             first_process.append(process._popen.pid)
-        return read_line(process)
+        lines.append(read_line(process))
+        return lines[-1]
 
     monkeypatch.setattr(asker_module._Process, "_line", late)
     assert Rows().play(asker, 1)
     assert [process_of(asker).pid] == first_process, "it was taken for dead"
-
-
-FIRST_LINE_BYTES = len(b'{"ready": true}\n')
+    assert lines[0] + b"\n" == FIRST_LINE
 
 
 def n_waiting(descriptor: int) -> int:
