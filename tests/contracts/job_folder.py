@@ -17,7 +17,7 @@ from jobs.runner.launch import job_environment
 from jobs.runner.spec import ChannelSpec, JobSpec
 from tests.forking import N_THREADS, forking
 
-TIMEOUT_S = 300
+TIMEOUT_S = 120
 
 
 def csv_text(X: NDArray[np.floating], y: NDArray[np.floating]) -> str:

@@ -60,7 +60,7 @@ def test_whatever_happens_to_endpoints_the_promises_hold_and_all_settle(world: W
     class Endpoints(EndpointMachine):
         stage = world
 
-    run_state_machine_as_test(Endpoints, settings=machine_settings(n_examples=16, n_steps=20))
+    run_state_machine_as_test(Endpoints, settings=machine_settings(n_examples=25, n_steps=20))
 
 
 class EndpointMachine(RuleBasedStateMachine):

@@ -21,8 +21,8 @@ from jobs.algorithms.xgboost.ubjson import ubjson_read
 from mlplatform.core.errors import ModelError
 
 numpy_parts_later()
-# Its estimators and plots cannot be imported then, which are of no use here; together 1.4 of 1.6 seconds, and three
-# quarters of the memory.
+# Its estimators and plots cannot be imported then, which are of no use here; they and what they import are most of the
+# time and two thirds of the memory.
 with hidden("pandas", "sklearn", "scipy.special"):
     import xgboost as xgb
 

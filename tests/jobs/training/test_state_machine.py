@@ -45,7 +45,7 @@ def test_whatever_happens_to_jobs_the_promises_hold_and_all_jobs_end(life: Life)
     class Jobs(JobMachine):
         stage = life
 
-    run_state_machine_as_test(Jobs, settings=machine_settings(n_examples=20, n_steps=30))
+    run_state_machine_as_test(Jobs, settings=machine_settings(n_examples=30, n_steps=30))
 
 
 class JobMachine(RuleBasedStateMachine):
