@@ -5,15 +5,25 @@ Tests that need the running platform share one per test process; tests/schedule.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import hypothesis
 import pytest
 from django.utils import translation
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    BrowserType,
+    Page,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from tests.dataset_processes import dataset_processes_fork
 from tests.live import ROOT, LivePlatform, platform_running
@@ -59,7 +69,7 @@ def pytest_collection_modifyitems(
                 raise pytest.UsageError(
                     f"{item.nodeid} needs the running platform: name its place in tests/schedule.py"
                 )
-        if "browser" in fixtures:
+        if "chromium" in fixtures:
             item.add_marker(pytest.mark.browser)
     yield
     if hasattr(config, "workerinput"):  # one of several test processes
@@ -103,8 +113,29 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePlatform]
         yield running
 
 
+@dataclass(frozen=True)
+class Chromium:
+    kind: BrowserType
+    program: str
+
+    def browser(self) -> Browser:
+        return self.kind.launch(executable_path=self.program, args=CHROMIUM_ARGUMENTS)
+
+    def profile(self, folder: Path, base_url: str) -> BrowserContext:
+        """A browser with one profile, which is in the folder."""
+        return self.kind.launch_persistent_context(
+            folder,
+            executable_path=self.program,
+            args=CHROMIUM_ARGUMENTS,
+            base_url=base_url,
+            locale="en-GB",
+            viewport={"width": 1280, "height": 800},
+            reduced_motion="reduce",  # without a graphics processor a turning wheel takes a whole core
+        )
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def chromium() -> Iterator[Chromium]:
     """The system's Chromium; per module, since Playwright's event loop would be in the way of other tests."""
     program = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if program is None:
@@ -114,44 +145,59 @@ def browser() -> Iterator[Browser]:
         pytest.skip(reason)
     expect.set_options(timeout=EXPECT_WITHIN_MS)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGUMENTS)
-        yield chromium
-        chromium.close()
+        yield Chromium(playwright.chromium, program)
 
 
-@pytest.fixture
-def browser_page(browser: Browser, platform: LivePlatform) -> Iterator[Page]:
-    """A page of a new, empty profile at the platform. Uncaught errors and refused resources fail the test."""
-    context = browser.new_context(
-        base_url=platform.base_url,
-        locale="en-GB",
-        viewport={"width": 1280, "height": 800},
-        reduced_motion="reduce",  # without a graphics processor a turning wheel takes a whole core
-    )
-    page = context.new_page()
-    page.set_default_timeout(EXPECT_WITHIN_MS)
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if _is_refusal(message.text) else None)
-    yield page
+@pytest.fixture(scope="module")
+def browser(chromium: Chromium) -> Iterator[Browser]:
+    """For profiles of a test's own."""
+    running = chromium.browser()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def profile_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("chromium")
+
+
+@pytest.fixture(scope="module")
+def profile(chromium: Chromium, profile_folder: Path, platform: LivePlatform) -> Iterator[BrowserContext]:
+    """One for all tests, so that the browser compiles our libraries once: the first chart of a new profile takes two
+    seconds of a processor, later ones half of one.
+    """
+    context = chromium.profile(profile_folder, platform.base_url)
+    yield context
     context.close()
-    assert not faults, f"errors in the browser: {faults}"
+
+
+@pytest.fixture(scope="module")
+def session(profile: BrowserContext, platform: LivePlatform) -> StorageState:
+    """What the browser keeps after `admin` has signed in with the form."""
+    with _page(profile, platform) as page:
+        sign_in(page, platform.username, platform.password)
+        return profile.storage_state()
 
 
 @pytest.fixture
-def signed_in_page(browser_page: Page, platform: LivePlatform) -> Iterator[Page]:
-    """The browser page after `admin` has signed in with the form; what a test sets for that person goes with it."""
-    sign_in(browser_page, platform.username, platform.password)
+def browser_page(profile: BrowserContext, platform: LivePlatform) -> Iterator[Page]:
+    """A page at the platform in a profile that remembers nothing of other tests. Uncaught errors and refused resources
+    fail the test.
+    """
+    with _page(profile, platform) as page:
+        yield page
+
+
+@pytest.fixture
+def signed_in_page(browser_page: Page, platform: LivePlatform, session: StorageState) -> Iterator[Page]:
+    """The browser page of `admin`, who signs in once for a module and never out: whoever tests signing out does it in a
+    session of their own. What a test sets for that person goes with it.
+    """
+    browser_page.context.add_cookies(
+        [{"name": one["name"], "value": one["value"], "url": platform.base_url} for one in session["cookies"]]
+    )
     yield browser_page
-    if platform.query("SELECT 1 FROM web_preferences WHERE language <> '' OR theme <> 'system'"):
-        cookies = {cookie.get("name"): cookie.get("value", "") for cookie in browser_page.context.cookies()}
-        answer = browser_page.context.request.post(
-            "/preferences/",
-            form={"language": "", "theme": "system", "time_zone": ""},
-            headers={"X-CSRFToken": cookies["csrftoken"]},
-            max_redirects=0,
-        )
-        assert answer.headers.get("location") == "/preferences/", (answer.status, answer.headers)
+    _preferences_reset(browser_page, platform)
 
 
 def sign_in(page: Page, username: str, password: str) -> None:
@@ -169,6 +215,47 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real data on this machine ({SHARED_DATA})")
     return SHARED_DATA
+
+
+@contextlib.contextmanager
+def _page(profile: BrowserContext, platform: LivePlatform) -> Iterator[Page]:
+    page = profile.new_page()
+    page.set_default_timeout(EXPECT_WITHIN_MS)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if _is_refusal(message.text) else None)
+    try:
+        yield page
+    finally:
+        _forget(profile, platform)
+    assert not faults, f"errors in the browser: {faults}"
+
+
+def _forget(profile: BrowserContext, platform: LivePlatform) -> None:
+    """All that a test may have left, but for what the browser has compiled. The first page keeps it running."""
+    first, *others = profile.pages
+    for page in others:
+        page.close()
+    profile.unroute_all()
+    profile.set_offline(False)
+    profile.clear_permissions()
+    profile.clear_cookies()
+    tools = profile.new_cdp_session(first)
+    stores = "local_storage,indexeddb,cache_storage,service_workers"
+    tools.send("Storage.clearDataForOrigin", {"origin": platform.base_url, "storageTypes": stores})
+    tools.detach()
+
+
+def _preferences_reset(page: Page, platform: LivePlatform) -> None:
+    if platform.query("SELECT 1 FROM web_preferences WHERE language <> '' OR theme <> 'system'"):
+        cookies = {cookie.get("name"): cookie.get("value", "") for cookie in page.context.cookies()}
+        answer = page.context.request.post(
+            "/preferences/",
+            form={"language": "", "theme": "system", "time_zone": ""},
+            headers={"X-CSRFToken": cookies["csrftoken"]},
+            max_redirects=0,
+        )
+        assert answer.headers.get("location") == "/preferences/", (answer.status, answer.headers)
 
 
 def _is_refusal(text: str) -> bool:

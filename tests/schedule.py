@@ -2,8 +2,8 @@
 
 Two cores are shared by tests that compute and tests that wait, for a fault to pass or a page to change. A test file
 is one process' work, since its tests share a module's fixtures: a street of one of everything, a stage of processes, a
-platform of its own. Tests of the running platform make three groups, each with a platform: those in a browser, the
-journeys of what is refused, and the other journeys.
+platform of its own. Tests of the running platform make two groups, each with a platform: those in a browser, and the
+journeys.
 
 The plugin's own groups are told by a suffix of a test's id, which newer versions of pytest do not let it set any more;
 so here it is told by the place of the test.
@@ -20,7 +20,7 @@ from xdist.scheduler import LoadGroupScheduling
 
 LIVE_PLACES: Final = ("tests/browser/", "tests/journeys/", "tests/api/test_guide.py")
 """Where the fixture `platform` may be used."""
-_LIVE_GROUPS: Final = {"tests/browser/": "live in a browser", "tests/journeys/test_bad_": "live and refused"}
+_IN_A_BROWSER: Final = "tests/browser/"
 WAITING_PLACES: Final = (
     "tests/faults/",
     "tests/many/",
@@ -59,7 +59,7 @@ def scope_of(nodeid: str) -> str:
     """What is one process' work together with this test."""
     if not is_live(nodeid):
         return nodeid.partition("::")[0]
-    return next((group for place, group in _LIVE_GROUPS.items() if nodeid.startswith(place)), "live")
+    return "live in a browser" if nodeid.startswith(_IN_A_BROWSER) else "live"
 
 
 def arrange(items: list[pytest.Item]) -> None:

@@ -19,12 +19,15 @@ from rest_framework.test import APIClient
 from schemathesis import Case
 from schemathesis.checks import load_all_checks
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.generation.meta import TestPhase
 from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.schemas import APIOperation
 
 from tests.api.conftest import BASE, Person
 from tests.api.street import NAME
+from tests.services import is_on
 
 EXAMPLES = int(os.environ.get("MLPLATFORM_SCHEMA_EXAMPLES", "6"))
 ACCEPTED = ["2xx", "401", "403", "404", "409"]
@@ -113,7 +116,17 @@ def is_answered_as_documented(case: Case, token: str) -> None:
     if case.meta is not None and case.meta.generation.mode.is_positive:
         # A cursor comes from the page before; made-up ones are refused, see test_lists.
         case.query.pop("cursor", None)
+    if is_on() and _is_listed_wrong_body(case):
+        return  # a type, a length, a missing field: refused before any database is asked, so that once is enough
     case.call_and_validate(headers={"Authorization": f"Bearer {token}"})
+
+
+def _is_listed_wrong_body(case: Case) -> bool:
+    """One of the thousands of bodies that each break one rule of the document, at a right address; not a random one."""
+    if case.meta is None or case.meta.phase.name != TestPhase.COVERAGE:
+        return False
+    wrong = {place for place, found in case.meta.components.items() if found.mode.is_negative}
+    return wrong == {ParameterLocation.BODY}
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # its client does not close what it was answered

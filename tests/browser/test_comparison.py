@@ -10,8 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.test_data_pages import choose
-from tests.browser.walk import faults, overflow
+from tests.browser.walk import LANGUAGES_AND_THEMES, faults, walk
 from tests.live import LivePlatform
 
 pytestmark = pytest.mark.once
@@ -25,6 +24,7 @@ project, user = Project.objects.get(name="default"), User.objects.get(username="
 jobs_made(project, user, 9, prefix="compared", n_points=30)
 """
 ALL = f"{COMPARE}?kind=training-jobs&search=compared"
+TWO = f"{COMPARE}?kind=training-jobs&name=compared-1&name=compared-2&base=compared-1&show=all"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -243,32 +243,20 @@ def test_charts_are_drawn_and_everything_can_be_taken_away_as_a_file(signed_in_p
     assert Path(download.value.path()).read_text(encoding="utf-8").count("<path") > 9
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_part_of_it_has_a_serious_accessibility_fault(signed_in_page: Page, theme: str) -> None:
-    page = signed_in_page
-    choose(page, "en", theme)
-    found: list[str] = []
-    for address in (
-        LIST,
-        ALL,
-        f"{COMPARE}?kind=training-jobs&name=compared-1&name=compared-2&base=compared-1&show=all",
-        COMPARE,
-        f"{COMPARE}?name=ghost",
-    ):
-        page.goto(address)
-        if address == LIST:
-            page.locator("#select-compared-2").check()
-        if address == ALL:
-            expect(kept(page)).to_have_count(9)
-            axes_opened(page)
-        found += faults(page)
-    assert found == []
+@LANGUAGES_AND_THEMES
+def test_nothing_is_too_wide_or_has_a_serious_accessibility_fault(
+    signed_in_page: Page, language: str, theme: str
+) -> None:
+    def has_chart(path: str) -> bool:
+        return path in (ALL, TWO)
 
-
-@pytest.mark.parametrize("width", [320, 1280])
-def test_nothing_is_wider_than_its_window(signed_in_page: Page, width: int) -> None:
     page = signed_in_page
-    page.set_viewport_size({"width": width, "height": 800})
-    for address in (LIST, ALL, f"{COMPARE}?name=compared-1&name=compared-2", COMPARE):
-        page.goto(address)
-        assert overflow(page) <= 0, address
+    assert (
+        walk(page, (COMPARE, f"{COMPARE}?name=ghost", TWO, ALL), language, theme, has_chart=has_chart) == []
+    )
+    expect(kept(page)).to_have_count(9)
+    page.locator("details:has(.parallel-list) > summary").click()
+    assert faults(page) == []
+    assert walk(page, (LIST,), language, theme) == []
+    page.locator("#select-compared-2").check()
+    assert faults(page) == []

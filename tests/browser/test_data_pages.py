@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.walk import faults, overflow
+from tests.browser.walk import LANGUAGES_AND_THEMES, choose, walk
 from tests.live import LivePlatform
 
 pytestmark = pytest.mark.once
@@ -41,39 +41,14 @@ PATHS = [
 ]
 
 
-def choose(page: Page, language: str, theme: str) -> None:
-    """Sets language and theme as their cookies carry them."""
-    url = page.evaluate("location.origin")
-    page.context.add_cookies(
-        [
-            {"name": "django_language", "value": language, "url": url},
-            {"name": "theme", "value": theme, "url": url},
-        ]
-    )
+@LANGUAGES_AND_THEMES
+def test_no_page_is_too_wide_or_has_a_serious_accessibility_fault(
+    signed_in_page: Page, language: str, theme: str
+) -> None:
+    def has_chart(path: str) -> bool:
+        return "charts" in path or "styleguide" in path
 
-
-@pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
-def test_no_page_has_a_serious_accessibility_fault(signed_in_page: Page, language: str, theme: str) -> None:
-    choose(signed_in_page, language, theme)
-    found = []
-    for path in PATHS:
-        signed_in_page.goto(path)
-        if "charts" in path or "styleguide" in path:
-            signed_in_page.locator("x-chart").first.scroll_into_view_if_needed()
-            expect(signed_in_page.locator("x-chart[data-drawn]").first).to_be_visible()
-        found += faults(signed_in_page)
-    assert found == []
-
-
-@pytest.mark.parametrize("language", ["en", "ja"])
-def test_every_page_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
-    choose(signed_in_page, language, "light")
-    signed_in_page.set_viewport_size({"width": 320, "height": 640})
-    wide = {}
-    for path in PATHS:
-        signed_in_page.goto(path)
-        wide[path] = overflow(signed_in_page)
-    assert {path: pixels for path, pixels in wide.items() if pixels > 0} == {}
+    assert walk(signed_in_page, PATHS, language, theme, has_chart=has_chart) == []
 
 
 def test_a_file_is_chosen_named_sent_and_shown(signed_in_page: Page, tmp_path: Path) -> None:

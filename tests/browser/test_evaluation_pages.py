@@ -7,8 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_data_pages import choose
-from tests.browser.walk import faults, overflow
+from tests.browser.walk import LANGUAGES_AND_THEMES, faults, walk
 from tests.live import LivePlatform
 from tests.polling import wait_until
 
@@ -158,29 +157,10 @@ def test_a_page_that_is_open_while_it_runs_follows_and_stops_on_demand(
     expect(page.locator("#messages")).to_contain_text("long")
 
 
-@pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
+@LANGUAGES_AND_THEMES
 @pytest.mark.once
-def test_no_page_of_evaluations_has_a_serious_accessibility_fault(
+def test_no_page_of_evaluations_is_too_wide_or_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:
-    choose(signed_in_page, language, theme)
-    found = []
-    for path in PATHS:
-        signed_in_page.goto(path)
-        if path in (EVALUATION, ROW):
-            signed_in_page.locator("x-chart").first.scroll_into_view_if_needed()
-            expect(signed_in_page.locator("x-chart[data-drawn]").first).to_be_visible(timeout=20_000)
-        found += faults(signed_in_page)
-    assert found == []
-
-
-@pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.once
-def test_every_page_of_evaluations_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
-    choose(signed_in_page, language, "light")
-    signed_in_page.set_viewport_size({"width": 320, "height": 640})
-    wide = {}
-    for path in PATHS:
-        signed_in_page.goto(path)
-        wide[path] = overflow(signed_in_page)
-    assert {path: pixels for path, pixels in wide.items() if pixels > 0} == {}
+    has_chart = (EVALUATION, ROW).__contains__
+    assert walk(signed_in_page, PATHS, language, theme, has_chart=has_chart) == []

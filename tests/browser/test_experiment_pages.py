@@ -7,9 +7,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.test_data_pages import choose
 from tests.browser.test_job_pages import prepare
-from tests.browser.walk import faults, overflow
+from tests.browser.walk import LANGUAGES_AND_THEMES, faults, walk
 from tests.live import LivePlatform
 
 HOME = "/projects/default/"
@@ -167,28 +166,12 @@ def test_without_scripts_limits_and_form_work_too(
     context.close()
 
 
-@pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
+@LANGUAGES_AND_THEMES
 @pytest.mark.once
-def test_no_page_of_experiments_has_a_serious_accessibility_fault(
+def test_no_page_of_experiments_is_too_wide_or_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:
-    choose(signed_in_page, language, theme)
-    found = []
-    for path in PATHS:
-        signed_in_page.goto(path)
-        if "quality" in path or "tradeoff" in path:
-            drawn(signed_in_page)
-        found += faults(signed_in_page)
-    assert found == []
+    def has_chart(path: str) -> bool:
+        return "quality" in path or "tradeoff" in path
 
-
-@pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.once
-def test_every_page_of_experiments_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
-    choose(signed_in_page, language, "light")
-    signed_in_page.set_viewport_size({"width": 320, "height": 640})
-    wide = {}
-    for path in PATHS:
-        signed_in_page.goto(path)
-        wide[path] = overflow(signed_in_page)
-    assert {path: pixels for path, pixels in wide.items() if pixels > 0} == {}
+    assert walk(signed_in_page, PATHS, language, theme, has_chart=has_chart) == []

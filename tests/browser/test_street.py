@@ -12,8 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sklearn.datasets import load_iris
 
-from tests.browser.test_data_pages import choose
-from tests.browser.walk import faults, overflow
+from tests.browser.walk import LANGUAGES_AND_THEMES, faults, walk
 
 HOME = "/projects/default/"
 JOB = f"{HOME}training-jobs/iris-knn/"
@@ -158,27 +157,12 @@ def test_a_conversion_in_an_input_method_does_not_send_the_form(signed_in_page: 
     assert goes_on == {"converting": False, "done": True}
 
 
-@pytest.mark.parametrize(("language", "theme"), [("en", "light"), ("ja", "dark")])
+@LANGUAGES_AND_THEMES
 @pytest.mark.once
-def test_no_page_of_the_street_has_a_serious_accessibility_fault(
+def test_no_page_of_the_street_is_too_wide_or_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:
-    choose(signed_in_page, language, theme)
-    found = []
-    for path in PATHS:
-        signed_in_page.goto(path)
-        if path == ENDPOINT or path.endswith("tab=metrics"):
-            expect(signed_in_page.locator("x-chart[data-drawn]").first).to_be_visible()
-        found += faults(signed_in_page)
-    assert found == []
+    def has_chart(path: str) -> bool:
+        return path == ENDPOINT or path.endswith("tab=metrics")
 
-
-@pytest.mark.once
-def test_every_page_of_the_street_fits_a_window_of_320_pixels(signed_in_page: Page) -> None:
-    choose(signed_in_page, "ja", "light")
-    signed_in_page.set_viewport_size({"width": 320, "height": 640})
-    wide = {}
-    for path in PATHS:
-        signed_in_page.goto(path)
-        wide[path] = overflow(signed_in_page)
-    assert {path: pixels for path, pixels in wide.items() if pixels > 0} == {}
+    assert walk(signed_in_page, PATHS, language, theme, has_chart=has_chart) == []

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.test_data_pages import choose
 from tests.browser.test_job_pages import prepare
-from tests.browser.walk import faults, overflow
+from tests.browser.walk import LANGUAGES_AND_THEMES, walk
 from tests.live import LivePlatform
 
 HOME = "/projects/default/"
@@ -91,27 +90,12 @@ def test_what_is_chosen_stands_in_the_address(signed_in_page: Page) -> None:
     expect(page.locator("x-parallel select").first).to_have_value("eta")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@LANGUAGES_AND_THEMES
 @pytest.mark.once
-def test_no_page_of_tuning_jobs_has_a_serious_accessibility_fault(
-    signed_in_page: Page, browser: Browser, scheme: str
+def test_no_page_of_tuning_jobs_is_too_wide_or_has_a_serious_accessibility_fault(
+    signed_in_page: Page, language: str, theme: str
 ) -> None:
-    page = signed_in_page
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    found = []
-    for path in PATHS:
-        page.goto(path)
-        if "tab=charts" in path or path == TUNED:
-            expect(page.locator("x-chart[data-drawn]").first).to_be_visible()
-        found += faults(page)
-    assert found == []
+    def has_chart(path: str) -> bool:
+        return "tab=charts" in path or path == TUNED
 
-
-@pytest.mark.parametrize("language", ["en", "ja"])
-@pytest.mark.once
-def test_every_page_of_tuning_jobs_fits_a_window_of_320_pixels(signed_in_page: Page, language: str) -> None:
-    page = signed_in_page
-    choose(page, language, "light")
-    page.set_viewport_size({"width": 320, "height": 720})
-    wide = [path for path in PATHS if page.goto(path) and overflow(page) > 0]
-    assert wide == []
+    assert walk(signed_in_page, PATHS, language, theme, has_chart=has_chart) == []

@@ -10,8 +10,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import CDPSession, Page, Request, Route, expect
 
-from tests.browser.test_data_pages import choose
-from tests.browser.walk import faults
+from tests.browser.walk import choose, faults
 from tests.conftest import sign_in
 from tests.live import LivePlatform
 

@@ -1,16 +1,60 @@
-"""Looks at a page as a reviewer would: serious accessibility faults by axe-core, and text wider than the window."""
+"""Looks at pages as a reviewer would: serious accessibility faults by axe-core, and what is wider than its window."""
 
 from __future__ import annotations
 
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from collections.abc import Callable, Iterable
+from typing import Final
 
-BLOCKING = ("serious", "critical")
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, ViewportSize, expect
+
+BLOCKING: Final = ("serious", "critical")
+NARROW: Final[ViewportSize] = {"width": 320, "height": 640}
+WIDE: Final[ViewportSize] = {"width": 1280, "height": 800}
+LANGUAGES_AND_THEMES: Final = pytest.mark.parametrize(
+    ("language", "theme"), [("en", "light"), ("ja", "dark")]
+)
+_AXE: Final = Axe()
+
+
+def choose(page: Page, language: str, theme: str) -> None:
+    """Sets language and theme as their cookies carry them."""
+    chosen = {"django_language": language, "theme": theme}
+    page.context.add_cookies(
+        [{"name": name, "value": value, "domain": "127.0.0.1", "path": "/"} for name, value in chosen.items()]
+    )
+
+
+def walk(
+    page: Page,
+    paths: Iterable[str],
+    language: str,
+    theme: str,
+    *,
+    has_chart: Callable[[str], bool] = lambda path: False,
+) -> list[str]:
+    """What is wrong with the pages, one line each: every one is opened in a narrow window, which nothing may be wider
+    than, and looked through when the window is wide and the chart that it is to have is drawn.
+    """
+    choose(page, language, theme)
+    found = []
+    for path in paths:
+        page.set_viewport_size(NARROW)
+        page.goto(path)
+        if (pixels := overflow(page)) > 0:
+            found.append(f"{path}: {pixels} pixels wider than a window of {NARROW['width']}")
+        page.set_viewport_size(WIDE)
+        if has_chart(path):
+            page.locator("x-chart").first.scroll_into_view_if_needed()
+            expect(page.locator("x-chart[data-drawn]").first).to_be_visible(timeout=30_000)
+        found += faults(page)
+    return found
 
 
 def faults(page: Page) -> list[str]:
     """Serious and critical faults of the page as it stands, one line each."""
-    found = Axe().run(page).response["violations"]
+    found = _AXE.run(page).response["violations"]
     return [
         f"{page.url}: {violation['id']}: {node['html'][:160]}"
         for violation in found
