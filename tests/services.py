@@ -98,14 +98,14 @@ def platform_services() -> dict[str, str]:
 def asks_services(item: pytest.Item) -> bool:
     """Whether what a test proves can depend on the database or the broker: it uses one, or a whole platform.
 
-    What is marked `once` does not: how pages look and what their scripts do (what pages say on both is proved by tests
-    without a browser, and the ways from a form to its result are walked in one on both), and what middleware
-    refuses at every address.
+    What is seen in a browser does not, how pages look and what their scripts do: what pages say, and what becomes of a
+    form, is proved on both without one, and all ways over a whole platform are walked on both by REST. Neither does
+    what is marked `once`: how files are read, how processes end, and what is refused at every address.
     """
-    if item.get_closest_marker("once") is not None:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if item.get_closest_marker("once") is not None or "chromium" in fixtures:
         return False
-    uses = _NEEDED_BY.intersection(getattr(item, "fixturenames", ()))
-    return bool(uses) or item.get_closest_marker("django_db") is not None
+    return bool(_NEEDED_BY & fixtures) or item.get_closest_marker("django_db") is not None
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -37,7 +37,8 @@ def test_what_uses_a_database_a_broker_or_a_platform_is_run_on_both() -> None:
     ]
     assert all(map(services.asks_services, asking))
     assert not services.asks_services(item("b.py::arithmetic", "tmp_path", "monkeypatch"))
-    assert not services.asks_services(item("b.py::contrast", "platform", marks=("once",)))
+    assert not services.asks_services(item("b.py::formats", "platform", marks=("once",)))
+    assert not services.asks_services(item("b.py::contrast", "platform", "browser_page", "chromium"))
 
 
 def test_a_program_that_is_missing_skips_and_with_ci_fails(monkeypatch: pytest.MonkeyPatch) -> None:

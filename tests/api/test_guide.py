@@ -16,6 +16,7 @@ from tests.live import ROOT, LivePlatform
 GUIDE = ROOT / "docs" / "rest-api.md"
 
 
+@pytest.mark.once
 def test_the_commands_of_the_guide_work_as_they_stand(platform: LivePlatform, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("no curl on this machine")

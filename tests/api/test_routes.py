@@ -80,6 +80,7 @@ def test_no_rule_is_declared_for_a_method_that_is_none(route: str, view: type[Ap
     assert {method for method in METHODS if hasattr(view, method.lower())} == set(view.access)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("route", "view"), ROUTES, ids=named)
 def test_nobody_gets_in_without_credentials(route: str, view: type[ApiView], alice: Person) -> None:
     for method in METHODS:
@@ -92,6 +93,7 @@ def test_nobody_gets_in_without_credentials(route: str, view: type[ApiView], ali
             assert status == 401, method
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("route", "view"), ROUTES, ids=named)
 def test_a_revoked_key_opens_no_route(route: str, view: type[ApiView], alice: Person) -> None:
     AccessKey.objects.update(revoked_at="2026-01-01T00:00:00Z")
@@ -116,6 +118,7 @@ def test_a_member_of_another_project_finds_nothing(
             assert _impersonal(foreign, "alpha") == _impersonal(unknown, "never-was"), method
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("route", "view", "method"), [case for case in DECLARED if case[1].access[case[2]] in ROLES], ids=named
 )
@@ -131,6 +134,7 @@ def test_a_members_role_decides(
     assert status < 500 or status == 503
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("route", "view"), ROUTES, ids=named)
 def test_a_user_who_was_disabled_gets_in_nowhere(route: str, view: type[ApiView], alice: Person) -> None:
     alice.user.is_active = False

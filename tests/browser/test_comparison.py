@@ -13,8 +13,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.walk import LANGUAGES_AND_THEMES, faults, walk
 from tests.live import LivePlatform
 
-pytestmark = pytest.mark.once
-
 JOBS = "/projects/default/training-jobs/"
 COMPARE = "/projects/default/compare/"
 LIST = f"{JOBS}?search=compared"

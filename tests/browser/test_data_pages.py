@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.walk import LANGUAGES_AND_THEMES, choose, walk
 from tests.live import LivePlatform
-
-pytestmark = pytest.mark.once
 
 HOME = "/projects/default/"
 DATASETS = f"{HOME}datasets/"

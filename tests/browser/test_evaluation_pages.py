@@ -108,7 +108,6 @@ def test_from_an_endpoint_to_the_reason_of_its_one_mistake(signed_in_page: Page)
     assert faults(page) == []
 
 
-@pytest.mark.once
 def test_how_an_answer_changes_with_k_is_seen_without_leaving_the_page(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(ROW)
@@ -158,7 +157,6 @@ def test_a_page_that_is_open_while_it_runs_follows_and_stops_on_demand(
 
 
 @LANGUAGES_AND_THEMES
-@pytest.mark.once
 def test_no_page_of_evaluations_is_too_wide_or_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:

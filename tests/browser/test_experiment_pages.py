@@ -40,7 +40,6 @@ def drawn(page: Page) -> None:
     expect(page.locator("x-chart[data-drawn]").first).to_be_visible(timeout=30_000)
 
 
-@pytest.mark.once
 def test_a_wrong_value_is_said_where_it_is_and_the_rest_is_kept(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{EXPERIMENTS}+new/?preset=knn-small")
@@ -111,7 +110,6 @@ def test_from_the_form_to_the_finished_page_and_the_endpoint_of_the_winner(signe
     expect(page.locator(".confirm")).to_contain_text("because an endpoint serves it")
 
 
-@pytest.mark.once
 def test_the_limits_are_moved_by_keyboard_and_the_address_keeps_them(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{FINISHED}?tab=tradeoff")
@@ -144,7 +142,6 @@ def test_the_limits_are_moved_by_keyboard_and_the_address_keeps_them(signed_in_p
     expect(page.locator(".verdict-text")).to_contain_text("No cell has accuracy of at least 0.999")
 
 
-@pytest.mark.once
 def test_without_scripts_limits_and_form_work_too(
     browser: Browser, signed_in_page: Page, platform: LivePlatform
 ) -> None:
@@ -167,7 +164,6 @@ def test_without_scripts_limits_and_form_work_too(
 
 
 @LANGUAGES_AND_THEMES
-@pytest.mark.once
 def test_no_page_of_experiments_is_too_wide_or_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:

@@ -41,7 +41,6 @@ def line_numbers(page: Page) -> list[int]:
     return [int(n) for n in found]
 
 
-@pytest.mark.once
 @pytest.mark.usefixtures("jobs")
 def test_a_log_of_200_000_lines_opens_at_its_end_and_is_scrolled_from_end_to_end(
     signed_in_page: Page,
@@ -58,7 +57,6 @@ def test_a_log_of_200_000_lines_opens_at_its_end_and_is_scrolled_from_end_to_end
     assert numbers == list(range(numbers[0], numbers[-1] + 1))
 
 
-@pytest.mark.once
 @pytest.mark.usefixtures("jobs")
 def test_scrolling_on_brings_the_lines_that_follow_without_a_jump(signed_in_page: Page) -> None:
     page = signed_in_page
@@ -72,7 +70,6 @@ def test_scrolling_on_brings_the_lines_that_follow_without_a_jump(signed_in_page
         before = top_line(page)
 
 
-@pytest.mark.once
 @pytest.mark.usefixtures("jobs")
 def test_a_permalink_marks_its_lines_and_a_click_makes_one(signed_in_page: Page) -> None:
     page = signed_in_page
@@ -86,7 +83,6 @@ def test_a_permalink_marks_its_lines_and_a_click_makes_one(signed_in_page: Page)
     expect(page.locator(".is-marked")).to_have_count(4)
 
 
-@pytest.mark.once
 @pytest.mark.usefixtures("jobs")
 def test_find_lists_the_lines_and_leads_to_them(signed_in_page: Page) -> None:
     page = signed_in_page
@@ -106,7 +102,6 @@ def test_find_lists_the_lines_and_leads_to_them(signed_in_page: Page) -> None:
     expect(page.locator(".log-found-note")).to_contain_text("not an RE2 regular expression")
 
 
-@pytest.mark.once
 @pytest.mark.usefixtures("jobs")
 def test_the_first_error_is_found_and_shown_in_its_colours(signed_in_page: Page) -> None:
     page = signed_in_page
@@ -118,7 +113,6 @@ def test_the_first_error_is_found_and_shown_in_its_colours(signed_in_page: Page)
     expect(line.locator(".ansi-fg-1.ansi-bold")).to_have_text("ValueError")
 
 
-@pytest.mark.once
 @pytest.mark.usefixtures("jobs")
 def test_times_wrap_and_overwritten_text(signed_in_page: Page) -> None:
     page = signed_in_page
@@ -135,7 +129,6 @@ def test_times_wrap_and_overwritten_text(signed_in_page: Page) -> None:
     expect(page.locator("x-log")).to_have_class("is-ended has-wrap")
 
 
-@pytest.mark.once
 @pytest.mark.usefixtures("jobs")
 def test_the_failure_card_leads_to_its_lines_in_the_log(signed_in_page: Page) -> None:
     page = signed_in_page

@@ -9,8 +9,6 @@ from playwright.sync_api import Page, expect
 
 from tests.live import LivePlatform
 
-pytestmark = pytest.mark.once
-
 FIGURE = {
     "data": [{"type": "scatter", "x": ["2026-12-01 02:00:00", "2026-12-01 05:00:00"], "y": [1, 2]}],
     "layout": {"xaxis": {"type": "date"}},
@@ -20,6 +18,7 @@ CHART = "x-chart[data-drawn]"
 
 def ticks(page: Page, language: str) -> str:
     """What stands below the time axis of a chart on a page of the language."""
+    page.goto("/")
     page.locator(f"form button[name=language][value={language}]").first.click()
     page.goto("/styleguide/")
     expect(page.locator("html")).to_have_attribute("lang", language)

@@ -84,7 +84,6 @@ def test_an_example_is_run_edited_run_again_and_its_fault_is_found(signed_in_pag
     expect(page.locator("#metric-matches mark")).to_have_count(1)
 
 
-@pytest.mark.once
 def test_files_and_a_folder_are_dropped_and_kept_with_their_paths(
     signed_in_page: Page, tmp_path: Path
 ) -> None:
@@ -122,7 +121,6 @@ def test_files_and_a_folder_are_dropped_and_kept_with_their_paths(
     expect(page.locator("#api-call")).not_to_contain_text("$SOURCE")
 
 
-@pytest.mark.once
 def test_the_editor_is_left_by_the_keyboard_and_has_a_plain_text_box(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(NEW)
@@ -147,7 +145,6 @@ def test_the_editor_is_left_by_the_keyboard_and_has_a_plain_text_box(signed_in_p
     assert page.locator("textarea.code-text").first.input_value().endswith("# plain")
 
 
-@pytest.mark.once
 def test_the_plain_text_box_is_the_only_one_on_the_next_page_too(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}+new/?clone=own-1")
@@ -162,7 +159,6 @@ def test_the_plain_text_box_is_the_only_one_on_the_next_page_too(signed_in_page:
     expect(page.locator("[data-code=help]")).to_be_hidden()
 
 
-@pytest.mark.once
 def test_enter_in_a_field_starts_nothing_and_what_is_refused_is_listed(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}+new/?clone=own-1")
@@ -186,7 +182,6 @@ def test_enter_in_a_field_starts_nothing_and_what_is_refused_is_listed(signed_in
     expect(page.locator("#metric-1-error")).to_be_in_viewport()
 
 
-@pytest.mark.once
 def test_the_entry_point_is_taken_away_only_where_that_is_meant(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(NEW)
@@ -203,7 +198,6 @@ def test_the_entry_point_is_taken_away_only_where_that_is_meant(signed_in_page: 
     expect(page.locator("#entry_point")).to_have_value("")
 
 
-@pytest.mark.once
 def test_a_line_has_an_address_in_the_editor(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{JOBS}+new/?clone=own-1#train.py:L21")
@@ -213,7 +207,6 @@ def test_a_line_has_an_address_in_the_editor(signed_in_page: Page) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.once
 def test_the_pages_fit_a_narrow_window_and_have_no_faults(signed_in_page: Page, theme: str) -> None:
     page = signed_in_page
     page.set_viewport_size({"width": 320, "height": 800})

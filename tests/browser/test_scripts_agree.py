@@ -7,7 +7,6 @@ import gzip
 from pathlib import Path
 from typing import Final
 
-import pytest
 from playwright.sync_api import Page
 
 from jobs.data.column_types import column_types_find
@@ -15,8 +14,6 @@ from jobs.data.labels import label_place
 from jobs.data.sniff import layout_sniff
 from mlplatform.core.errors import DataError, InvalidRequest
 from mlplatform.web.templatetags.figures import bytes_text
-
-pytestmark = pytest.mark.once
 
 READINGS: Final = [
     {"header": header, "encoding": "", "delimiter": delimiter}

@@ -144,7 +144,6 @@ def test_a_second_variant_gets_its_share_and_the_endpoint_answers_throughout(sig
     expect(page.locator("#messages")).to_contain_text("'much' is not a number")
 
 
-@pytest.mark.once
 def test_a_conversion_in_an_input_method_does_not_send_the_form(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{HOME}endpoints/+new/")  # Enter sends this form; that of a job is too long for it
@@ -158,7 +157,6 @@ def test_a_conversion_in_an_input_method_does_not_send_the_form(signed_in_page: 
 
 
 @LANGUAGES_AND_THEMES
-@pytest.mark.once
 def test_no_page_of_the_street_is_too_wide_or_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:

@@ -75,7 +75,6 @@ def test_from_the_form_to_the_endpoint_of_the_best(signed_in_page: Page) -> None
     page.wait_for_url(f"**{HOME}endpoints/best-of-walk/")
 
 
-@pytest.mark.once
 def test_what_is_chosen_stands_in_the_address(signed_in_page: Page) -> None:
     page = signed_in_page
     page.goto(f"{TUNED}?tab=charts&x=booster&y=eta")
@@ -91,7 +90,6 @@ def test_what_is_chosen_stands_in_the_address(signed_in_page: Page) -> None:
 
 
 @LANGUAGES_AND_THEMES
-@pytest.mark.once
 def test_no_page_of_tuning_jobs_is_too_wide_or_has_a_serious_accessibility_fault(
     signed_in_page: Page, language: str, theme: str
 ) -> None:

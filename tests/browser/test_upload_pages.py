@@ -14,8 +14,6 @@ from tests.browser.walk import choose, faults
 from tests.conftest import sign_in
 from tests.live import LivePlatform
 
-pytestmark = pytest.mark.once
-
 NEW: Final = "/projects/default/datasets/+new/"
 UPLOADS: Final = "/api/v1/projects/default/uploads/"
 MIB: Final = 1024 * 1024

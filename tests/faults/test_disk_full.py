@@ -262,6 +262,7 @@ def test_a_job_whose_folder_cannot_be_made_waits_for_that(
     assert not _files(data_disk.path / "work")
 
 
+@pytest.mark.once
 def test_a_job_that_fills_its_disk_fails_with_that_cause_and_its_folder_is_cleared(
     data_disk: Disk, threads_cast: Cast, worker: WorkerState, tmp_path: Path
 ) -> None:
@@ -274,6 +275,7 @@ def test_a_job_that_fills_its_disk_fails_with_that_cause_and_its_folder_is_clear
     assert job.artifact_uri == "" and not _files(data_disk.path / "work")
 
 
+@pytest.mark.once
 def test_the_built_in_algorithm_tells_a_full_disk_and_leaves_no_half_model(
     disk: Disk, tmp_path: Path
 ) -> None:
@@ -309,6 +311,7 @@ def _on_disk(path: Path) -> int:
     return -(-path.stat().st_size // 4096) * 4096
 
 
+@pytest.mark.once
 def test_packing_that_finds_no_room_waits_and_leaves_no_half_archive(
     data_disk: Disk, threads_cast: Cast, worker: WorkerState, tmp_path: Path, settings: Any
 ) -> None:

@@ -21,7 +21,7 @@ from tests.faults.stage import assert_one_outcome, until
 from tests.jobs.training.cast import Cast, dataset_make, job_make
 from tests.jobs.training.processes import managed, worker_running
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 N_JOBS = 50
 JOB_WITHIN_S = 120

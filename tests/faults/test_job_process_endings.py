@@ -21,7 +21,7 @@ from tests.jobs.training.cast import Cast, job_make
 from tests.jobs.training.scripts import FOREVER, MODEL, Running, program, run
 from tests.polling import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 TRACEBACK = """
 def loss(value):

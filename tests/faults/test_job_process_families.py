@@ -27,7 +27,7 @@ from tests.jobs.training.processes import python_running
 from tests.jobs.training.scripts import Running, program
 from tests.polling import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 GONE_WITHIN_S = 20.0
 """From the end of the first process to the recorded outcome, with everything else gone: seconds, not minutes."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.journeys.street import Street, refused, unique
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = [pytest.mark.usefixtures("nothing_left"), pytest.mark.once]
 
 TABLE = b"a,b,label\n1,2,x\n3,4,y\n"
 

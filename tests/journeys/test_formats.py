@@ -13,6 +13,8 @@ import pytest
 
 from tests.journeys.street import Street, unique
 
+pytestmark = pytest.mark.once
+
 FRUIT = ("りんご", "みかん", "ぶどう")
 
 

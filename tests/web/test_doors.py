@@ -231,6 +231,7 @@ def test_a_password_that_somebody_else_set_is_warned_of_until_it_is_changed(alic
 # Caches, frames, other sites
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("name", "arguments"), PAGES)
 def test_no_cache_keeps_what_a_signed_in_person_saw(
     alice: Visitor, name: str, arguments: tuple[str, ...]
@@ -305,6 +306,7 @@ CHANGING = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("route", "method"), CHANGING)
 def test_rest_with_a_session_needs_the_forms_token(alice: Visitor, route: str, method: str) -> None:
     client = APIClient(enforce_csrf_checks=True)

@@ -129,6 +129,10 @@ class Life:
     issued: set[tuple[int, int]] = field(default_factory=set)
     resending: Resending = field(default_factory=Resending)
     n_written: int = 0
+    looked_up: set[tuple[int, str, bool]] = field(default_factory=set)
+    """By whom, under which name, and whether there was one: lists are compared after every step, and one by one each
+    name once, and at the end once more.
+    """
 
     # ---- what people do
 
@@ -366,9 +370,13 @@ class Life:
             assert counts == _count(job.status for job in mine)
             used = sum(instance_type_usage(project=actor.project).values())
             assert used == sum(not job.is_over for job in mine)
-            for job in self.jobs.values():
-                found = _refused(lambda: training_job_get(actor=actor, name=job.name))  # noqa: B023
-                assert (found is None) == any(own.name == job.name for own in mine)
+            own = {job.name for job in mine}
+            for name in {job.name for job in self.jobs.values()}:
+                look = (actor.user.pk, name, name in own)
+                if look not in self.looked_up:
+                    found = _refused(lambda: training_job_get(actor=actor, name=name))  # noqa: B023
+                    assert (found is None) == (name in own)
+                    self.looked_up.add(look)
 
     def check_log_from(self, job: Known, offset: int) -> None:
         """Whoever reads on from any offset gets whole lines and, in the end, every byte that follows once."""
@@ -390,6 +398,8 @@ class Life:
         for turn in range(12):
             if all(job.is_over for job in self.jobs.values()):
                 self._check_files()
+                self.looked_up.clear()
+                self._check_projects()
                 return
             self.clock.go_on(LEASE_S + 1)
             self.beat()
