@@ -193,9 +193,7 @@ def signed_in_page(browser_page: Page, platform: LivePlatform, session: StorageS
     """The browser page of `admin`, who signs in once for a module and never out: whoever tests signing out does it in a
     session of their own. What a test sets for that person goes with it.
     """
-    browser_page.context.add_cookies(
-        [{"name": one["name"], "value": one["value"], "url": platform.base_url} for one in session["cookies"]]
-    )
+    browser_page.context.add_cookies([{**cookie} for cookie in session["cookies"]])
     yield browser_page
     _preferences_reset(browser_page, platform)
 

@@ -99,8 +99,8 @@ def asks_services(item: pytest.Item) -> bool:
     """Whether what a test proves can depend on the database or the broker: it uses one, or a whole platform.
 
     What is seen in a browser does not, how pages look and what their scripts do: what pages say, and what becomes of a
-    form, is proved on both without one, and all ways over a whole platform are walked on both by REST. Neither does
-    what is marked `once`: how files are read, how processes end, and what is refused at every address.
+    form, is proved on both without one, and the ways over a whole platform are walked on both by REST. Neither does
+    what is marked `once`: how files are read, how libraries and processes behave, what is refused at every door.
     """
     fixtures = set(getattr(item, "fixturenames", ()))
     if item.get_closest_marker("once") is not None or "chromium" in fixtures:

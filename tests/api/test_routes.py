@@ -118,7 +118,6 @@ def test_a_member_of_another_project_finds_nothing(
             assert _impersonal(foreign, "alpha") == _impersonal(unknown, "never-was"), method
 
 
-@pytest.mark.once
 @pytest.mark.parametrize(
     ("route", "view", "method"), [case for case in DECLARED if case[1].access[case[2]] in ROLES], ids=named
 )

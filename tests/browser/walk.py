@@ -34,20 +34,21 @@ def walk(
     *,
     has_chart: Callable[[str], bool] = lambda path: False,
 ) -> list[str]:
-    """What is wrong with the pages, one line each: every one is opened in a narrow window, which nothing may be wider
-    than, and looked through when the window is wide and the chart that it is to have is drawn.
+    """What is wrong with the pages, one line each. Nothing may be wider than a narrow window in which it is opened, nor
+    than the wide one in which all is looked through, with the chart that the page is to have drawn for it.
     """
     choose(page, language, theme)
     found = []
     for path in paths:
         page.set_viewport_size(NARROW)
         page.goto(path)
-        if (pixels := overflow(page)) > 0:
-            found.append(f"{path}: {pixels} pixels wider than a window of {NARROW['width']}")
+        found += _too_wide(page)
         page.set_viewport_size(WIDE)
         if has_chart(path):
+            page.reload()  # what a chart shows depends on the room that it has when it is drawn
             page.locator("x-chart").first.scroll_into_view_if_needed()
             expect(page.locator("x-chart[data-drawn]").first).to_be_visible(timeout=30_000)
+        found += _too_wide(page)
         found += faults(page)
     return found
 
@@ -61,6 +62,11 @@ def faults(page: Page) -> list[str]:
         if violation["impact"] in BLOCKING
         for node in violation["nodes"]
     ]
+
+
+def _too_wide(page: Page) -> list[str]:
+    pixels, size = overflow(page), page.viewport_size
+    return [f"{page.url}: {pixels} pixels wider than a window of {size}"] if pixels > 0 else []
 
 
 def overflow(page: Page) -> int:

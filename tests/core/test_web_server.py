@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-from mlplatform.core.management.commands.web import Server
+from mlplatform.core.management.commands.web import LOOK_S, Server
+from tests.polling import wait_until
 
 
 class Watched(Server):
@@ -23,25 +28,33 @@ async def nothing(scope: Any, receive: Any, send: Any) -> None:
     raise AssertionError("nobody asks")
 
 
-def test_it_looks_seldom_has_the_time_for_its_answers_and_ends_when_it_is_told() -> None:
-    async def course() -> tuple[int, list[tuple[bytes, bytes]]]:
-        server = Watched(uvicorn.Config(nothing, log_config=None))
-        running = asyncio.create_task(server.main_loop())
-        await asyncio.sleep(0.5)
-        looks, headers = server.n_looks, server.server_state.default_headers
-        server.handle_exit(signal.SIGTERM, None)
-        await asyncio.wait_for(running, 0.4)
-        return looks, headers
+def server() -> Watched:
+    return Watched(uvicorn.Config(nothing, log_config=None, lifespan="off"))
 
-    looks, headers = asyncio.run(course())
-    assert looks == 1
-    assert b"date" in dict(headers)
+
+def test_it_looks_seldom_has_the_time_for_its_answers_and_ends_when_it_is_told(tmp_path: Path) -> None:
+    found = server()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "web.sock"))
+        running = threading.Thread(target=lambda: asyncio.run(found.serve(sockets=[listener])))
+        begun = time.monotonic()
+        running.start()
+        wait_until(lambda: found.n_looks > 0, what="it has begun")
+        time.sleep(LOOK_S / 2)
+        n_most = 2 + (time.monotonic() - begun) / LOOK_S
+        assert found.n_looks <= n_most
+        assert b"date" in dict(found.server_state.default_headers)
+        found.handle_exit(signal.SIGTERM, None)
+        told = time.monotonic()
+        running.join(10)
+        assert not running.is_alive()
+    assert time.monotonic() - told < LOOK_S, "it waited for its next look"
 
 
 def test_it_ends_at_once_when_it_was_told_before_it_began() -> None:
     async def course() -> None:
-        server = Watched(uvicorn.Config(nothing, log_config=None))
-        server.handle_exit(signal.SIGTERM, None)
-        await asyncio.wait_for(server.main_loop(), 0.4)
+        found = server()
+        found.handle_exit(signal.SIGTERM, None)
+        await asyncio.wait_for(found.main_loop(), LOOK_S / 2)
 
     asyncio.run(course())

@@ -275,7 +275,6 @@ def test_a_job_that_fills_its_disk_fails_with_that_cause_and_its_folder_is_clear
     assert job.artifact_uri == "" and not _files(data_disk.path / "work")
 
 
-@pytest.mark.once
 def test_the_built_in_algorithm_tells_a_full_disk_and_leaves_no_half_model(
     disk: Disk, tmp_path: Path
 ) -> None:

@@ -62,7 +62,7 @@ def redis_process(data_dir: Path, *, colour: str = "") -> ProcessSpec:
         "appendonly": "no",
         "databases": "1",
         "loglevel": "warning",
-        "hz": "1",  # nothing here expires by the clock, and ten looks a second are what an idle Redis takes
+        "hz": "2",  # ten looks a second at its clock are what an idle one takes; who waits for a message waits 1 s
     }
     argv = [str(redis_program())]
     for name, value in options.items():

@@ -129,9 +129,9 @@ class Life:
     issued: set[tuple[int, int]] = field(default_factory=set)
     resending: Resending = field(default_factory=Resending)
     n_written: int = 0
-    looked_up: set[tuple[int, str, bool]] = field(default_factory=set)
-    """By whom, under which name, and whether there was one: lists are compared after every step, and one by one each
-    name once, and at the end once more.
+    looked_up: set[tuple[int, str, int | None]] = field(default_factory=set)
+    """By whom, under which name, and which row it was: lists are compared after every step, and one by one each row
+    once, and at the end once more.
     """
 
     # ---- what people do
@@ -370,9 +370,9 @@ class Life:
             assert counts == _count(job.status for job in mine)
             used = sum(instance_type_usage(project=actor.project).values())
             assert used == sum(not job.is_over for job in mine)
-            own = {job.name for job in mine}
+            own = {job.name: job.row_id for job in mine}
             for name in {job.name for job in self.jobs.values()}:
-                look = (actor.user.pk, name, name in own)
+                look = (actor.user.pk, name, own.get(name))
                 if look not in self.looked_up:
                     found = _refused(lambda: training_job_get(actor=actor, name=name))  # noqa: B023
                     assert (found is None) == (name in own)
