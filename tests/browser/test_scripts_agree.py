@@ -66,6 +66,7 @@ def test_sizes_have_the_digits_that_the_pages_have(signed_in_page: Page) -> None
         999,
         *(round(n * 1024**step) for step in (1, 2, 3, 4) for n in (1, 1.5, 12.34, 101.5, 1000.1)),
     ]
+    signed_in_page.goto("/")
     shown = signed_in_page.evaluate(
         """async (sizes) => {
         const { sizeText } = await import("/static/js/amounts.js");
@@ -81,6 +82,7 @@ def test_the_browser_refuses_no_label_that_the_server_takes_and_those_that_surel
 ) -> None:
     columns = {name: columns_at_server(content, tmp_path / "file") for name, content in FILES.items()}
     named = {label for found in columns.values() for one in found for label in one if len(label) < 100}
+    signed_in_page.goto("/")
     refused = refused_by_browser(signed_in_page, sorted({*LABELS, *named}))
     wrongly = [
         (name, READINGS[place], label)
