@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from jobs.algorithms.lean_import import hidden
-from jobs.algorithms.pandas_later import pandas_later
+from jobs.algorithms.stand_ins import imported_later
 
 _FRAMEWORKS: Final = ("xgboost", "catboost")
 _UNSURE: Final = re.compile(
@@ -42,7 +42,7 @@ def frameworks_import(script: Path, *, folder: Path) -> tuple[str, ...]:
 
 def _imported(name: str) -> bool:
     try:
-        with pandas_later() if name == "catboost" else hidden("pandas", "sklearn"):
+        with imported_later("pandas") if name == "catboost" else hidden("pandas", "sklearn"):
             import_module(name)
     except Exception:  # the script's own import tells of it, with its line
         for module in [one for one in sys.modules if one.partition(".")[0] == name]:

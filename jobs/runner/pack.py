@@ -1,13 +1,12 @@
 """Packs what a job left in its model folder into `model.tar.gz` with our `manifest.json`. Django-free.
 
-The archive is deterministic: the same files give the same bytes. Only regular files go in; links, pipes and
-devices are left out and named. Called by the worker when the job's processes are gone, so that nothing
+The archive is deterministic: on processors of one kind the same files give the same bytes. Only regular files go in;
+links, pipes and devices are left out and named. Called by the worker when the job's processes are gone, so that nothing
 changes underneath.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from mlplatform.core.gzip_files import gzip_writing
 from mlplatform.core.storage.archives import ArchiveLimits
 
 MANIFEST: Final = "manifest.json"
@@ -92,9 +92,10 @@ def model_has_file(model_dir: Path) -> bool:
 def _write(archive: Path, manifest: bytes | None, model_dir: Path, files: list[str]) -> None:
     with (
         archive.open("wb") as raw,
-        gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as packed,
+        gzip_writing(raw) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
+        tar.copybufsize = _COPY_BYTES  # type: ignore[attr-defined]
         if manifest is not None:
             tar.addfile(_entry(MANIFEST, len(manifest)), io.BytesIO(manifest))
         for name in files:

@@ -26,7 +26,6 @@ _OF_EVERY_JOB: Final = (
     "jobs.runner.context",
     "mlplatform.core.tabular.read",
     "mlplatform.core.tabular.csv",
-    "mlplatform.core.tabular.jsonlines",
 )
 _OF_EVERY_SCRIPT: Final = ("jobs.runner.script.__main__", "jobs.runner.script.here")
 SCRIPTS: Final = "script:"

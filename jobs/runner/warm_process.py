@@ -93,7 +93,8 @@ class WarmProcess:
         """
         inside = self.root_of(workspace)
         try:
-            workspace.move_into(self._workspace.root)
+            folder = self._workspace.root
+            workspace.move_into(folder, emptied=folder.with_name(warm_name_new()))
             workspace.hand_over(self._sandbox.own_user)
         except BaseException:
             self.end()

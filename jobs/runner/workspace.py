@@ -76,6 +76,7 @@ class Workspace:
         self.root = root
         self._user = 0
         self._alias: Path | None = None
+        self._emptied: Path | None = None
 
     @property
     def model_dir(self) -> Path:
@@ -177,14 +178,18 @@ class Workspace:
         """
         return Path(tempfile.mkdtemp(prefix="platform-", dir=self.root))
 
-    def move_into(self, folder: Path) -> None:
+    def move_into(self, folder: Path, *, emptied: Path) -> None:
         """Moves what is in the folder into `folder`, which has the same folders with nothing in them, and gives that
         the name of this one. A link by its former name leads to it.
 
         The folders themselves stay those that they were: a process may have been started with them.
+
+        Args:
+            emptied: What the former folder is called until this is removed: a job need not wait for the removal.
         """
         _move_contents(self.root, folder)
-        self.remove()
+        self._emptied = emptied
+        self.root.rename(emptied)
         folder.rename(self.root)
         folder.symlink_to(self.root.name)
         self._alias = folder
@@ -192,6 +197,8 @@ class Workspace:
     def remove(self) -> None:
         """Removes the folder, whatever the job made in it."""
         tree_remove(self.root)
+        if self._emptied is not None:
+            tree_remove(self._emptied)
         if self._alias is not None:
             self._alias.unlink(missing_ok=True)
 

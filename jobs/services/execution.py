@@ -181,6 +181,7 @@ class _Attempt:
         if order is Cause.STOP:
             return stopped(), None
         ending = self._train(sources) if order is None else Ending(1, order, 0, 0.0)
+        self._reporter.flush()  # the last lines, while the model is packed
         if ending.cause is Cause.LOST:
             raise LeaseLost
         if ending.cause is Cause.SHUTDOWN and ending.returncode != 0:

@@ -94,6 +94,7 @@ class Reporter(threading.Thread):
         self._waiting: deque[LogLines] = deque()
         self._waiting_bytes = 0
         self._closing = False
+        self._flushing = False
         self._batch: _Batch | None = None
         self._in_doubt = False
         self._order: Cause | None = None
@@ -137,6 +138,12 @@ class Reporter(threading.Thread):
             first_line = None if self._budget.spent else self._n_lines - len(lines) + 1
             return Tail(lines, first_line)
 
+    def flush(self) -> None:
+        """Delivers what there is now, and not when more has come together."""
+        with self._condition:
+            self._flushing = True
+            self._condition.notify()
+
     def close(self, *, give_up: Callable[[], bool]) -> None:
         """Delivers the rest and ends the thread; a database that is away is waited for until `give_up` says
         not to.
@@ -174,9 +181,10 @@ class Reporter(threading.Thread):
 
     def _wait(self) -> None:
         with self._condition:
-            ready = self._closing or self._waiting_bytes >= BATCH_BYTES
+            ready = self._closing or self._flushing or self._waiting_bytes >= BATCH_BYTES
             if not ready:
                 self._condition.wait(BATCH_S)
+            self._flushing = False
 
     def _turn(self) -> None:
         """One delivery, renewal or look; a database that is away is tried again."""

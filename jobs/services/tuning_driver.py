@@ -73,8 +73,8 @@ class TuningDriver(threading.Thread):
     def _carry_on(self, tuning_job_id: int) -> None:
         """Whoever has the lease may have looked before the job ended, so that it is tried again until it is free."""
         give_up_at = time.monotonic() + _BUSY_S
-        while tuning_job_step(tuning_job_id=tuning_job_id) is None and time.monotonic() < give_up_at:
-            if self._worker.wait(_BUSY_PAUSE_S):
+        while tuning_job_step(tuning_job_id=tuning_job_id, look_first=False) is None:
+            if time.monotonic() >= give_up_at or self._worker.wait(_BUSY_PAUSE_S):
                 return
 
 

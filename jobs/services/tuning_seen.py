@@ -19,7 +19,7 @@ from jobs.services.tuning_warm_start import FIRST_MAX, IDENTICAL
 from jobs.tuning.asker import History, Told
 from jobs.tuning.criteria import Criteria
 from jobs.tuning.early_stopping import STEPS_NEEDED
-from jobs.tuning.plan import Asked, SeenJob, SeenTrial
+from jobs.tuning.plan import Asked, End, SeenJob, SeenTrial
 from mlplatform.core import clock
 from mlplatform.core.models import Membership, Role
 from mlplatform.core.people.access import Actor
@@ -66,6 +66,18 @@ class Seen:
     trials: tuple[SeenTrial, ...]
     rows: Mapping[int, Row]
     creator: Actor
+
+    @property
+    def judges(self) -> bool:
+        """Whether trials that run are stopped for what others did: by all steps of these, which cost a query."""
+        return _judges(self.job)
+
+    def after(self, ends: Iterable[End]) -> Seen:
+        """As another look finds it when these have been carried out and nothing else has happened."""
+        ended = {end.number: SeenTrial(end.number, end.status, end.value, end.explanation) for end in ends}
+        trials = tuple(ended.get(trial.number, trial) for trial in self.trials)
+        rows = {number: row for number, row in self.rows.items() if number not in ended}
+        return replace(self, trials=trials, rows=rows)
 
     @property
     def history(self) -> History:
@@ -156,10 +168,13 @@ def _ended(job: TuningJob) -> Iterator[SeenTrial]:
         yield SeenTrial(number, TrialStatus(status), value, explanation)
 
 
+def _judges(job: TuningJob) -> bool:
+    return job.early_stopping == "Auto" or job.strategy == TuningStrategy.HYPERBAND
+
+
 def _open(job: TuningJob, rows: Mapping[int, Row]) -> Iterator[SeenTrial]:
     job_ids = [row["training_job_id"] for row in rows.values() if row["training_job_id"] is not None]
-    judged = job.early_stopping == "Auto" or job.strategy == TuningStrategy.HYPERBAND
-    steps = objective_steps(job_ids=job_ids, metric=job.objective_metric) if judged and job_ids else {}
+    steps = objective_steps(job_ids=job_ids, metric=job.objective_metric) if _judges(job) and job_ids else {}
     printed = set(
         MetricSummary.objects.filter(
             job_id__in=job_ids, name=job.objective_metric, n_points__gt=0

@@ -13,6 +13,7 @@ Called by the scheduler once a second (`jobs.sweeping`), and by workers whenever
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -24,7 +25,7 @@ from jobs.services.tuning_actions import TuningActions
 from jobs.services.tuning_lease import tuning_lease_renew, tuning_lease_take, tuning_leased
 from jobs.services.tuning_seen import Seen, running_told, tuning_seen
 from jobs.tuning.asker import Asker, AskerFault, asker_here
-from jobs.tuning.plan import tuning_plan
+from jobs.tuning.plan import Action, End, tuning_plan
 from mlplatform.core.audit.record import Face, Origin, audit_origin
 from mlplatform.core.health.outages import is_outage
 from mlplatform.core.nodes import queues_served
@@ -55,11 +56,15 @@ def tuning_jobs_step() -> int:
     return n_done
 
 
-def tuning_job_step(*, tuning_job_id: int, asker: Asker | None = None) -> int | None:
-    """Plans and acts until nothing is to be done now; how many things were done, None while somebody else is at it."""
+def tuning_job_step(*, tuning_job_id: int, asker: Asker | None = None, look_first: bool = True) -> int | None:
+    """Plans and acts until nothing is to be done now; how many things were done, None while somebody else is at it.
+
+    Args:
+        look_first: Looks without the lease whether anything is to be done; False for who knows that there is.
+    """
     asker = asker or asker_here()
     with audit_origin(Origin(Face.SCHEDULER)):
-        if not _anything_to_do(tuning_job_id, asker):
+        if look_first and not _anything_to_do(tuning_job_id, asker):
             return 0
         owner = tuning_lease_take(tuning_job_id)
         if owner is None:
@@ -91,8 +96,19 @@ def _pass(tuning_job_id: int, asker: Asker, owner: str) -> int:
     seen = _judged(tuning_seen(tuning_job_id=tuning_job_id), asker)
     if seen is None or not tuning_lease_renew(tuning_job_id, owner):
         return 0
-    actions = TuningActions(seen, asker, owner)
-    return sum(actions.carry_out(action) for action in tuning_plan(seen.asked, seen.trials))
+    plan = tuning_plan(seen.asked, seen.trials)
+    n_done = _carried_out(plan, TuningActions(seen, asker, owner))
+    ends = [action for action in plan if isinstance(action, End)]
+    if n_done == len(ends) == len(plan) > 0 and not seen.judges:
+        # What comes next depends on these ends alone, and need not wait for another look.
+        seen = seen.after(ends)
+        plan = tuning_plan(seen.asked, seen.trials)
+        n_done += _carried_out(plan, TuningActions(seen, asker, owner))
+    return n_done
+
+
+def _carried_out(plan: Sequence[Action], actions: TuningActions) -> int:
+    return sum(actions.carry_out(action) for action in plan)
 
 
 def _judged(seen: Seen | None, asker: Asker) -> Seen | None:

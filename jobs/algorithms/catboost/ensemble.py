@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from jobs.algorithms.catboost.one_row import LEAF_VALUES_MAX, ObliviousTrees, probabilities_of
 from jobs.algorithms.lean_import import numpy_parts_later
-from jobs.algorithms.pandas_later import pandas_later
+from jobs.algorithms.stand_ins import imported_later
 from mlplatform.core.errors import ModelError
 
 numpy_parts_later()
-with pandas_later():  # half of the time, for data frames that nobody hands it
+# Most of the time, for data frames and sparse matrices that nobody hands it.
+with imported_later("pandas", "scipy.sparse"):
     import catboost
 
 Floats = NDArray[np.float32]

@@ -37,6 +37,8 @@ _POINTS_PER_LIST = 39
 class KNN(Algorithm):
     """The engine of `knn`."""
 
+    trains_with = ("numpy.random",)
+
     def train(self, context: TrainingContext) -> None:
         sampling = _Sampling(context)
         for batch in _rows(context, context.channels["train"]):

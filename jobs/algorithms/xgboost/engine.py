@@ -47,6 +47,8 @@ _ONLY_WITH: Final = {
 class XGBoost(Algorithm):
     """The engine of `xgboost`."""
 
+    trains_with = ("xgboost.data",)
+
     def train(self, context: TrainingContext) -> None:
         values = context.hyperparameters
         _early_stopping_check(context)

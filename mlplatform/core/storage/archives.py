@@ -7,15 +7,17 @@ that look into an artifact.
 
 from __future__ import annotations
 
-import gzip
 import tarfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from gzip import GzipFile
 from pathlib import Path, PurePosixPath
 from typing import IO, Self
 
+from mlplatform.core.gzip_files import GZIP_DAMAGED, gzip_reading
+
+_DAMAGED: tuple[type[Exception], ...] = (tarfile.TarError, UnicodeError, *GZIP_DAMAGED)
 _CHUNK_BYTES = 1024 * 1024
 _HEADER_LIMIT_BYTES = 64 * 1024
 _RATIO_FREE_BYTES = 256 * 1024 * 1024
@@ -172,18 +174,18 @@ class _Budget:
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, gzip.GzipFile]]:
+def _opened(archive: Path) -> Iterator[tuple[tarfile.TarFile, GzipFile]]:
     try:
         with (
-            gzip.open(archive, "rb") as unzipped,
+            gzip_reading(archive) as unzipped,
             tarfile.open(fileobj=unzipped, mode="r|", tarinfo=_GuardedInfo) as tar,
         ):
             yield tar, unzipped
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, UnicodeError) as error:
+    except _DAMAGED as error:
         raise ArchiveError(f"not a complete .tar.gz archive: {error}") from error
 
 
-def _check_end(unzipped: gzip.GzipFile) -> None:
+def _check_end(unzipped: GzipFile) -> None:
     """Reads on to the checksum at the end, so that a damaged or cut archive is noticed."""
     for _ in range(64):
         if not unzipped.read(_CHUNK_BYTES):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import shutil
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mlplatform.core.errors import DataError
+from mlplatform.core.gzip_files import GZIP_DAMAGED, gzip_reading
 from mlplatform.core.text import text as _
 
 Source = Path | BinaryIO
@@ -35,11 +34,11 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
             else io.BufferedReader(_Kept(opened), _BUFFER_BYTES)
         )
         if stream.peek(2)[:2] == _GZIP_MAGIC:
-            unpacked = gzip.GzipFile(fileobj=stream)
+            unpacked = gzip_reading(cast(BinaryIO, stream))
             stream = io.BufferedReader(cast(io.RawIOBase, unpacked), _BUFFER_BYTES)
         try:
             yield cast(BinaryIO, stream)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except GZIP_DAMAGED as error:
             raise DataError(
                 _("the gzip data is damaged or incomplete ({error})", error=str(error))
             ) from error

@@ -9,13 +9,16 @@ import pytest
 
 from jobs.models import Dataset, TrainingJob, TuningJob, TuningTrial
 from jobs.selectors.tuning import tuning_best_request, tuning_job_get, tuning_parents, tuning_trials
-from jobs.services import tuning_actions
+from jobs.services import tuning_actions, tuning_steps
 from jobs.services.datasets import dataset_delete
 from jobs.services.owners import owner_new
 from jobs.services.training import training_job_delete, training_job_stop
 from jobs.services.tuning import tuning_job_delete, tuning_job_extend, tuning_job_stop
+from jobs.services.tuning_actions import TuningActions
+from jobs.services.tuning_seen import Row
 from jobs.services.tuning_steps import tuning_job_step
 from jobs.tuning.asker import asker_here
+from jobs.tuning.plan import End
 from mlplatform.core import clock
 from mlplatform.core.errors import Conflict, InvalidRequest, TransientError
 from mlplatform.core.models import AuditEvent, Membership, Node, Role
@@ -123,6 +126,41 @@ def test_what_passes_is_waited_for_and_the_suggestion_kept(
     assert (ended.status, ended.waiting, len(trials_of(job))) == ("Completed", "", 4)
     trial.refresh_from_db()
     assert trial.status == "Completed" and trial.training_job and trial.training_job.name == trial.job_name
+
+
+@pytest.mark.parametrize(("early_stopping", "n_looks"), [("Off", 2), ("Auto", 3)])
+def test_the_next_trial_begins_with_the_look_that_finds_one_ended(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, early_stopping: str, n_looks: int
+) -> None:
+    """Where no trial is judged by the others' steps; the last look finds nothing more to do."""
+    job = stage.create(max_parallel_jobs=1, early_stopping=early_stopping)
+    stage.turn()
+    looks: list[int] = []
+    look = tuning_steps.tuning_seen
+
+    def counted(*, tuning_job_id: int) -> Any:
+        looks.append(tuning_job_id)
+        return look(tuning_job_id=tuning_job_id)
+
+    monkeypatch.setattr(tuning_steps, "tuning_seen", counted)
+    assert tuning_job_step(tuning_job_id=job.pk, look_first=False) == 2
+    assert statuses(job) == ["Completed", "InProgress"] and len(looks) == n_looks
+
+
+def test_nothing_begins_with_a_look_from_before_a_stop(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = stage.create(max_parallel_jobs=1)
+    stage.turn()
+    end = TuningActions._end
+
+    def overtaken(actions: TuningActions, row: Row, action: End) -> bool:
+        ended = end(actions, row, action)
+        tuning_job_stop(actor=stage.alice, name=job.name)
+        return ended
+
+    monkeypatch.setattr(TuningActions, "_end", overtaken)
+    tuning_job_step(tuning_job_id=job.pk, look_first=False)
+    job.refresh_from_db()
+    assert statuses(job) == ["Completed"] and job.status == "Stopped"
 
 
 def test_a_queue_that_nobody_serves_is_said(stage: Stage) -> None:
