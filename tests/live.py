@@ -21,6 +21,8 @@ import psutil
 import psycopg
 
 from jobs.runner.launch import MARKER
+from tests.environment import clean_environment
+from tests.migrated import migrated_file
 from tests.polling import wait_until
 from tests.rest_client import Client
 from tests.services import free_port, platform_services
@@ -48,6 +50,8 @@ class LivePlatform:
         self.client = Client(self.base_url)
         self.password = ""
         self.services = platform_services()
+        if not self.services:
+            migrated_file(self.data_dir / "db.sqlite3")
         self._log_path = folder / "up.log"
         self._popen: subprocess.Popen[bytes] | None = None
 
@@ -223,21 +227,6 @@ def _has_begun(process: psutil.Process) -> bool:
         return Path(process.environ().get(MARKER, "")).is_symlink()
     except psutil.Error:
         return False
-
-
-def clean_environment() -> dict[str, str]:
-    """This process' environment without what the test run put there."""
-    ours = {
-        "DJANGO_SETTINGS_MODULE",
-        "CELERY_BROKER_URL",
-        "DATABASE_URL",
-        "OBJECT_STORE_URL",
-    }
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ours and not name.startswith("MLPLATFORM_")
-    }
 
 
 def deploy_environment() -> dict[str, str]:

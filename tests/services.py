@@ -30,6 +30,7 @@ from redis.exceptions import ConnectionError as RedisAway
 
 from mlplatform.core.startup.options import StartRefused
 from mlplatform.core.startup.redis import redis_program
+from tests.migrated import migrated_ensure, migrated_template
 from tests.polling import wait_until
 from tests.postgres import postgres_programs, postgres_running
 
@@ -59,6 +60,7 @@ def services_ensure() -> None:
     asked = os.environ.get(ON, "")
     if asked not in {"", "sqlite", "postgres"}:
         raise pytest.UsageError(f"{ON}={asked}: it is sqlite or postgres")
+    migrated_ensure()
     if not is_on() or os.environ.get(DATABASE) or missing():
         return
     lacking = _lacking()
@@ -82,17 +84,23 @@ def missing() -> str:
 
 
 def platform_services() -> dict[str, str]:
-    """Variables of one live platform more: a new database, and a part of the Redis. Empty on SQLite."""
+    """Variables of one live platform more: a database with all tables, and a part of the Redis. Empty on SQLite."""
     if not is_on():
         return {}
     name = f"platform_{uuid.uuid4().hex[:12]}"
     server = os.environ[DATABASE].rpartition("/")[0]
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+    _database_new(name, template=migrated_template(_database_new))
     broker = os.environ[BROKER]
     with Redis.from_url(f"{broker}/0") as redis:
         number = int(redis.incr("platforms"))
     return {"DATABASE_URL": f"{server}/{name}", "CELERY_BROKER_URL": f"{broker}/{number}"}
+
+
+def _database_new(name: str, template: str = "template1") -> str:
+    server = os.environ[DATABASE].rpartition("/")[0]
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return f"{server}/{name}"
 
 
 def asks_services(item: pytest.Item) -> bool:

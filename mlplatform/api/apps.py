@@ -9,7 +9,3 @@ class ApiConfig(AppConfig):
     name = "mlplatform.api"
     label = "api"
     verbose_name = "REST API"
-
-    def ready(self) -> None:
-        # drf-spectacular learns of the Bearer scheme by the class being defined.
-        from mlplatform.api import schema  # noqa: F401

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.management import call_command
 from django.db import connection
 
 from endpoints.services.models import model_create
@@ -25,6 +24,7 @@ from mlplatform.core.people.access import Actor, access_key_create, project_crea
 from mlplatform.core.storage.objects import object_store
 from tests.endpoints.conftest import TrainedModel, iris, knn_iris
 from tests.faults.endpoint_stage import EndpointStage
+from tests.migrated import migrated_file
 from tests.services import platform_services
 
 __all__ = ["alice", "data_dir", "database", "iris", "knn_iris", "stage"]
@@ -49,8 +49,9 @@ def database(data_dir: Path, django_db_blocker: Any) -> Iterator[None]:
         name = str(data_dir / "db.sqlite3")
         if connection.vendor == "postgresql":
             name = platform_services()["DATABASE_URL"].rpartition("/")[2]
+        else:
+            migrated_file(Path(name))
         patch.setitem(connection.settings_dict, "NAME", name)
-        call_command("migrate", verbosity=0, interactive=False)
         yield
         connection.close()
 

@@ -24,7 +24,8 @@ import psutil
 import pytest
 
 from tests.disks import Disk, disk_mounted
-from tests.live import ROOT, LivePlatform, clean_environment, command_line, platform_running
+from tests.environment import clean_environment
+from tests.live import ROOT, LivePlatform, command_line, platform_running
 from tests.polling import wait_until
 
 pytestmark = [pytest.mark.slow]

@@ -18,7 +18,8 @@ from mlplatform.core.startup.addresses import BROKER, DATABASE, STORE, Trouble, 
 from mlplatform.core.startup.redis import redis_program
 from mlplatform.core.startup.services import service_ask
 from mlplatform.core.startup.services_wait import EXIT_AWAY, EXIT_WRONG, NEEDS, services_wait
-from tests.live import ROOT, clean_environment
+from tests.environment import clean_environment
+from tests.live import ROOT
 from tests.polling import wait_until
 from tests.postgres import Postgres, postgres_running
 from tests.services import free_port

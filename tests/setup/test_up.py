@@ -17,7 +17,8 @@ from mlplatform.core.startup.data_folder import data_folder_lock, data_folder_pr
 from mlplatform.core.startup.options import Options, StartRefused, options_export, options_read
 from mlplatform.core.startup.processes import machine_queues
 from mlplatform.core.startup.redis import redis_is_private, redis_program
-from tests.live import ROOT, clean_environment
+from tests.environment import clean_environment
+from tests.live import ROOT
 from tests.services import free_port
 
 
