@@ -16,6 +16,7 @@ from jobs.runner.control_groups import GroupLimits
 from jobs.runner.launch import OPT_ML
 from jobs.runner.sandbox import Mount, Sandbox, user_of
 from jobs.runner.script_environment import environment_mounts
+from mlplatform.core import BLAS_PATIENCE
 from mlplatform.core.env import PROJECT_ROOT
 
 SOCKET_FOLDER = Path("/run/model-server")
@@ -112,6 +113,7 @@ class ServerSpec:
             "PYTHONPATH": str(PROJECT_ROOT),
             "PYTHONSAFEPATH": "1",
             "PYTHONUNBUFFERED": "1",
+            BLAS_PATIENCE: os.environ[BLAS_PATIENCE],
         }
 
     def _script_environment(self, sandbox: Sandbox) -> dict[str, str]:

@@ -36,6 +36,9 @@ END_WITHIN_S = 60.0
 class LivePlatform:
     """A running platform in a data directory of its own; `start` it, and `stop` it again.
 
+    Args:
+        from_nothing: Its first start is one in an empty folder; else its database has its tables already.
+
     Attributes:
         base_url: Where it answers.
         client: Requests as `admin` in the project `default`, after `start`.
@@ -43,14 +46,14 @@ class LivePlatform:
 
     username = "admin"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, from_nothing: bool = False) -> None:
         self.data_dir = folder / "data"
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         self.client = Client(self.base_url)
         self.password = ""
-        self.services = platform_services()
-        if not self.services:
+        self.services = platform_services(from_nothing=from_nothing)
+        if not self.services and not from_nothing:
             migrated_file(self.data_dir / "db.sqlite3")
         self._log_path = folder / "up.log"
         self._popen: subprocess.Popen[bytes] | None = None
@@ -235,9 +238,9 @@ def deploy_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def platform_running(folder: Path) -> Iterator[LivePlatform]:
+def platform_running(folder: Path, *, from_nothing: bool = False) -> Iterator[LivePlatform]:
     """A platform after its first run; at the end it is ended as a person does, and nothing may be left."""
-    running = LivePlatform(folder)
+    running = LivePlatform(folder, from_nothing=from_nothing)
     running.start()
     try:
         running.sign_up()

@@ -1,8 +1,7 @@
-"""Databases with all tables and no rows, made once for a whole test run: to make one takes 4 s of a processor.
+"""Databases as `migrate` leaves them, made once for a whole test run: to make one takes 4 s of a processor.
 
 The first test process that wants one migrates it; the others wait for that and copy. How the tables come to be in a
-new installation is proved by those tests that start from an empty folder (`tests/setup/test_up.py`, the deploy guide,
-two machines).
+new installation is proved by those tests that start from an empty folder (`from_nothing`: `tests/setup/test_life.py`).
 """
 
 from __future__ import annotations
@@ -38,13 +37,19 @@ def migrated_file(target: Path) -> None:
     folder = Path(os.environ[FOLDER])
     made = folder / "data" / "db.sqlite3"
     _once(folder / "sqlite", lambda: _migrate({"MLPLATFORM_DATA_DIR": str(made.parent)}))
+    assert not made.with_name(f"{made.name}-wal").exists(), "all of it is in the one file"
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     shutil.copyfile(made, target)
     target.chmod(0o600)
 
 
 def migrated_template(database_new: Callable[[str], str]) -> str:
-    """The name of a Postgres database to copy."""
+    """The name of a Postgres database to copy.
+
+    Args:
+        database_new: Makes an empty database of the name, in the place of one that an attempt before this left; its
+            address.
+    """
     folder = Path(os.environ[FOLDER])
 
     def make() -> None:

@@ -83,13 +83,15 @@ def missing() -> str:
     return os.environ.get(MISSING, "")
 
 
-def platform_services() -> dict[str, str]:
-    """Variables of one live platform more: a database with all tables, and a part of the Redis. Empty on SQLite."""
+def platform_services(*, from_nothing: bool = False) -> dict[str, str]:
+    """Variables of one live platform more: a database with all tables, or with nothing, and a part of the Redis.
+    None on SQLite.
+    """
     if not is_on():
         return {}
     name = f"platform_{uuid.uuid4().hex[:12]}"
     server = os.environ[DATABASE].rpartition("/")[0]
-    _database_new(name, template=migrated_template(_database_new))
+    _database_new(name, template="template1" if from_nothing else migrated_template(_database_new))
     broker = os.environ[BROKER]
     with Redis.from_url(f"{broker}/0") as redis:
         number = int(redis.incr("platforms"))
@@ -97,8 +99,10 @@ def platform_services() -> dict[str, str]:
 
 
 def _database_new(name: str, template: str = "template1") -> str:
+    """Its address; what has its name goes."""
     server = os.environ[DATABASE].rpartition("/")[0]
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     return f"{server}/{name}"
 

@@ -28,7 +28,9 @@ _CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
         "lil_matrix",
     ),
 }
-"""Of those that can be stood for: what is asked about without that anything of it need be there."""
+"""By package, the classes that a library may ask about although nobody has imported the package. Anything else that is
+asked of a stand-in imports it.
+"""
 
 
 class _Later(type):

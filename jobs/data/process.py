@@ -18,6 +18,7 @@ from typing import Any, Final
 from jobs.runner.enclosed import exit_status
 from jobs.runner.said import said_text
 from jobs.runner.sandbox import Mount, Sandbox
+from mlplatform.core import BLAS_PATIENCE
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.errors import DataError, FieldError, InvalidRequest
 from mlplatform.core.storage.faults import DATA_DIR, storage_full
@@ -226,6 +227,7 @@ def _environment(sandbox: Sandbox) -> dict[str, str]:
         "MALLOC_ARENA_MAX": "1",
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
+        BLAS_PATIENCE: os.environ[BLAS_PATIENCE],
         "PYTHONUTF8": "1",
     }
 

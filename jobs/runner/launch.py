@@ -23,6 +23,7 @@ import psutil
 from jobs.runner.control_groups import GroupLimits, control_group_make
 from jobs.runner.enclosed import EnclosedProcess
 from jobs.runner.sandbox import Mount, Sandbox, user_of
+from mlplatform.core import BLAS_PATIENCE
 from mlplatform.core.env import PROJECT_ROOT
 from mlplatform.core.names import REGION
 
@@ -191,6 +192,7 @@ def job_environment(*, folder: Path, job_name: str, job_arn: str, given: Mapping
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
+        BLAS_PATIENCE: os.environ[BLAS_PATIENCE],
         "TRAINING_JOB_NAME": job_name,
         "TRAINING_JOB_ARN": job_arn,
         "AWS_REGION": REGION,

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 from jobs.runner.spec import PARENT_AT_STDIN
-from mlplatform import BLAS_PATIENCE
 
 _THREAD_VARIABLES: Final = (
     "OMP_NUM_THREADS",
@@ -87,8 +86,7 @@ def threads_limit(n_threads: int) -> None:
     """Sets the thread counts that OpenMP, BLAS and the like read when they are imported: they see the machine's
     processors, not the instance type's.
     """
-    variables = dict.fromkeys(_THREAD_VARIABLES, str(n_threads))
-    os.environ.update([*variables.items(), ("OMP_WAIT_POLICY", "PASSIVE"), BLAS_PATIENCE])
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(n_threads)), OMP_WAIT_POLICY="PASSIVE")
 
 
 def parent_follow(parent_pid: int) -> bool:

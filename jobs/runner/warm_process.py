@@ -134,7 +134,9 @@ def warm_name_new() -> str:
 
 
 def warm_name_has_owner(name: str) -> bool:
-    """Whether this is the name of a folder made ahead by a process that may still be there."""
+    """Whether this is the name of a folder made ahead by a process that may still be there, or of what an attempt in
+    one has left empty.
+    """
     if not name.startswith(PREFIX):
         return False
     identity, _, _ = name.removeprefix(PREFIX).rpartition("-")

@@ -196,11 +196,13 @@ class Workspace:
 
     def remove(self) -> None:
         """Removes the folder, whatever the job made in it."""
-        tree_remove(self.root)
-        if self._emptied is not None:
-            tree_remove(self._emptied)
-        if self._alias is not None:
-            self._alias.unlink(missing_ok=True)
+        try:
+            tree_remove(self.root)
+        finally:  # by their names a living worker has these, and nobody else removes them
+            if self._alias is not None:
+                self._alias.unlink(missing_ok=True)
+            if self._emptied is not None:
+                tree_remove(self._emptied)
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         path = self.root / "input" / "config" / f"{name}.json"

@@ -69,7 +69,9 @@ class Seen:
 
     @property
     def judges(self) -> bool:
-        """Whether trials that run are stopped for what others did: by all steps of these, which cost a query."""
+        """Whether a trial that runs may be stopped because others did better. Their steps are another query, of which
+        `after` knows nothing.
+        """
         return _judges(self.job)
 
     def after(self, ends: Iterable[End]) -> Seen:

@@ -132,7 +132,7 @@ def _boosted(
     callbacks: list[Any],
 ) -> Any:
     """What `xgb.train` does, but for its end: that takes the model apart and puts it together again, to let go of the
-    data, which takes 60 ms for 1,500 trees.
+    data, which takes 60 ms for 1,500 trees. So the booster keeps some 30 bytes for each row until it is let go itself.
     """
     container = xgb.callback.CallbackContainer(callbacks, metric=metric, output_margin=False)
     data = evals[0][0]

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from endpoints.server_spec import ServerSpec
+from jobs.data.process import _environment as data_environment
+from jobs.runner.launch import job_environment
+from jobs.runner.sandbox import Sandbox
+from mlplatform.core import BLAS_PATIENCE
 from tests.live import ROOT
 
 HEAVY = ("unittest", "numpy.f2py.crackfortran", "numpy.testing._private.utils", "pandas")
+SPARSE = {
+    "xgboost.booster": (
+        "for method in ('auto', 'exact'): used.booster_train("
+        "{'tree_method': method, 'max_bin': 256, 'nthread': 1}, n_rounds=3, train=(X, y),"
+        " validation=(X, y), own_metrics=[], early_stopping=None, on_round=lambda n, scores: None)",
+        "import xgboost; print(xgboost.DMatrix(scipy.sparse.csr_matrix(X)).get_data().shape)",
+    ),
+    "catboost.ensemble": (
+        "used.ensemble_train({'iterations': 3}, train=(X, y), validation=(X, y), on_round=lambda n, s: True)",
+        "import catboost; print(catboost.Pool(scipy.sparse.csr_matrix(X), y).shape)",
+    ),
+}
+"""By module, a fit of plain rows, and a use of sparse ones that prints (40, 3)."""
 
 
 def run(program: str) -> str:
     argv = [sys.executable, "-c", program]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
     return subprocess.run(
-        argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+        argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120
     ).stdout.strip()
 
 
@@ -42,19 +62,6 @@ def test_what_nobody_needs_is_not_imported(module: str) -> None:
 def test_what_was_left_out_is_there_when_it_is_used(use: str, said: str) -> None:
     before = "import sys, numpy, jobs.algorithms.xgboost.booster; assert 'unittest' not in sys.modules; "
     assert run(before + use) == said
-
-
-SPARSE = {
-    "xgboost.booster": (
-        "model = used.booster_train({'tree_method': 'auto', 'max_bin': 256, 'nthread': 1}, n_rounds=3, train=(X, y),"
-        " validation=(X, y), own_metrics=[], early_stopping=None, on_round=lambda n, scores: None)",
-        "import xgboost; print(xgboost.DMatrix(scipy.sparse.csr_matrix(X)).get_data().shape)",
-    ),
-    "catboost.ensemble": (
-        "model = used.ensemble_train({'iterations': 3}, train=(X, y), validation=(X, y), on_round=lambda n, s: True)",
-        "import catboost; print(catboost.Pool(scipy.sparse.csr_matrix(X), y).shape)",
-    ),
-}
 
 
 @pytest.mark.parametrize("module", SPARSE)
@@ -126,23 +133,34 @@ def test_what_is_imported_already_stays_what_it_is() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "jobs.runner.__main__",
-        "jobs.runner.warm",
-        "jobs.runner.script.__main__",
         "jobs.data.__main__",
-        "endpoints.serving.__main__",
         "endpoints.evaluation.__main__",
+        "endpoints.transform.__main__",
         "mlplatform.settings",
     ],
 )
 def test_threads_of_blas_are_told_to_sleep_before_numpy_makes_them(module: str) -> None:
     program = (
         f"import os, sys, {module}\n"
-        "from jobs.runner.process import threads_limit\n"
         "assert 'numpy' not in sys.modules\n"
-        "print(os.environ['OPENBLAS_THREAD_TIMEOUT'])\n"
-        "threads_limit(2)\n"
-        "import numpy\n"
-        "print(os.environ['OPENBLAS_THREAD_TIMEOUT'], os.environ['OPENBLAS_NUM_THREADS'])"
+        "print(os.environ['OPENBLAS_THREAD_TIMEOUT'])"
     )
-    assert run(program) == "20\n20 2"
+    assert run(program) == "20"
+
+
+def test_what_is_started_in_an_environment_of_its_own_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(BLAS_PATIENCE, "18")
+    sandbox = Sandbox(folder=ROOT, mounts=())
+    server = ServerSpec(
+        uid="one",
+        algorithm="knn",
+        artifact_uri="s3://b/k",
+        artifact_sha256="",
+        n_threads=2,
+        memory_limit_bytes=0,
+        folder=ROOT,
+        socket=ROOT / "socket",
+    )
+    assert server.process_environment(sandbox)[BLAS_PATIENCE] == "18"
+    assert job_environment(folder=ROOT, job_name="job", job_arn="arn", given={})[BLAS_PATIENCE] == "18"
+    assert data_environment(sandbox)[BLAS_PATIENCE] == "18"

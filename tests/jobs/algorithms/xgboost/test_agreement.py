@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import xgboost as xgb
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
 from jobs.algorithms.base import DataFacts, LabelFacts
-from jobs.algorithms.xgboost.booster import FILE, LoadedBooster
+from jobs.algorithms.xgboost.booster import FILE, LoadedBooster, booster_train
 from jobs.algorithms.xgboost.labels import labels_check
 from jobs.algorithms.xgboost.own_metrics import accuracy, f1_macro, mse
 from jobs.algorithms.xgboost.spec import SPEC
@@ -56,6 +57,50 @@ def test_predictions_are_those_of_the_library(tmp_path: Path, loader, given: dic
     np.testing.assert_allclose(predictor.predict(X)["score"], expected, atol=1e-6, rtol=0)
     alone = np.concatenate([predictor.predict(row[None])["score"] for row in X])
     np.testing.assert_allclose(alone, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("early", [None, (5, None, None)], ids=["all rounds", "early stopping"])
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"booster": "dart", "rate_drop": 0.2}, {"tree_method": "exact"}, {"tree_method": "approx"}],
+    ids=str,
+)
+def test_boosting_makes_the_librarys_own_model(
+    given: dict[str, Any], early: tuple[int, str | None, bool | None] | None
+) -> None:
+    X, y = (part.astype(np.float32) for part in load_diabetes(return_X_y=True))
+    parameters = {"tree_method": "hist", "max_bin": 64, "nthread": 1, "seed": 3, "subsample": 0.8, "eta": 0.4}
+    parameters |= given
+    rounds: list[int] = []
+    ours = booster_train(
+        parameters,
+        n_rounds=60,
+        train=(X[:300], y[:300]),
+        validation=(X[300:], y[300:]),
+        own_metrics=[],
+        early_stopping=early,
+        on_round=lambda number, scores: rounds.append(number),
+    )
+    quantile = parameters["tree_method"] == "hist"
+    train = xgb.QuantileDMatrix(X[:300], y[:300], max_bin=64) if quantile else xgb.DMatrix(X[:300], y[:300])
+    rest = (
+        xgb.QuantileDMatrix(X[300:], y[300:], max_bin=64, ref=train)
+        if quantile
+        else xgb.DMatrix(X[300:], y[300:])
+    )
+    stopping = [] if early is None else [xgb.callback.EarlyStopping(rounds=5, data_name="validation")]
+    theirs = xgb.train(
+        parameters,
+        train,
+        60,
+        evals=[(train, "train"), (rest, "validation")],
+        callbacks=stopping,
+        verbose_eval=False,
+    )
+    if early is not None:
+        assert len(rounds) == theirs.num_boosted_rounds() < 60
+        theirs = theirs[: theirs.best_iteration + 1]
+    assert ours.save_raw("ubj") == theirs.save_raw("ubj")
 
 
 def test_a_row_with_a_missing_value_is_answered_as_the_library_does(tmp_path: Path) -> None:
