@@ -5,13 +5,15 @@ Called by the worker for each attempt. What a request may ask for is `jobs.servi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from platform import python_version
 from typing import Any, Final
+
+from django.db.models import Prefetch, prefetch_related_objects
 
 from jobs.algorithms.base import LIBSVM
 from jobs.algorithms.registry import ALGORITHMS, SCRIPT, algorithm_get
@@ -35,12 +37,17 @@ _SUFFIXES: Final = {
 _PACKAGES: Final = ("numpy", "faiss-cpu", "scikit-learn", "pyarrow", "xgboost-cpu", "catboost")
 
 
+def _inputs(job: TrainingJob) -> Iterable[TrainingInput]:
+    """Read once for a job in hand: neither they nor the versions that they name ever change."""
+    prefetch_related_objects(
+        [job], Prefetch("inputs", TrainingInput.objects.select_related("dataset_version"))
+    )
+    return job.inputs.all()
+
+
 def channel_sources(*, job: TrainingJob) -> list[ChannelSource]:
     """The objects of every channel. Raises NotFound for data that is no longer there."""
-    return [
-        _channel_source(given, is_named=job.algorithm == SCRIPT)
-        for given in job.inputs.select_related("dataset_version")
-    ]
+    return [_channel_source(given, is_named=job.algorithm == SCRIPT) for given in _inputs(job)]
 
 
 def _channel_source(given: TrainingInput, *, is_named: bool) -> ChannelSource:
@@ -170,8 +177,7 @@ def _predictor_type(job: TrainingJob) -> str | None:
 
 
 def _train_version(job: TrainingJob) -> DatasetVersion | None:
-    given = job.inputs.select_related("dataset_version").filter(channel="train").first()
-    return given.dataset_version if given else None
+    return next((given.dataset_version for given in _inputs(job) if given.channel == "train"), None)
 
 
 def _label_range(version: DatasetVersion, schema: TableSchema) -> list[float] | None:
@@ -195,7 +201,7 @@ def _channel_specs(job: TrainingJob) -> dict[str, ChannelSpec]:
     schemas = _schemas(job)
     train = schemas.get("train")
     specs = {}
-    for given in job.inputs.select_related("dataset_version"):
+    for given in _inputs(job):
         schema = schemas.get(given.channel)
         if schema is not None and train is not None and schema.label_mapping is not None:
             schema = replace(schema, label_mapping=train.label_mapping)
@@ -212,7 +218,7 @@ def _channel_specs(job: TrainingJob) -> dict[str, ChannelSpec]:
 def _schemas(job: TrainingJob) -> Mapping[str, TableSchema]:
     return {
         given.channel: TableSchema.from_dict(given.dataset_version.schema)
-        for given in job.inputs.select_related("dataset_version")
+        for given in _inputs(job)
         if given.dataset_version is not None
     }
 
