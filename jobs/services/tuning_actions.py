@@ -76,6 +76,8 @@ class TuningActions:
         # What is stopped is so whatever the creator may by now.
         self._janitor = replace(seen.creator, role=Role.EDITOR)
         self._begins = True
+        self.n_begun = 0
+        """So many trials have got their job."""
 
     def carry_out(self, action: Action) -> bool:
         """Whether anything was done. What passes is waited for; what cannot be made fails its trial."""
@@ -174,6 +176,7 @@ class TuningActions:
             raise
         except PlatformError as error:
             return self._fail(row, error.message)
+        self.n_begun += 1
         return True
 
     def _training_job(self, row: Row) -> TrainingJob:

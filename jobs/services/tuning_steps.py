@@ -72,9 +72,9 @@ def tuning_job_step(*, tuning_job_id: int, asker: Asker | None = None, look_firs
         n_done = 0
         try:
             for _round in range(ROUNDS_MAX):
-                n_round = _pass(tuning_job_id, asker, owner)
+                n_round, is_settled = _pass(tuning_job_id, asker, owner)
                 n_done += n_round
-                if not n_round:
+                if not n_round or is_settled:
                     break
         finally:
             tuning_leased(tuning_job_id, owner).update(lease_owner="", lease_expires_at=None)
@@ -92,19 +92,24 @@ def _anything_to_do(tuning_job_id: int, asker: Asker) -> bool:
     return bool(plan)
 
 
-def _pass(tuning_job_id: int, asker: Asker, owner: str) -> int:
+def _pass(tuning_job_id: int, asker: Asker, owner: str) -> tuple[int, bool]:
+    """How many things were done, and whether another look can be spared: all that was planned has become jobs, of which
+    the next one to end brings us back.
+    """
     seen = _judged(tuning_seen(tuning_job_id=tuning_job_id), asker)
     if seen is None or not tuning_lease_renew(tuning_job_id, owner):
-        return 0
+        return 0, True
     plan = tuning_plan(seen.asked, seen.trials)
-    n_done = _carried_out(plan, TuningActions(seen, asker, owner))
+    actions = TuningActions(seen, asker, owner)
+    n_done = _carried_out(plan, actions)
     ends = [action for action in plan if isinstance(action, End)]
     if n_done == len(ends) == len(plan) > 0 and not seen.judges:
         # What comes next depends on these ends alone, and need not wait for another look.
         seen = seen.after(ends)
         plan = tuning_plan(seen.asked, seen.trials)
-        n_done += _carried_out(plan, TuningActions(seen, asker, owner))
-    return n_done
+        actions = TuningActions(seen, asker, owner)
+        n_done += _carried_out(plan, actions)
+    return n_done, actions.n_begun == len(plan) > 0
 
 
 def _carried_out(plan: Sequence[Action], actions: TuningActions) -> int:
